@@ -1,0 +1,1 @@
+"""Methods of atmospheric calibration: pure functions on arrays and quantities."""

@@ -1,0 +1,1 @@
+"""What every domain shares: exceptions, sites, nights, files and product metadata."""

@@ -1,0 +1,280 @@
+"""Data products: CTAO reference metadata, atomic writing, reading back, content hash.
+
+A small table is an ECSV file. Its header holds the flat ``CTA ...`` keys of CTAO's reference
+metadata (readable by `ctapipe.io.metadata.Reference.from_dict`) and one nested ``calibpipe``
+entry: kind, status, site, night, category, validity, software, configuration digest, inputs.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import QTable
+from astropy.time import Time
+
+from .. import __version__
+from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
+from .files import atomic_path, sha256
+
+__all__ = ["ProductMetadata", "content_hash", "digest", "read_table", "write_json", "write_table"]
+
+DATA_MODEL_VERSION = "1.0.0"
+COMPLETE = "COMPLETE"
+
+# What a repetition of the same calculation may change: left out of content hashes.
+VOLATILE_KEYS = frozenset(
+    {
+        "CTA PRODUCT CREATION TIME",
+        "CTA ACTIVITY ID",
+        "CTA ACTIVITY START TIME",
+        "CTA ACTIVITY STOP TIME",
+        "CTA CONTACT NAME",
+        "CTA CONTACT EMAIL",
+        "CTA CONTACT ORGANIZATION",
+        "path",
+        "software",
+        "retrieved",
+    }
+)
+
+
+def digest(value: Any) -> str:
+    """SHA-256 of a JSON-like value, independent of the order of keys; volatile keys left out."""
+    text = json.dumps(_stable(value), sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _stable(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _stable(v) for k, v in value.items() if k not in VOLATILE_KEYS}
+    if isinstance(value, list | tuple):
+        return [_stable(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value
+
+
+@dataclass(frozen=True)
+class ProductMetadata:
+    """What every product says of itself.
+
+    Parameters
+    ----------
+    kind : str
+        Product kind, the stem of its path (``atmosphere/density_profile``).
+    description : str
+        One line for people.
+    site, night, category : str or None
+        Keys of the product; None for a product that is not of one night.
+    validity : tuple of Time or None
+        Proposed validity ``[begin, end)``; written in TAI and UTC.
+    activity : dict
+        ``name``, ``id``, ``start`` of the activity that made it.
+    configuration : dict
+        Configuration of the Tool as run; its digest goes into the header.
+    inputs : tuple of (str, Path)
+        Role and path of every input; the checksum goes into the header.
+    status : str
+        ``COMPLETE``, or why the product is not.
+    details : dict
+        Further facts of this kind of product, JSON-like.
+    """
+
+    kind: str
+    description: str
+    site: str | None = None
+    night: str | None = None
+    category: str | None = None
+    validity: tuple[Time, Time] | None = None
+    activity: dict[str, str] = field(default_factory=dict)
+    configuration: dict[str, Any] = field(default_factory=dict)
+    inputs: tuple[tuple[str, Path], ...] = ()
+    status: str = COMPLETE
+    details: dict[str, Any] = field(default_factory=dict)
+    contact: dict[str, str] = field(default_factory=dict)
+
+    def calibpipe_header(self) -> dict[str, Any]:
+        """Nested header of our own."""
+        validity = None
+        if self.validity is not None:
+            names = ("begin", "end")
+            validity = {f"{n}_tai": t.tai.isot for n, t in zip(names, self.validity, strict=True)}
+            validity |= {f"{n}_utc": t.utc.isot for n, t in zip(names, self.validity, strict=True)}
+        return {
+            "kind": self.kind,
+            "status": self.status,
+            "site": self.site,
+            "night": self.night,
+            "category": self.category,
+            "validity": validity,
+            "configuration": self.configuration,
+            "configuration_digest": digest(self.configuration),
+            "inputs": [
+                {"role": role, "path": str(path), "sha256": sha256(path)}
+                for role, path in self.inputs
+            ],
+            "software": {"calibpipe": __version__} | _versions(),
+            **self.details,
+        }
+
+    def reference_header(self, product_id: str) -> dict[str, str]:
+        """Flat ``CTA ...`` header (CTAO reference metadata, version 1)."""
+        now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
+        activity = {"name": "unknown", "id": "", "start": now} | self.activity
+        contact = {"name": "unknown", "email": "unknown", "organization": "unknown"} | self.contact
+        return {
+            "CTA REFERENCE VERSION": "1",
+            "CTA CONTACT NAME": contact["name"],
+            "CTA CONTACT EMAIL": contact["email"],
+            "CTA CONTACT ORGANIZATION": contact["organization"],
+            "CTA PRODUCT DESCRIPTION": self.description,
+            "CTA PRODUCT CREATION TIME": now,
+            "CTA PRODUCT ID": product_id,
+            "CTA PRODUCT DATA CATEGORY": self.category or "Other",
+            "CTA PRODUCT DATA LEVELS": "",
+            "CTA PRODUCT DATA ASSOCIATION": "Other",
+            "CTA PRODUCT DATA MODEL NAME": f"calibpipe/{self.kind}",
+            "CTA PRODUCT DATA MODEL VERSION": DATA_MODEL_VERSION,
+            "CTA PRODUCT DATA MODEL URL": "unknown",
+            "CTA PRODUCT FORMAT": "ecsv",
+            "CTA PROCESS TYPE": "Other",
+            "CTA PROCESS SUBTYPE": "calibration",
+            "CTA PROCESS ID": self.night or "",
+            "CTA ACTIVITY NAME": activity["name"],
+            "CTA ACTIVITY TYPE": "software",
+            "CTA ACTIVITY ID": activity["id"],
+            "CTA ACTIVITY START TIME": activity["start"],
+            "CTA ACTIVITY STOP TIME": now,
+            "CTA ACTIVITY SOFTWARE NAME": "calibpipe",
+            "CTA ACTIVITY SOFTWARE VERSION": __version__,
+            "CTA INSTRUMENT SITE": self.site or "Other",
+            "CTA INSTRUMENT CLASS": "Array",
+            "CTA INSTRUMENT TYPE": "unspecified",
+            "CTA INSTRUMENT SUBTYPE": "unspecified",
+            "CTA INSTRUMENT VERSION": "unspecified",
+            "CTA INSTRUMENT ID": "unspecified",
+        }
+
+
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("astropy", "ctapipe", "numpy", "scipy")}
+
+
+def _product_id(content: str) -> str:
+    """Identifier of a product: same content, same identifier."""
+    return f"{content[:8]}-{content[8:12]}-{content[12:16]}-{content[16:20]}-{content[20:32]}"
+
+
+def _table_digest(table: QTable, header: dict[str, Any]) -> str:
+    """Hash of header, names, units and values of a table."""
+    columns = {}
+    for name in table.colnames:
+        column = table[name]
+        unit = getattr(column, "unit", None)
+        values = np.asarray(column.value if hasattr(column, "value") else column)
+        columns[name] = [str(unit or ""), str(values.shape), repr(values.tolist())]
+    return digest({"header": header, "columns": columns})
+
+
+def write_table(path: str | Path, table: QTable, metadata: ProductMetadata) -> Path:
+    """Write a table with its metadata as ECSV, complete or not at all.
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    header = json.loads(json.dumps(metadata.calibpipe_header(), default=str))
+    content = _table_digest(table, header)
+    out = table.copy(copy_data=False)
+    out.meta = metadata.reference_header(_product_id(content)) | {"calibpipe": header}
+    with atomic_path(path) as temporary:
+        out.write(temporary, format="ascii.ecsv", overwrite=True)
+    return path
+
+
+def write_json(path: str | Path, content: dict[str, Any], metadata: ProductMetadata) -> Path:
+    """Write a JSON product: the headers and `content` under its own key."""
+    header = json.loads(json.dumps(metadata.calibpipe_header(), default=str))
+    product_id = _product_id(digest({"header": header, "content": content}))
+    document = metadata.reference_header(product_id) | {"CTA PRODUCT FORMAT": "json"}
+    with atomic_path(path) as temporary:
+        temporary.write_text(
+            json.dumps(document | {"calibpipe": header, "content": content}, indent=2, default=str)
+            + "\n"
+        )
+    return Path(path)
+
+
+def read_json(path: str | Path, kind: str) -> dict[str, Any]:
+    """Document of a JSON product, checked to be of one kind and complete.
+
+    Raises
+    ------
+    MissingInputError, CorruptedInputError, ConfigurationError
+        As `read_table`.
+    """
+    path = _existing(path, kind)
+    try:
+        document = json.loads(path.read_text())
+        header = document["calibpipe"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptedInputError(f"{path} is no product of CalibPipe: {error!r}") from error
+    _check_header(path, kind, header)
+    return document
+
+
+def read_table(path: str | Path, kind: str) -> QTable:
+    """Table of a product, checked to be of one kind and complete.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file, or the product says that it is not complete.
+    CorruptedInputError
+        If the file is no readable ECSV product.
+    ConfigurationError
+        If it is a product of another kind.
+    """
+    path = _existing(path, kind)
+    try:
+        table = QTable.read(path, format="ascii.ecsv")
+        header = table.meta["calibpipe"]
+    except Exception as error:  # whatever the parser raises means the same to the user
+        raise CorruptedInputError(
+            f"{path} is no product of CalibPipe: {type(error).__name__}: {error}"
+        ) from error
+    _check_header(path, kind, header)
+    return table
+
+
+def _existing(path: str | Path, kind: str) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        raise MissingInputError(f"{path} does not exist: make the product {kind!r} first")
+    return path
+
+
+def _check_header(path: Path, kind: str, header: dict[str, Any]) -> None:
+    if header["kind"] != kind:
+        raise ConfigurationError(f"{path} is a product {header['kind']!r}, needs {kind!r}")
+    if header["status"] != COMPLETE:
+        raise MissingInputError(f"{path} is not complete: {header['status']}")
+
+
+def content_hash(path: str | Path) -> str:
+    """Hash of a product's content without creation times, software versions and paths.
+
+    Same input and configuration give the same hash on any machine.
+    """
+    path = Path(path)
+    if path.suffix == ".json":
+        return digest(json.loads(path.read_text()))
+    table = QTable.read(path, format="ascii.ecsv")
+    return _table_digest(table, dict(table.meta))

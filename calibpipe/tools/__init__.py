@@ -1,0 +1,1 @@
+"""Command-line Tools: read, call a method, write a product."""

@@ -1,0 +1,120 @@
+"""What the Tools of one night share: the keys, the product's metadata, the exit code."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ctapipe.core import Provenance, Tool, ToolConfigurationError, traits
+
+from ..core.exceptions import ConfigurationError
+
+
+class NightTool(Tool):
+    """A Tool that makes one product of one night at one site."""
+
+    site = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="YAML file that describes the site (config/sites/<site>.yaml)",
+    ).tag(config=True)
+    night = traits.Unicode(
+        "", help="Observing night: civil date of its evening at the site, YYYY-MM-DD"
+    ).tag(config=True)
+    category = traits.CaselessStrEnum(
+        ["B", "C"], "C", help="Processing category: B (GDAS, next day) or C (ERA5, final)"
+    ).tag(config=True)
+    output = traits.Path(
+        None, allow_none=True, exists=None, directory_ok=False, help="Product to write"
+    ).tag(config=True)
+    contact_name = traits.Unicode("CalibPipe", help="Contact of the products").tag(config=True)
+    contact_email = traits.Unicode("unknown", help="E-mail of the contact").tag(config=True)
+    contact_organization = traits.Unicode("CTAO", help="Organisation of the contact").tag(
+        config=True
+    )
+
+    aliases: ClassVar[dict] = {
+        "site": "NightTool.site",
+        "night": "NightTool.night",
+        "category": "NightTool.category",
+        ("o", "output"): "NightTool.output",
+    }
+
+    required: ClassVar[tuple[str, ...]] = ("site", "night", "output")
+
+    def setup(self) -> None:
+        """Check what has to be given; a product is never overwritten by accident."""
+        missing = [name for name in self.required if not getattr(self, name)]
+        if missing:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in missing)
+            raise ToolConfigurationError(f"{self.name} needs {options}")
+        if self.output is not None:
+            self.check_output(self.output)
+
+    def finish(self) -> None:
+        """Nothing is left to be done when the product is written."""
+
+    def load_site(self) -> Any:
+        """Site of the configuration."""
+        from ..core.site import load_site
+
+        self.add_input(self.site, "site")
+        return load_site(self.site)
+
+    def add_input(self, path: str | Path, role: str) -> Path:
+        """Record an input file for provenance and for the product's header."""
+        path = Path(path)
+        if path.is_file():
+            Provenance().add_input_file(str(path), role=role)
+        self._inputs.append((role, path))
+        return path
+
+    def add_output(self, path: str | Path, role: str) -> None:
+        """Record an output file in the provenance."""
+        Provenance().add_output_file(str(path), role=role)
+
+    @property
+    def _inputs(self) -> list[tuple[str, Path]]:
+        return self.__dict__.setdefault("_input_files", [])
+
+    def metadata(self, kind: str, description: str, **more: Any) -> Any:
+        """Metadata of a product of this run: keys, activity, configuration, inputs."""
+        from ..core.products import ProductMetadata
+
+        activity = Provenance().current_activity.provenance
+        values: dict[str, Any] = {
+            "site": Path(self.site).stem if self.site else None,
+            "night": self.night or None,
+            "category": self.category,
+            "activity": {
+                "name": activity["activity_name"],
+                "id": activity["activity_uuid"],
+                "start": str(activity["start"]["time_utc"]).replace("T", " "),
+            },
+            "configuration": self.scientific_configuration(),
+            "inputs": tuple(self._inputs),
+            "contact": {
+                "name": self.contact_name,
+                "email": self.contact_email,
+                "organization": self.contact_organization,
+            },
+        }
+        return ProductMetadata(kind=kind, description=description, **(values | more))
+
+    def scientific_configuration(self) -> dict[str, Any]:
+        """Configuration that decides the content of the product (no paths, no logging)."""
+        own = self.get_current_config()[type(self).__name__]
+        left_out = set(Tool.class_trait_names(config=True)) | {
+            name for name, trait in self.traits(config=True).items() if isinstance(trait, traits.Path)
+        }
+        return {
+            name: value
+            for name, value in sorted(own.items())
+            if name not in left_out and not name.startswith("contact_")
+        }
+
+
+def require(condition: object, message: str) -> None:
+    """Raise a ConfigurationError with `message` unless `condition` holds."""
+    if not condition:
+        raise ConfigurationError(message)

@@ -1,0 +1,40 @@
+"""What every test may ask for: the sites and the folder of real data."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from calibpipe.core.site import Site, load_site
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """Folder of the repository."""
+    return ROOT
+
+
+@pytest.fixture(scope="session")
+def north() -> Site:
+    """CTAO-North."""
+    return load_site(ROOT / "config/sites/CTAO-North.yaml")
+
+
+@pytest.fixture(scope="session")
+def south() -> Site:
+    """CTAO-South."""
+    return load_site(ROOT / "config/sites/CTAO-South.yaml")
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Folder with real data and full simulations; absent on other people's machines."""
+    folder = Path(os.environ.get("CALIBPIPE_TEST_DATA", ROOT / "../shared/data")).resolve()
+    if not folder.is_dir():
+        reason = f"no real data: {folder} is not there (CALIBPIPE_TEST_DATA names another folder)"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}; in CI missing data is a failure")
+        pytest.skip(reason)
+    return folder
