@@ -115,7 +115,7 @@ class ProductMetadata:
             "configuration": self.configuration,
             "configuration_digest": digest(self.configuration),
             "inputs": [
-                {"role": role, "path": str(path), "sha256": sha256(path)}
+                {"role": role, "path": _portable(path), "sha256": sha256(path)}
                 for role, path in self.inputs
             ],
             "software": {"calibpipe": __version__} | _versions(),
@@ -159,6 +159,12 @@ class ProductMetadata:
             "CTA INSTRUMENT VERSION": "unspecified",
             "CTA INSTRUMENT ID": "unspecified",
         }
+
+
+def _portable(path: Path) -> str:
+    """Path relative to the working folder where it lies inside, so that nights can be moved."""
+    path = Path(path).resolve()
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
 
 
 def _versions() -> dict[str, str]:

@@ -65,13 +65,13 @@ class NightTool(Tool):
         """Record an input file for provenance and for the product's header."""
         path = Path(path)
         if path.is_file():
-            Provenance().add_input_file(str(path), role=role)
+            Provenance().add_input_file(str(path), role=role, add_meta=False)
         self._inputs.append((role, path))
         return path
 
     def add_output(self, path: str | Path, role: str) -> None:
         """Record an output file in the provenance."""
-        Provenance().add_output_file(str(path), role=role)
+        Provenance().add_output_file(str(path), role=role, add_meta=False)
 
     @property
     def _inputs(self) -> list[tuple[str, Path]]:

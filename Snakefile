@@ -1,0 +1,34 @@
+# One observing night in, verified and reproducible calibration out.
+# Settings that are science: config/. Settings that are not: profiles/.
+from snakemake.utils import min_version
+
+min_version("9.27")
+
+
+configfile: workflow.source_path("config/config.yaml")
+
+
+include: "rules/common.smk"
+include: "rules/simulation.smk"
+include: "rules/atmosphere.smk"
+include: "rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        every_night("atmosphere/meteo_data.json"),
+        every_night("atmosphere/macobac.ecsv"),
+        every_night("atmosphere/density_profile.ecsv"),
+        every_night("atmosphere/reference_model.ecsv"),
+        every_night("atmosphere/atmospheric_model.ecsv"),
+        every_night("atmosphere/rayleigh_extinction.ecsv"),
+        every_night("report/index.html"),
+    default_target: True
+
+
+onerror:
+    report_what_failed()

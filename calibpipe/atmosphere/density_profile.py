@@ -1,0 +1,412 @@
+r"""Molecular density between pressure levels, and above them.
+
+Between levels the pressure is interpolated by the cubic Hermite polynomial of ln p against
+geopotential height whose slopes are the hydrostatic ones, :math:`d\ln p/dH = -g_0\rho/p`, of the
+levels' own temperature and humidity. Density is its derivative, :math:`\rho = -(dp/dH)/g_0`: it
+agrees with the humid-air density at every level, the column between any two levels is exactly the
+difference of their pressures over :math:`g_0`, and the layer's mean temperature is that of its
+measured thickness. Against the US Standard Atmosphere on the ERA5 levels this is 5 times better
+(rms below 30 km, 1.1e-4) than ln rho interpolated linearly or by PCHIP; `docs/methods/`.
+"""
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from scipy.interpolate import CubicHermiteSpline
+from scipy.optimize import brentq
+
+from ..core.exceptions import CorruptedInputError, MissingInputError
+from .humid_air import (
+    AVOGADRO,
+    GAS_CONSTANT,
+    compressibility_factor,
+    moist_air_density,
+    molar_mass_moist_air,
+)
+from .meteorology import (
+    STANDARD_GRAVITY,
+    Sounding,
+    geometric_altitude,
+    geopotential_height,
+    normal_gravity,
+)
+
+__all__ = [
+    "MolecularProfile",
+    "blended_profile",
+    "column_above",
+    "molecular_profile",
+    "pressure_differences",
+    "systematic_relative_error",
+]
+
+_G0 = STANDARD_GRAVITY.value
+_BOLTZMANN = GAS_CONSTANT / AVOGADRO  # J/K, consistent with the humid-air density
+_LAPSE_BELOW = 6.5e-3  # K/m, ICAO standard lapse rate
+_MARGIN_BELOW = 500.0  # m of extrapolation below the lowest level or the sea
+
+
+@dataclass(frozen=True)
+class MolecularProfile:
+    """Air against altitude; every array (n_altitudes,), altitude ascending.
+
+    Parameters
+    ----------
+    altitude : Quantity
+        Above the sea, m.
+    pressure, temperature : Quantity
+        hPa, K.
+    density : Quantity
+        Mass density of humid air, kg/m3.
+    number_density : Quantity
+        All molecules, 1/cm3.
+    water_vapour_mole_fraction : ndarray
+        Dimensionless.
+    """
+
+    altitude: u.Quantity
+    pressure: u.Quantity
+    temperature: u.Quantity
+    density: u.Quantity
+    number_density: u.Quantity
+    water_vapour_mole_fraction: np.ndarray
+
+    def at(self, altitude: u.Quantity) -> "MolecularProfile":
+        """Profile at other altitudes inside its own: logarithmic, temperature linear.
+
+        Raises
+        ------
+        MissingInputError
+            If an altitude is outside the profile.
+        """
+        known, wanted = self.altitude.to_value(u.m), altitude.to_value(u.m)
+        if np.min(wanted) < known[0] - 1e-6 or np.max(wanted) > known[-1] + 1e-6:
+            raise MissingInputError(
+                f"altitude {np.min(wanted):.0f} to {np.max(wanted):.0f} m asked of a profile that "
+                f"reaches from {known[0]:.0f} to {known[-1]:.0f} m"
+            )
+
+        def logarithmic(values):
+            tiny = np.finfo(float).tiny
+            return np.exp(np.interp(wanted, known, np.log(np.maximum(values, tiny))))
+
+        return MolecularProfile(
+            altitude=altitude.to(u.m),
+            pressure=logarithmic(self.pressure.value) * self.pressure.unit,
+            temperature=np.interp(wanted, known, self.temperature.value) * self.temperature.unit,
+            density=logarithmic(self.density.value) * self.density.unit,
+            number_density=logarithmic(self.number_density.value) * self.number_density.unit,
+            water_vapour_mole_fraction=np.interp(wanted, known, self.water_vapour_mole_fraction),
+        )
+
+
+def molecular_profile(
+    sounding: Sounding,
+    altitude: u.Quantity,
+    latitude: u.Quantity,
+    co2_mole_fraction: float,
+    time_index: int = 0,
+) -> MolecularProfile:
+    """Profile of one time of a sounding at given altitudes.
+
+    Parameters
+    ----------
+    sounding : Sounding
+        Over the site.
+    altitude : Quantity
+        (n_altitudes,) ascending, above -500 m and not above the highest level.
+    latitude : Quantity
+        Of the site: decides gravity.
+    co2_mole_fraction : float
+        For example 420e-6.
+    time_index : int
+        Which time of the sounding.
+
+    Raises
+    ------
+    MissingInputError
+        If an altitude lies above the highest level.
+    CorruptedInputError
+        If heights do not rise from level to level, or contradict the temperatures (see Notes).
+
+    Notes
+    -----
+    Below the lowest level the air is continued with 6.5 K/km and its humidity kept (# ASSUME: those
+    altitudes are below ground at both sites; CORSIKA wants a row at sea level).
+
+    A layer whose measured thickness differs by more than 3 % from the one its temperatures give is
+    no hydrostatic layer: a level or a field is wrong.
+    """
+    height = sounding.geopotential_height[time_index].to_value(u.m)
+    temperature = sounding.temperature[time_index].to_value(u.K)
+    vapour = sounding.water_vapour_mole_fraction[time_index]
+    pressure = sounding.pressure.to_value(u.Pa)
+    if not np.all(np.diff(height) > 0):
+        level = int(np.argmin(np.diff(height)))
+        raise CorruptedInputError(
+            f"geopotential height does not rise from {pressure[level] / 100:g} to "
+            f"{pressure[level + 1] / 100:g} hPa ({height[level]:.1f} to {height[level + 1]:.1f} m); "
+            "the file is damaged or its levels are mixed up"
+        )
+    height, temperature, vapour, pressure = _with_level_below(height, temperature, vapour, pressure)
+    density = _humid_density(pressure, temperature, vapour, co2_mole_fraction)
+    slope = -_G0 * density / pressure
+    _check_hydrostatic(height, pressure, slope)
+
+    wanted = geopotential_height(altitude, latitude).to_value(u.m)
+    if np.max(wanted) > height[-1] + 1e-6:
+        raise MissingInputError(
+            f"altitude {np.max(altitude.to_value(u.m)):.0f} m is above the highest level, "
+            f"{pressure[-1] / 100:g} hPa at "
+            f"{geometric_altitude(height[-1] * u.m, latitude).to_value(u.m):.0f} m"
+        )
+    spline = CubicHermiteSpline(height, np.log(pressure), slope)
+    p = np.exp(spline(wanted))
+    rho = -p * spline(wanted, 1) / _G0
+    x = np.exp(np.interp(wanted, height, np.log(vapour)))
+    t = _temperature(p, rho, x, co2_mole_fraction)
+    molar_mass = np.asarray(molar_mass_moist_air(x, co2_mole_fraction).to_value(u.kg / u.mol))
+    n = rho * AVOGADRO / molar_mass
+    return MolecularProfile(
+        altitude=altitude.to(u.m),
+        pressure=(p * u.Pa).to(u.hPa),
+        temperature=t * u.K,
+        density=rho * u.kg / u.m**3,
+        number_density=(n / u.m**3).to(1 / u.cm**3),
+        water_vapour_mole_fraction=x,
+    )
+
+
+def _humid_density(p, t, x, co2):
+    density = moist_air_density(p * u.Pa, t * u.K, x, co2)
+    return density.to_value(u.kg / u.m**3)
+
+
+def _with_level_below(height, temperature, vapour, pressure):
+    """Prepend a level below ground so that sea level is inside."""
+    below = min(height[0], 0.0) - _MARGIN_BELOW
+    warmer = temperature[0] + _LAPSE_BELOW * (height[0] - below)
+    virtual = 1 + 0.378 * vapour[0]  # Tv/T
+    exponent = _G0 / (287.05 * virtual * _LAPSE_BELOW)
+    denser = pressure[0] * (warmer / temperature[0]) ** exponent
+    return (
+        np.concatenate([[below], height]),
+        np.concatenate([[warmer], temperature]),
+        np.concatenate([vapour[:1], vapour]),
+        np.concatenate([[denser], pressure]),
+    )
+
+
+def _check_hydrostatic(height, pressure, slope, limit=0.03):
+    expected = -(slope[1:] + slope[:-1]) / 2 * np.diff(height)
+    measured = -np.diff(np.log(pressure))
+    deviation = measured / expected - 1
+    worst = int(np.argmax(np.abs(deviation)))
+    if abs(deviation[worst]) > limit:
+        raise CorruptedInputError(
+            f"layer {pressure[worst] / 100:.0f} to {pressure[worst + 1] / 100:.0f} hPa is not in "
+            f"hydrostatic balance: its thickness and its temperatures differ by "
+            f"{100 * deviation[worst]:+.1f} %, limit {100 * limit:g} %; a level, a temperature or "
+            "a height is wrong in the file"
+        )
+
+
+def _temperature(p, rho, x, co2):
+    """Temperature of humid air of a pressure and density (the inverse of CIPM-2007)."""
+    molar_mass = np.asarray(molar_mass_moist_air(x, co2).to_value(u.kg / u.mol))
+    ideal = p * molar_mass / (GAS_CONSTANT * rho)
+    t = ideal
+    for _ in range(3):  # Z - 1 is below 1e-3: converges by 1e-3 a step
+        t = ideal / np.asarray(compressibility_factor(p * u.Pa, t * u.K, x))
+    return t
+
+
+def blended_profile(
+    measured: MolecularProfile,
+    upper: MolecularProfile,
+    altitude: u.Quantity,
+    latitude: u.Quantity,
+    co2_mole_fraction: float,
+    scale: u.Quantity = 5 * u.km,
+) -> MolecularProfile:
+    r"""Measured profile continued into an upper-air model.
+
+    Above the highest measured altitude :math:`z_t`
+
+    .. math:: \ln\rho = \ln\rho_{up} + (\delta_0 + \delta_1 s)\,e^{-s},\quad s = (z - z_t)/L
+
+    with :math:`\delta_0` from a continuous density and :math:`\delta_1` from a continuous pressure:
+    the mass above the seam is the one that its measured pressure weighs. Pressure comes from
+    integrating downward from the model's own pressure at the top, temperature from both and the
+    model's mean molar mass. Nothing below the seam depends on the model.
+
+    Parameters
+    ----------
+    measured, upper : MolecularProfile
+        Upper must reach from below the seam to the highest of `altitude`.
+    altitude : Quantity
+        (n,) ascending, fine enough to be integrated (50 m).
+    latitude : Quantity
+        Of the site.
+    co2_mole_fraction : float
+        Of the air below the seam; only passed on.
+    scale : Quantity
+        L, at least 5 km (less would put the whole mismatch into a thin layer).
+
+    Raises
+    ------
+    ValueError
+        If `scale` is below 5 km.
+    MissingInputError
+        If the upper model does not reach as high or as low as needed.
+    CorruptedInputError
+        If density and pressure at the seam cannot both be met with \|delta_1\| < 1: measured and
+        upper air contradict each other.
+    """
+    if scale < 5 * u.km:
+        raise ValueError(f"cross-fade over {scale:g}: needs at least 5 km")
+    z = altitude.to_value(u.m)
+    seam = measured.altitude[-1].to_value(u.m)
+    below, above = z <= seam, z > seam
+    if not above.any():
+        return measured.at(altitude)
+    z_up = np.concatenate([[seam], z[above]])
+    model = upper.at(z_up * u.m)
+    at_seam = measured.at(seam * u.m)
+    gravity = normal_gravity(latitude, z_up * u.m).value
+    s = (z_up - seam) / scale.to_value(u.m)
+    delta_0 = np.log(at_seam.density.to_value(u.kg / u.m**3) / model.density[0].value)
+    top = model.pressure[-1].to_value(u.Pa)
+    target = at_seam.pressure.to_value(u.Pa) - top
+
+    def density(delta_1):
+        return model.density.value * np.exp((delta_0 + delta_1 * s) * np.exp(-s))
+
+    def excess(delta_1):
+        return _integral(density(delta_1) * gravity, z_up).sum() - target
+
+    limit = 1.0
+    if excess(-limit) * excess(limit) > 0:
+        raise CorruptedInputError(
+            f"upper air does not join at {seam / 1000:.1f} km: the density there needs a correction "
+            f"of {100 * np.expm1(delta_0):+.1f} % and the air above it weighs "
+            f"{excess(0.0) / target * 100:+.1f} % more than the pressure allows; use another "
+            "upper-air model or check the highest levels"
+        )
+    delta_1 = brentq(excess, -limit, limit, xtol=1e-12)
+    rho = density(delta_1)
+    p = top + np.append(np.cumsum(_integral(rho * gravity, z_up)[::-1])[::-1], 0.0)
+    n = rho * model.number_density.to_value(1 / u.m**3) / model.density.value
+    t = p / (n * _BOLTZMANN)
+    lower = measured.at(z[below] * u.m)
+    fade = np.exp(-s[1:])
+    vapour = at_seam.water_vapour_mole_fraction * fade + model.water_vapour_mole_fraction[1:] * (
+        1 - fade
+    )
+    join = _join
+    return MolecularProfile(
+        altitude=altitude.to(u.m),
+        pressure=join(lower.pressure.to_value(u.hPa), p[1:] / 100) * u.hPa,
+        temperature=join(lower.temperature.to_value(u.K), t[1:]) * u.K,
+        density=join(lower.density.to_value(u.kg / u.m**3), rho[1:]) * u.kg / u.m**3,
+        number_density=join(lower.number_density.to_value(1 / u.cm**3), n[1:] * 1e-6) / u.cm**3,
+        water_vapour_mole_fraction=join(lower.water_vapour_mole_fraction, vapour),
+    )
+
+
+def _join(lower, upper):
+    return np.concatenate([lower, upper])
+
+
+def _integral(values: np.ndarray, z: np.ndarray) -> np.ndarray:
+    """Integral of each interval, exact for exponentials: (a - b) dz / ln(a/b)."""
+    a, b = values[:-1], values[1:]
+    log_ratio = np.log(a / b)
+    flat = np.abs(log_ratio) < 1e-9
+    safe = np.where(flat, 1.0, log_ratio)
+    return np.diff(z) * np.where(flat, (a + b) / 2, (a - b) / safe)
+
+
+def column_above(altitude: u.Quantity, density: u.Quantity) -> u.Quantity:
+    """Column of a density above each altitude up to the highest one, where it is zero.
+
+    Integrated downward from the top, each interval as an exponential.
+
+    Parameters
+    ----------
+    altitude : Quantity
+        (n,) ascending.
+    density : Quantity
+        (n,) positive: mass density gives mass per area, number density molecules per area.
+    """
+    pieces = _integral(density.value, altitude.to_value(u.cm))
+    column = np.append(np.cumsum(pieces[::-1])[::-1], 0.0)
+    return column * u.cm * density.unit
+
+
+
+
+_HEIGHT_ERROR = 20.0  # m: reanalysis heights and gravity formula, 15 to 25 m at 15 km
+_REANALYSIS_ERROR = 3e-3  # density against radiosondes, 0.2 to 0.5 % in the troposphere
+_INTERPOLATION_ERROR = 1e-3  # largest error below 30 km on the US Standard Atmosphere
+_UPPER_AIR_ERROR = 0.05  # of a climatological model where no data reach
+
+
+def systematic_relative_error(
+    altitude: u.Quantity, density: u.Quantity, top_of_data: u.Quantity, scale: u.Quantity
+) -> np.ndarray:
+    r"""Relative systematic error of density at each altitude.
+
+    Quadratic sum of the height error over the local scale height, the reanalysis against
+    radiosondes, the interpolation, and above the data the upper-air model's error that sets in
+    as :math:`1 - e^{-s}`. # ASSUME: constants above; see docs/methods/density_profile.md.
+
+    Parameters
+    ----------
+    altitude, density : Quantity
+        (n,) profile.
+    top_of_data : Quantity
+        Highest altitude with data.
+    scale : Quantity
+        Cross-fade length into the upper-air model.
+    """
+    z = altitude.to_value(u.m)
+    inverse_scale_height = -np.gradient(np.log(density.value), z)
+    s = np.clip((z - top_of_data.to_value(u.m)) / scale.to_value(u.m), 0, None)
+    return np.sqrt(
+        (_HEIGHT_ERROR * inverse_scale_height) ** 2
+        + _REANALYSIS_ERROR**2
+        + _INTERPOLATION_ERROR**2
+        + (_UPPER_AIR_ERROR * -np.expm1(-s)) ** 2
+    )
+
+
+def pressure_differences(
+    altitude: u.Quantity, pressure: u.Quantity, base: u.Quantity, top: u.Quantity
+) -> np.ndarray:
+    """Pressure at `base` less that at each altitude of `top`, for every time: the weighed column.
+
+    Parameters
+    ----------
+    altitude : Quantity
+        (n_altitudes,) ascending.
+    pressure : Quantity
+        (n_altitudes, n_times) hPa.
+    base : Quantity
+        Scalar altitude.
+    top : Quantity
+        (n,) altitudes; beyond the profile its last pressure is taken.
+
+    Returns
+    -------
+    ndarray
+        (n_times, n) hPa.
+    """
+    z = altitude.to_value(u.m)
+    log_p = np.log(pressure.to_value(u.hPa)).T
+
+    def at(heights):
+        return np.array([np.exp(np.interp(heights, z, row)) for row in log_p])
+
+    return at(np.atleast_1d(base.to_value(u.m))) - at(top.to_value(u.m))

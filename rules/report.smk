@@ -1,0 +1,37 @@
+"""The page of a night.
+
+Inputs: every product of the night.
+Outputs: report/index.html, one file that opens without network.
+"""
+
+
+rule night_report:
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: report"
+    input:
+        site=site_file,
+        config=tool_config("create_night_report"),
+        products=[
+            f"{NIGHT}/atmosphere/meteo_data.json",
+            f"{NIGHT}/atmosphere/macobac.ecsv",
+            f"{NIGHT}/atmosphere/reference_model.ecsv",
+            f"{NIGHT}/atmosphere/atmospheric_model.ecsv",
+            f"{NIGHT}/atmosphere/rayleigh_extinction.ecsv",
+        ],
+        density_profile=density_profile,
+    output:
+        product=f"{NIGHT}/report/index.html",
+        provenance=f"{NIGHT}/report/report.provenance.json",
+    params:
+        night_folder=NIGHT,
+        log_folder=LOG,
+        pool=reference_pool,
+        version=calibpipe.__version__,
+    log:
+        f"{LOG}/report/report.log",
+    benchmark:
+        f"{LOG}/report/report.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    script:
+        "../scripts/night_report.py"

@@ -1,0 +1,16 @@
+"""Rule night_report."""
+
+from calibpipe.tools.create_night_report import CreateNightReport
+from calibpipe.tools.step import run_step
+
+run_step(
+    CreateNightReport,
+    snakemake,
+    site=snakemake.input.site,
+    night=snakemake.wildcards.night,
+    category=snakemake.wildcards.category,
+    night_folder=snakemake.params.night_folder,
+    log_folder=snakemake.params.log_folder,
+    pool=snakemake.params.pool,
+    output=snakemake.output.product,
+)
