@@ -19,6 +19,7 @@ localrules:
 
 
 rule all:
+    default_target: True
     input:
         every_night("atmosphere/meteo_data.json"),
         every_night("atmosphere/macobac.ecsv"),
@@ -27,7 +28,6 @@ rule all:
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
         every_night("report/index.html"),
-    default_target: True
 
 
 onerror:

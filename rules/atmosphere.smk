@@ -7,8 +7,6 @@ rayleigh_extinction with atm_trans.dat.
 
 
 rule meteo_data:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: meteorological data"
     input:
         site=site_file,
         config=tool_config("retrieve_meteo_data"),
@@ -16,46 +14,46 @@ rule meteo_data:
     output:
         product=f"{NIGHT}/atmosphere/meteo_data.json",
         provenance=f"{NIGHT}/atmosphere/meteo_data.provenance.json",
-    params:
-        cache=config["data_roots"]["meteo"],
-        version=calibpipe.__version__,
     log:
         f"{LOG}/atmosphere/meteo_data.log",
     benchmark:
         f"{LOG}/atmosphere/meteo_data.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        cache=config["data_roots"]["meteo"],
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: meteorological data"
     script:
         "../scripts/meteo_data.py"
 
 
 rule macobac:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: CO2 concentration"
     input:
         site=site_file,
         config=tool_config("calculate_macobac"),
-        files=config["co2"]["files"],
+        file=config["co2"]["file"] or [],
     output:
         product=f"{NIGHT}/atmosphere/macobac.ecsv",
         provenance=f"{NIGHT}/atmosphere/macobac.provenance.json",
-    params:
-        cache=config["data_roots"]["meteo"],
-        online=config["co2"]["online"],
-        version=calibpipe.__version__,
     log:
         f"{LOG}/atmosphere/macobac.log",
     benchmark:
         f"{LOG}/atmosphere/macobac.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        cache=config["data_roots"]["co2"],
+        online=config["co2"]["online"],
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: CO2 concentration"
     script:
         "../scripts/macobac.py"
 
 
 rule density_profile:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: molecular density profile"
     input:
         site=site_file,
         config=tool_config("create_molecular_density_profile"),
@@ -64,21 +62,21 @@ rule density_profile:
     output:
         product=f"{NIGHT}/atmosphere/density_profile.ecsv",
         provenance=f"{NIGHT}/atmosphere/density_profile.provenance.json",
-    params:
-        version=calibpipe.__version__,
     log:
         f"{LOG}/atmosphere/density_profile.log",
     benchmark:
         f"{LOG}/atmosphere/density_profile.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: molecular density profile"
     script:
         "../scripts/density_profile.py"
 
 
 rule reference_model:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: reference atmosphere"
     input:
         site=site_file,
         config=tool_config("select_reference_atmospheric_model"),
@@ -87,22 +85,22 @@ rule reference_model:
     output:
         product=f"{NIGHT}/atmosphere/reference_model.ecsv",
         provenance=f"{NIGHT}/atmosphere/reference_model.provenance.json",
-    params:
-        fallback_reason=lambda wildcards: override(wildcards, "reference_model_by_date"),
-        version=calibpipe.__version__,
     log:
         f"{LOG}/atmosphere/reference_model.log",
     benchmark:
         f"{LOG}/atmosphere/reference_model.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        fallback_reason=lambda wildcards: override(wildcards, "reference_model_by_date"),
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: reference atmosphere"
     script:
         "../scripts/reference_model.py"
 
 
 rule atmospheric_model:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: atmospheric model and extinction"
     input:
         site=site_file,
         config=tool_config("create_molecular_atmospheric_model"),
@@ -115,13 +113,15 @@ rule atmospheric_model:
         atmprof=f"{NIGHT}/atmosphere/atmprof.dat",
         atm_trans=f"{NIGHT}/atmosphere/atm_trans.dat",
         provenance=f"{NIGHT}/atmosphere/atmospheric_model.provenance.json",
-    params:
-        version=calibpipe.__version__,
     log:
         f"{LOG}/atmosphere/atmospheric_model.log",
     benchmark:
         f"{LOG}/atmosphere/atmospheric_model.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: atmospheric model and extinction"
     script:
         "../scripts/atmospheric_model.py"

@@ -12,7 +12,9 @@ from snakemake.utils import validate
 import calibpipe
 
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(threads, "1")  # parallel are the jobs, not their linear algebra
+    os.environ.setdefault(
+        threads, "1"
+    )  # parallel are the jobs, not their linear algebra
 
 CONFIG = Path(workflow.basedir) / "config"
 NIGHT = "results/{site}/{category}/{night}"
@@ -22,7 +24,9 @@ LOG = "logs/{site}/{category}/{night}"
 def days(nights):
     """Names of nights: a list as it is, {first, last} both included."""
     if isinstance(nights, dict):
-        first, last = (date.fromisoformat(str(nights[end])) for end in ("first", "last"))
+        first, last = (
+            date.fromisoformat(str(nights[end])) for end in ("first", "last")
+        )
         return [str(first + timedelta(days=k)) for k in range((last - first).days + 1)]
     return [str(night) for night in nights]
 
@@ -49,7 +53,7 @@ wildcard_constraints:
 
 def every_night(product):
     """A product for every site, category and night that is asked for."""
-    if product.split("/")[0] not in config["domains"]:
+    if Path(product).parts[0] not in config["domains"]:
         return []
     return expand(
         f"{NIGHT}/{product}",
@@ -71,7 +75,9 @@ def tool_config(name):
 
 def reference_pool(wildcards):
     """Folder of the site's reference atmospheres."""
-    return str(Path(config["reference_models"] or CONFIG / "reference_models") / wildcards.site)
+    return str(
+        Path(config["reference_models"] or CONFIG / "reference_models") / wildcards.site
+    )
 
 
 def override(wildcards, decision):
@@ -82,7 +88,9 @@ def override(wildcards, decision):
             wildcards.night,
             decision,
         ):
-            return f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
+            return (
+                f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
+            )
     return ""
 
 
@@ -106,13 +114,25 @@ def density_profile(wildcards):
 
 def report_what_failed():
     """After a failure: the page of each night with a failed step, from what there is."""
-    for record in sorted({path.parents[1] for path in Path("logs").glob("*/*/*/*/*.failure.json")}):
+    for record in sorted(
+        {path.parents[1] for path in Path("logs").glob("*/*/*/*/*.failure.json")}
+    ):
         site, category, night = record.parts[1:4]
         subprocess.run(
             [sys.executable, "-m", "calibpipe.tools.create_night_report"]
-            + [f"--site={CONFIG}/sites/{site}.yaml", f"--night={night}", f"--category={category}"]
-            + [f"--night-folder=results/{'/'.join(record.parts[1:4])}", f"--log-folder={record}"]
-            + [f"--output=results/{'/'.join(record.parts[1:4])}/report/index.html", "--overwrite"]
+            + [
+                f"--site={CONFIG}/sites/{site}.yaml",
+                f"--night={night}",
+                f"--category={category}",
+            ]
+            + [
+                f"--night-folder=results/{'/'.join(record.parts[1:4])}",
+                f"--log-folder={record}",
+            ]
+            + [
+                f"--output=results/{'/'.join(record.parts[1:4])}/report/index.html",
+                "--overwrite",
+            ]
             + [f"--provenance-log={record}/report/report.provenance.json", "--quiet"],
             check=False,
         )

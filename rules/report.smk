@@ -6,8 +6,6 @@ Outputs: report/index.html, one file that opens without network.
 
 
 rule night_report:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     input:
         site=site_file,
         config=tool_config("create_night_report"),
@@ -22,16 +20,18 @@ rule night_report:
     output:
         product=f"{NIGHT}/report/index.html",
         provenance=f"{NIGHT}/report/report.provenance.json",
-    params:
-        night_folder=NIGHT,
-        log_folder=LOG,
-        pool=reference_pool,
-        version=calibpipe.__version__,
     log:
         f"{LOG}/report/report.log",
     benchmark:
         f"{LOG}/report/report.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        night_folder=lambda wildcards: NIGHT.format(**wildcards),
+        log_folder=lambda wildcards: LOG.format(**wildcards),
+        pool=reference_pool,
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:
         "../scripts/night_report.py"

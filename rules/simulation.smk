@@ -5,8 +5,6 @@ Outputs: simulation/meteo.grib and its truth.
 
 
 rule simulated_meteo_data:
-    message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: simulate meteorological data"
     input:
         site=site_file,
         config=tool_config("simulate_meteo_data"),
@@ -14,13 +12,15 @@ rule simulated_meteo_data:
         meteo=f"{NIGHT}/simulation/meteo.grib",
         truth=f"{NIGHT}/simulation/meteo.truth.ecsv",
         provenance=f"{NIGHT}/simulation/meteo.provenance.json",
-    params:
-        version=calibpipe.__version__,
     log:
         f"{LOG}/simulation/meteo.log",
     benchmark:
         f"{LOG}/simulation/meteo.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    params:
+        version=calibpipe.__version__,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: simulate meteorological data"
     script:
         "../scripts/simulated_meteo_data.py"

@@ -9,7 +9,8 @@ run_step(
     site=snakemake.input.site,
     night=snakemake.wildcards.night,
     category=snakemake.wildcards.category,
-    input=list(snakemake.input.get("files", [])),
+    input=snakemake.input.get("file"),
     cache=snakemake.params.cache,
+    **{"online" if snakemake.params.online else "offline": True},
     output=snakemake.output.product,
 )

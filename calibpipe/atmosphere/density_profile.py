@@ -149,7 +149,9 @@ def molecular_profile(
             f"{pressure[level + 1] / 100:g} hPa ({height[level]:.1f} to {height[level + 1]:.1f} m); "
             "the file is damaged or its levels are mixed up"
         )
-    height, temperature, vapour, pressure = _with_level_below(height, temperature, vapour, pressure)
+    height, temperature, vapour, pressure = _with_level_below(
+        height, temperature, vapour, pressure, co2_mole_fraction
+    )
     density = _humid_density(pressure, temperature, vapour, co2_mole_fraction)
     slope = -_G0 * density / pressure
     _check_hydrostatic(height, pressure, slope)
@@ -183,13 +185,13 @@ def _humid_density(p, t, x, co2):
     return density.to_value(u.kg / u.m**3)
 
 
-def _with_level_below(height, temperature, vapour, pressure):
-    """Prepend a level below ground so that sea level is inside."""
+def _with_level_below(height, temperature, vapour, pressure, co2):
+    """Prepend a level below ground so that sea level is inside: a polytropic layer."""
     below = min(height[0], 0.0) - _MARGIN_BELOW
     warmer = temperature[0] + _LAPSE_BELOW * (height[0] - below)
-    virtual = 1 + 0.378 * vapour[0]  # Tv/T
-    exponent = _G0 / (287.05 * virtual * _LAPSE_BELOW)
-    denser = pressure[0] * (warmer / temperature[0]) ** exponent
+    lowest = _humid_density(pressure[0], temperature[0], vapour[0], co2)
+    gas_constant = pressure[0] / (lowest * temperature[0])  # J/kg/K of this humid air
+    denser = pressure[0] * (warmer / temperature[0]) ** (_G0 / (gas_constant * _LAPSE_BELOW))
     return (
         np.concatenate([[below], height]),
         np.concatenate([[warmer], temperature]),
@@ -343,8 +345,6 @@ def column_above(altitude: u.Quantity, density: u.Quantity) -> u.Quantity:
     pieces = _integral(density.value, altitude.to_value(u.cm))
     column = np.append(np.cumsum(pieces[::-1])[::-1], 0.0)
     return column * u.cm * density.unit
-
-
 
 
 _HEIGHT_ERROR = 20.0  # m: reanalysis heights and gravity formula, 15 to 25 m at 15 km

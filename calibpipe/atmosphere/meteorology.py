@@ -253,11 +253,12 @@ def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity)
     """
     t = (times - begin).to_value(u.h)
     length = (end - begin).to_value(u.h)
-    gap = max_edge_gap.to_value(u.h)
+    gap = max_edge_gap.to_value(u.h) + 1 / 3600  # rounding to the second is no gap
     if t[0] > gap or t[-1] < length - gap:
         raise MissingInputError(
             f"meteorological data run from {times[0].utc.iso[:16]} to {times[-1].utc.iso[:16]} UTC, "
-            f"the night from {begin.utc.iso[:16]} to {end.utc.iso[:16]} UTC; at most {gap:g} h may "
+            f"the night from {begin.utc.iso[:16]} to {end.utc.iso[:16]} UTC; at most "
+            f"{max_edge_gap.to_value(u.h):g} h may "
             "be missing at an end: give files of this night that bracket it"
         )
     inside = t[(t > -6) & (t < length + 6)]

@@ -30,6 +30,7 @@ __all__ = [
     "ctao_reference_profile",
     "density_boundaries",
     "msis_climatology",
+    "msis_profiles",
     "night_average",
     "season_days",
     "us_standard_profile",
@@ -240,9 +241,26 @@ _VAPOUR_SEA_LEVEL, _VAPOUR_SCALE, _VAPOUR_STRATOSPHERE = 1.5e-2, 2.0 * u.km, 5e-
 def msis_climatology(
     site: Site, days: list[date], altitude: u.Quantity = CLIMATOLOGY_ALTITUDES
 ) -> dict[str, MolecularProfile]:
-    """NRLMSISE-00 over a site at local midnight that follows each day, at mean solar activity.
+    """NRLMSISE-00 over a site at the local midnight that follows each day."""
+    midnight = np.timedelta64(round((24 - site.longitude.to_value(u.deg) / 15) * 60), "m")
+    moments = [np.datetime64(day.isoformat()) + midnight for day in days]
+    profiles = msis_profiles(site, np.array(moments), altitude)
+    return {day.isoformat(): profile for day, profile in zip(days, profiles, strict=True)}
+
+
+def msis_profiles(site: Site, moments: np.ndarray, altitude: u.Quantity) -> list[MolecularProfile]:
+    """NRLMSISE-00 over a site at mean solar activity, with a climatological humidity.
 
     Solar flux F10.7 = 150 and Ap = 4 are given, so that nothing is looked up.
+
+    Parameters
+    ----------
+    site : Site
+        Where.
+    moments : ndarray of datetime64
+        (n,) UTC.
+    altitude : Quantity
+        (n_altitudes,) ascending.
 
     References
     ----------
@@ -250,38 +268,32 @@ def msis_climatology(
     """
     import pymsis
 
-    local_midnight = 24 - site.longitude.to_value(u.deg) / 15
-    times = np.array(
-        [
-            np.datetime64(day.isoformat()) + np.timedelta64(round(local_midnight * 60), "m")
-            for day in days
-        ]
-    )
-    z = altitude.to_value(u.km)
     out = pymsis.calculate(
-        times,
+        moments,
         site.longitude.to_value(u.deg),
         site.latitude.to_value(u.deg),
-        z,
-        f107s=np.full(times.size, 150.0),
-        f107as=np.full(times.size, 150.0),
-        aps=np.full((times.size, 7), 4.0),
+        altitude.to_value(u.km),
+        f107s=np.full(moments.size, 150.0),
+        f107as=np.full(moments.size, 150.0),
+        aps=np.full((moments.size, 7), 4.0),
         version=0,
-    ).reshape(times.size, z.size, -1)
+    ).reshape(moments.size, altitude.size, -1)
     vapour = _VAPOUR_STRATOSPHERE + _VAPOUR_SEA_LEVEL * np.exp(
         -(altitude / _VAPOUR_SCALE).to_value(u.one)
     )
-    profiles = {}
-    for day, row in zip(days, out.astype(float), strict=True):
+    profiles = []
+    for row in out.astype(float):
         n = np.nansum(row[:, 1:9], axis=1)  # N2 O2 O He H Ar N and anomalous O, 1/m3
         density = row[:, 0] * (1 - 0.378 * vapour)  # 0.378 = 1 - M(H2O)/M(air)
-        profiles[day.isoformat()] = MolecularProfile(
-            altitude=altitude.to(u.m),
-            pressure=(n * _BOLTZMANN * row[:, 10] * u.Pa).to(u.hPa),
-            temperature=row[:, 10] * u.K,
-            density=density * u.kg / u.m**3,
-            number_density=(n / u.m**3).to(1 / u.cm**3),
-            water_vapour_mole_fraction=vapour,
+        profiles.append(
+            MolecularProfile(
+                altitude=altitude.to(u.m),
+                pressure=(n * _BOLTZMANN * row[:, 10] * u.Pa).to(u.hPa),
+                temperature=row[:, 10] * u.K,
+                density=density * u.kg / u.m**3,
+                number_density=(n / u.m**3).to(1 / u.cm**3),
+                water_vapour_mole_fraction=vapour,
+            )
         )
     return profiles
 

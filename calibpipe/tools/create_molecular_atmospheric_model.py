@@ -190,21 +190,21 @@ class CreateMolecularAtmosphericModel(NightTool):
         from ..atmosphere.corsika_table import (
             CORSIKA_ALTITUDES,
             atmprof_text,
-            check_shower_table,
-            fit_five_layers,
+            steering_cards,
         )
+        from ..atmosphere.five_layer_atmosphere import fit_five_layers
         from ..core.files import atomic_path
         from ..core.products import write_table
 
         wavelength = self.refractivity_wavelength_in_nm * u.nm
         model = shower_atmosphere(profile, CORSIKA_ALTITUDES, wavelength, co2)
         columns = {name: getattr(model, name) for name in model.__dataclass_fields__}
-        check_shower_table(model.altitude, model.density, model.thickness, model.refractivity)
+        names = tuple(columns)
         rows = np.searchsorted(profile.altitude.to_value(u.m), model.altitude.to_value(u.m) - 1e-6)
         for kind, relative in zip(("stat", "sys"), errors, strict=True):
             for name in ("density", "thickness", "refractivity"):
                 columns[f"{name}_{kind}_error"] = columns[name] * relative[rows]
-        layers = fit_five_layers(model.altitude, model.thickness)
+        fit = fit_five_layers(model.altitude, model.thickness)
         top = measured["altitude"][-1].to_value(u.km) if measured is not None else 0.0
         selection = reference.meta["calibpipe"]
         details = {
@@ -214,7 +214,15 @@ class CreateMolecularAtmosphericModel(NightTool):
             "top_of_data_in_km": top,
             "upper_air": self.upper_air,
             "reference_model": selection["selection"] | selection["model"],
-            "five_layers": layers.as_dict(),
+            "five_layers": {
+                "lower_boundary_in_km": fit.atmosphere.boundaries.to_value(u.km).tolist(),
+                "a_in_g_per_cm2": fit.atmosphere.a.to_value(u.g / u.cm**2).tolist(),
+                "b_in_g_per_cm2": fit.atmosphere.b.to_value(u.g / u.cm**2).tolist(),
+                "c_in_cm": fit.atmosphere.c.to_value(u.cm).tolist(),
+                "largest_thickness_residual_below_30km": fit.largest_thickness_residual,
+                "largest_density_residual_below_30km": fit.largest_density_residual,
+                "steering_cards": steering_cards(fit.atmosphere).splitlines(),
+            },
         }
         metadata = self.metadata(
             KIND,
@@ -231,10 +239,9 @@ class CreateMolecularAtmosphericModel(NightTool):
             f"data up to {top:.1f} km, above: {self.upper_air}",
             "thickness integrated downward from the top; density of humid air (CIPM-2007)",
         ]
+        text = atmprof_text(**{name: columns[name] for name in names}, header_lines=header)
         with atomic_path(self.atmprof_output) as temporary:
-            temporary.write_text(
-                atmprof_text(**{k: columns[k] for k in model.__dataclass_fields__}, header=header)
-            )
+            temporary.write_text(text)
         self.add_output(self.atmprof_output, "atmosphere/atmprof")
 
     def write_extinction(self, site, night, profile, errors, co2, measured):
@@ -302,10 +309,15 @@ class CreateMolecularAtmosphericModel(NightTool):
         )
         write_table(self.extinction_output, table, metadata)
         self.add_output(self.extinction_output, EXTINCTION_KIND)
+        text = atm_trans_text(
+            site.elevation,
+            edges[1:],
+            wavelength,
+            np.asarray(optical_depth),
+            header_lines=[metadata.description, f"category {self.category}; Rayleigh only"],
+        )
         with atomic_path(self.atm_trans_output) as temporary:
-            temporary.write_text(
-                atm_trans_text(site.elevation, edges[1:], wavelength, np.asarray(optical_depth))
-            )
+            temporary.write_text(text)
         self.add_output(self.atm_trans_output, "atmosphere/atm_trans")
 
     def column_errors(self, site, night, profile, errors, edges, measured):

@@ -28,7 +28,7 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
         The `snakemake` object of the script: ``input.config``, ``output.provenance``, ``log``.
     options : dict
         Command-line options; ``None``, empty texts and empty lists are left out, lists give the
-        option once for each entry.
+        option once for each entry, ``True`` gives the bare flag.
     """
     log = Path(snakemake.log[0])
     failure = log.with_suffix(".failure.json")
@@ -42,10 +42,10 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
             tool.run(command, raises=True)
         except SystemExit as end:
             error = None if end.code in (0, None) else end
-        except BaseException as caught:
+        except BaseException as caught:  # an interrupt leaves its record, too
             error = caught
     if error is not None:
-        code = getattr(error, "exit_code", None) or (130 if _interrupted(error) else 1)
+        code = getattr(error, "exit_code", None) or (130 if isinstance(error, KeyboardInterrupt) else 1)
         record = {
             "step": str(log.with_suffix("").relative_to(log.parents[1])),
             "tool": tool.name,
@@ -68,11 +68,11 @@ def command_line(snakemake: Any, options: dict[str, Any]) -> list[str]:
         "--overwrite",
     ]
     for name, value in options.items():
-        values = value if isinstance(value, list | tuple) else [value]
         option = f"--{name.replace('_', '-')}"
+        if value is True:
+            arguments.append(option)
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
         arguments += [f"{option}={v}" for v in values if v not in (None, "")]
     return arguments
 
-
-def _interrupted(error: BaseException) -> bool:
-    return isinstance(error, KeyboardInterrupt)

@@ -42,9 +42,9 @@ def test_dusk_at_the_equator_on_the_equinox_by_hand():
 
 def test_elevation_does_not_lower_the_horizon(north):
     at_sea = Site("x", north.latitude, north.longitude, 0 * u.m, north.time_zone, north.seasons)
-    shift = astronomical_night("2024-07-10", north).dusk - astronomical_night(
-        "2024-07-10", at_sea
-    ).dusk
+    shift = (
+        astronomical_night("2024-07-10", north).dusk - astronomical_night("2024-07-10", at_sea).dusk
+    )
     # parallax of the Sun over 2 km is nothing; a lowered horizon would be 7 min
     assert abs(shift) < 0.1 * u.s
 

@@ -91,9 +91,7 @@ def test_one_changed_value_changes_the_hash(tmp_path):
     changed = table()
     changed["value"][1, 1] += 1
     one = write_table(tmp_path / "1.ecsv", table(), metadata())
-    assert content_hash(one) != content_hash(
-        write_table(tmp_path / "2.ecsv", changed, metadata())
-    )
+    assert content_hash(one) != content_hash(write_table(tmp_path / "2.ecsv", changed, metadata()))
 
 
 def test_inputs_have_checksums_and_paths_that_can_move(tmp_path, monkeypatch):

@@ -37,7 +37,9 @@ def test_south_lies_south_and_west(south):
 
 
 def test_unknown_site_names_the_known_ones(root):
-    with pytest.raises(ConfigurationError, match=r"unknown site 'CTAO-West'.*CTAO-North.*CTAO-South"):
+    with pytest.raises(
+        ConfigurationError, match=r"unknown site 'CTAO-West'.*CTAO-North.*CTAO-South"
+    ):
         load_site(root / "config/sites/CTAO-West.yaml")
 
 

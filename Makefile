@@ -1,0 +1,68 @@
+# make demo   a whole simulated night, ends with the page to open
+# make test   the tests            make test-all   with the slow ones, as in CI
+# make lint   every style check    make bench      side by side with the peer
+# make docs   the manual           make lock       new versions of the dependencies
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(shell command -v uv 2>/dev/null)
+export PYTHONDONTWRITEBYTECODE :=
+export CTAPIPE_IO_ZFITS_NO_SERVICE_DATA := 1
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+SNAKEMAKE := $(BIN)/snakemake --profile profiles/default
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-all lint bench docs lock clean
+
+help:
+	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
+
+install: $(VENV)/.installed
+
+# A virtual environment with exactly the versions of the lock; uv from PyPI if it is not there.
+$(VENV)/.installed: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"CalibPipe needs Python 3.12 or later, $(PYTHON) is {v[0]}.{v[1]}; say make PYTHON=...") if v < (3, 12) else None'
+	@echo "Installing into $(VENV), once: about a minute"
+	@$(PYTHON) -m venv --clear $(VENV)
+ifeq ($(UV),)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+endif
+	@$(or $(UV),$(BIN)/uv) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
+	@$(or $(UV),$(BIN)/uv) pip install --quiet --python $(BIN)/python --no-deps -e .
+	@$(BIN)/python -m compileall -q calibpipe
+	@for tool in $(BIN)/calibpipe-*; do $$tool --help > /dev/null; done
+	@touch $@
+
+demo: $(VENV)/.installed
+	@mkdir -p demo
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
+	@echo
+	@echo "The night is calibrated. Open:"
+	@for page in demo/results/*/*/*/report/index.html; do echo "  $(CURDIR)/$$page"; done
+
+test: $(VENV)/.installed
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
+
+test-all: $(VENV)/.installed
+	@$(BIN)/python -m pytest -n 2
+
+lint: $(VENV)/.installed
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/snakefmt --check Snakefile rules
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+bench: $(VENV)/.installed
+	@$(BIN)/python benchmarks/atmospheric_model.py
+
+docs: $(VENV)/.installed
+	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
+	@echo "$(CURDIR)/docs/_build/html/index.html"
+
+lock:
+	uv pip compile --quiet --universal --upgrade --generate-hashes pyproject.toml --group dev --group docs -o requirements.lock
+	$(PYTHON) envs/pin.py
+
+clean:
+	rm -rf demo results logs docs/_build

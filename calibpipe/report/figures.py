@@ -1,0 +1,556 @@
+"""Figures of a night: from tables of its products to matplotlib figures, nothing else.
+
+Colours are names: every colour drawn is one of `PALETTE` and becomes a variable of the page's
+style sheet (`calibpipe.report.inline_svg`), so that one figure serves light screens, dark ones and
+paper. Altitude runs upward, in km above the sea.
+"""
+
+from collections.abc import Sequence
+
+import astropy.units as u
+import matplotlib as mpl
+import numpy as np
+from astropy.table import QTable
+from astropy.time import Time
+from matplotlib import dates, ticker
+from matplotlib.axes import Axes
+from matplotlib.colors import BoundaryNorm, ListedColormap
+from matplotlib.figure import Figure
+
+from .rounding import power_of_ten
+
+__all__ = [
+    "PALETTE",
+    "STYLE",
+    "apart",
+    "density_ratio_figure",
+    "evolution_figure",
+    "optical_depth_figure",
+    "profile_figure",
+    "refractivity_figure",
+    "transmission_figure",
+]
+
+# Light-scheme values; distinct, also for colour-blind eyes. The style sheet has the dark ones.
+PALETTE = {
+    "ink": "#1d2733",
+    "faint": "#66727f",
+    "grid": "#dfe4ea",
+    "paper": "#fefefe",
+    "shade": "#eceff3",
+    "winter": "#1f6fb5",
+    "intermediate": "#12876f",
+    "summer": "#c8551b",
+    "other": "#8a5aa8",
+    "level1": "#b5470b",
+    "level2": "#b98207",
+    "level3": "#1b2531",
+    "level4": "#16857a",
+    "level5": "#2c6cb8",
+    "level6": "#7a4fae",
+    "warning": "#c0392c",
+}
+STYLE = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "calibpipe",
+    "font.family": "DejaVu Sans",
+    "font.size": 10.5,
+    "axes.labelsize": 10.5,
+    "axes.labelcolor": PALETTE["ink"],
+    "axes.edgecolor": PALETTE["faint"],
+    "axes.facecolor": "none",
+    "axes.linewidth": 0.8,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.axisbelow": True,
+    "axes.grid": True,
+    "axes.unicode_minus": True,
+    "figure.facecolor": "none",
+    "grid.color": PALETTE["grid"],
+    "grid.linewidth": 0.8,
+    "legend.frameon": False,
+    "legend.fontsize": 10,
+    "legend.handlelength": 1.6,
+    "lines.linewidth": 1.6,
+    "lines.solid_capstyle": "round",
+    "text.color": PALETTE["ink"],
+    "xtick.color": PALETTE["faint"],
+    "xtick.labelcolor": PALETTE["ink"],
+    "ytick.color": PALETTE["faint"],
+    "ytick.labelcolor": PALETTE["ink"],
+    "xtick.labelsize": 10,
+    "ytick.labelsize": 10,
+    "text.parse_math": False,
+}
+WIDTH, HEIGHT = 480 / 72, 400 / 72  # inches of 72 units: 480 units wide is legible on a telephone
+TOP_OF_LIGHT = 30.0  # km: nearly all Cherenkov light is made below
+DECISIVE_ALTITUDE = 15.0  # km, where the reference model is chosen
+EVOLUTION_ALTITUDES = {5.0: "level1", 10.0: "level2", 15.0: "level3", 20.0: "level4", 30.0: "level5"}
+TRANSMISSION_ALTITUDES = {
+    3.0: "level6",
+    5.0: "level1",
+    10.0: "level2",
+    15.0: "level3",
+    120.0: "level5",
+}
+DEPTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
+# Cividis from its light end on, darker with depth: one hue order that colour-blind eyes keep.
+DEPTH_COLOURS = (
+    "#fdea45", "#eed34f", "#d9bf5e", "#bcaa6b", "#9f9671", "#848476",
+    "#6c7074", "#545d6f", "#38486d", "#17356a", "#00224e",
+)  # fmt: skip
+REFERENCE_WAVELENGTH = 350.0  # nm: of the closure test
+
+
+def density_ratio_figure(
+    profile: QTable, models: dict[str, QTable], chosen: str, elevation: u.Quantity
+) -> Figure:
+    """Density of the night over that of each reference model, below 30 km.
+
+    Parameters
+    ----------
+    profile : QTable
+        Product ``atmosphere/density_profile``.
+    models : dict
+        Season to reference model (altitude, density, density_spread), the chosen one among them.
+    chosen : str
+        Season of the chosen model: bold, with the night's errors as a band and the spread of the
+        model's own nights as a shade around 1.
+    elevation : Quantity
+        Of the site.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = _figure()
+        for season, model in sorted(models.items(), key=lambda entry: entry[0] == chosen):
+            z, ratio, error = density_ratio(profile, model)
+            colour = _season_colour(season)
+            if season == chosen:
+                _spread_of_nights(axes, model)
+                axes.fill_betweenx(
+                    z, ratio - error, ratio + error, color=colour, alpha=0.25, linewidth=0
+                )
+                axes.plot(ratio, z, color=colour, linewidth=2.6, label=f"{season} (chosen)")
+            else:
+                axes.plot(ratio, z, color=colour, linewidth=1.4, label=season)
+        axes.axvline(1.0, color=PALETTE["faint"], linewidth=0.8, zorder=1)
+        _altitude_axis(axes, elevation)
+        _mark_altitude(axes, DECISIVE_ALTITUDE, "15 km: decides the choice")
+        half = 1.05 * max(abs(edge - 1.0) for line in axes.lines for edge in _drawn(line))
+        axes.set_xlim(1 - max(half, 0.02), 1 + max(half, 0.02))
+        axes.xaxis.set_major_locator(ticker.MaxNLocator(7, steps=[1, 2, 5, 10]))
+        axes.set_xlabel("density of the night / density of the model")
+        _legend_above(axes)
+    return figure
+
+
+def density_ratio(profile: QTable, model: QTable) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Altitude (km), night over model, and its error, at the altitudes of the model.
+
+    The error is the statistical and the systematic one of the night in quadrature.
+    """
+    known = profile["altitude"].to_value(u.km)
+    rows = model["altitude"].to_value(u.km) <= known[-1]
+    z = model["altitude"].to_value(u.km)[rows]
+    density = profile["density"].to_value(u.kg / u.m**3)
+    error = np.hypot(
+        profile["density_stat_error"].to_value(u.kg / u.m**3),
+        profile["density_sys_error"].to_value(u.kg / u.m**3),
+    )
+    ratio = np.exp(np.interp(z, known, np.log(density))) / model["density"][rows].to_value(
+        u.kg / u.m**3
+    )
+    return z, ratio, ratio * np.interp(z, known, error / density)
+
+
+def refractivity_figure(
+    model: QTable, wavelength: u.Quantity, elevation: u.Quantity, top_of_data: u.Quantity
+) -> Figure:
+    """Refractivity against altitude, and the relative errors of the shower atmosphere.
+
+    Parameters
+    ----------
+    model : QTable
+        Product ``atmosphere/atmospheric_model``.
+    wavelength : Quantity
+        Of n-1.
+    elevation, top_of_data : Quantity
+        Of the site, and where the data end (0 if there are none).
+    """
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = _figure(2)
+        z = model["altitude"].to_value(u.km)
+        n = np.asarray(model["refractivity"])
+        left.plot(n, z, color=PALETTE["level5"], linewidth=2.2)
+        left.set_xscale("log")
+        left.set_xlabel(f"n − 1 at {wavelength.to_value(u.nm):g} nm")
+        for kind, colour, style in (("stat", "level1", "-"), ("sys", "level5", "--")):
+            relative = np.asarray(model[f"refractivity_{kind}_error"]) / n
+            right.plot(
+                100 * np.maximum(relative, 1e-6),
+                z,
+                style,
+                color=PALETTE[colour],
+                label={"stat": "statistical", "sys": "systematic"}[kind],
+            )
+        right.set_xscale("log")
+        right.set_xlabel("relative error of n − 1 (%)")
+        _legend_above(right)
+        top = 60.0
+        shown = z <= top
+        left.set_xlim(n[shown].min() / 1.5, n[shown].max() * 1.8)
+        for axes in (left, right):
+            _decades(axes.xaxis)
+            _altitude_axis(axes, elevation, top=top)
+            if top_of_data > 0 * u.km:
+                axes.axhline(
+                    top_of_data.to_value(u.km), color=PALETTE["faint"], linewidth=1, dashes=(4, 3)
+                )
+        if top_of_data > 0 * u.km:
+            _note(left, 0.97, top_of_data.to_value(u.km), "end of data", above=True)
+        right.set_ylabel("")
+        right.tick_params(labelleft=False)
+    return figure
+
+
+def optical_depth_figure(extinction: QTable) -> Figure:
+    """Map of the vertical Rayleigh optical depth from the site to an altitude.
+
+    Parameters
+    ----------
+    extinction : QTable
+        Product ``atmosphere/rayleigh_extinction``.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = _figure()
+        header = extinction.meta["calibpipe"]
+        site = header["observation_altitude_in_km"]
+        z = np.array([site, *header["altitude_in_km"]])
+        wavelength = extinction["wavelength"].to_value(u.nm)
+        depth = _optical_depth(extinction)
+        depth = np.column_stack([np.zeros(len(depth)), depth])
+        shown = z <= _first_at_least(z, TOP_OF_LIGHT)
+        colours = ListedColormap(DEPTH_COLOURS)
+        levels = np.array([0.0, *DEPTHS, np.inf])
+        filled = axes.contourf(
+            wavelength,
+            z[shown],
+            np.minimum(depth[:, shown].T, 1e3),
+            levels=np.minimum(levels, 1e4),
+            cmap=colours,
+            norm=BoundaryNorm(np.minimum(levels, 1e4), colours.N),
+        )
+        filled.set_edgecolor("face")
+        axes.contour(
+            wavelength,
+            z[shown],
+            depth[:, shown].T,
+            levels=DEPTHS,
+            colors=[PALETTE["paper"]],
+            linewidths=0.5,
+        )
+        axes.grid(visible=False)
+        _wavelength_axis(axes, wavelength)
+        _altitude_axis(axes, site * u.km, bottom=site)
+        _depth_bar(figure, axes)
+    return figure
+
+
+def transmission_figure(extinction: QTable) -> Figure:
+    """Vertical Rayleigh transmission to the site against wavelength, from several altitudes.
+
+    Parameters
+    ----------
+    extinction : QTable
+        Product ``atmosphere/rayleigh_extinction``.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = _figure()
+        z = np.array(extinction.meta["calibpipe"]["altitude_in_km"])
+        wavelength = extinction["wavelength"].to_value(u.nm)
+        transmission = np.exp(-_optical_depth(extinction))
+        for altitude, colour in TRANSMISSION_ALTITUDES.items():
+            column = int(np.argmin(np.abs(z - altitude)))
+            label = "top" if altitude == max(TRANSMISSION_ALTITUDES) else f"{z[column]:.3g} km"
+            curve = transmission[:, column]
+            axes.plot(wavelength, curve, color=PALETTE[colour], linewidth=2, label=label)
+            _label_curve(axes, wavelength, curve, label, PALETTE[colour])
+        axes.axvline(REFERENCE_WAVELENGTH, color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
+        axes.text(
+            REFERENCE_WAVELENGTH * 1.015, 0.02, "350 nm: closure", color=PALETTE["faint"], size=9.5
+        )
+        _wavelength_axis(axes, wavelength)
+        axes.set_ylim(0, 1)
+        axes.set_ylabel("vertical transmission to the site")
+    return figure
+
+
+def evolution_figure(profile: QTable, dusk: Time, dawn: Time) -> Figure:
+    """Density over the night relative to its mean, at several altitudes.
+
+    Parameters
+    ----------
+    profile : QTable
+        Product ``atmosphere/density_profile``: density_at_times (n_altitudes, n_times) and the
+        header's times_utc.
+    dusk, dawn : Time
+        Of the astronomical night; what lies outside is shaded.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = _figure()
+        times = Time(profile.meta["calibpipe"]["times_utc"], format="isot", scale="utc")
+        days = times.plot_date
+        z = profile["altitude"].to_value(u.km)
+        ends = []
+        for altitude, colour in EVOLUTION_ALTITUDES.items():
+            if altitude > z[-1]:
+                continue
+            row = int(np.argmin(np.abs(z - altitude)))
+            change = 100 * (profile["density_at_times"][row] / profile["density"][row] - 1).value
+            axes.plot(
+                days,
+                change,
+                marker="o",
+                markersize=6 if altitude == DECISIVE_ALTITUDE else 4.5,
+                linewidth=2.6 if altitude == DECISIVE_ALTITUDE else 1.6,
+                color=PALETTE[colour],
+                label=f"{altitude:g} km",
+            )
+            ends.append((change[-1], f"{altitude:g} km", PALETTE[colour]))
+        _night_axis(axes, days, dusk, dawn)
+        axes.axhline(0.0, color=PALETTE["faint"], linewidth=0.8, zorder=1)
+        low, high = axes.get_ylim()
+        half = max(abs(low), abs(high), 0.05)
+        axes.set_ylim(-half, half)
+        places = apart([value for value, _, _ in ends], 2 * half * 0.052)
+        for place, (_, label, colour) in zip(places, ends, strict=True):
+            axes.annotate(
+                label,
+                (1.0, place),
+                xycoords=("axes fraction", "data"),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                color=colour,
+                size=10,
+            )
+        axes.set_ylabel("density / mean of the night − 1 (%)")
+    return figure
+
+
+def profile_figure(
+    profile: QTable, reference: QTable | None, name: str, elevation: u.Quantity
+) -> Figure:
+    """Temperature and humidity against altitude, with those of the reference model.
+
+    Parameters
+    ----------
+    profile : QTable
+        Product ``atmosphere/density_profile`` or, without data, ``atmosphere/reference_model``.
+    reference : QTable or None
+        Reference model to compare with.
+    name : str
+        Season of the reference model.
+    elevation : Quantity
+        Of the site.
+    """
+    with mpl.rc_context(STYLE):
+        figure, (left, right) = _figure(2)
+        curves = [(profile, "the night", PALETTE["ink"], "-", 2.2)]
+        if reference is not None:
+            curves.append((reference, name, _season_colour(name), "--", 1.6))
+        for table, label, colour, style, width in curves:
+            z = table["altitude"].to_value(u.km)
+            shown = z <= TOP_OF_LIGHT
+            left.plot(
+                table["temperature"].to_value(u.K)[shown],
+                z[shown],
+                style,
+                color=colour,
+                linewidth=width,
+                label=label,
+            )
+            vapour = np.maximum(np.asarray(table["water_vapour_mole_fraction"], float), 1e-8)
+            right.plot(vapour[shown], z[shown], style, color=colour, linewidth=width)
+        right.set_xscale("log")
+        _decades(right.xaxis)
+        left.set_xlabel("temperature (K)")
+        right.set_xlabel("water vapour mole fraction")
+        for axes in (left, right):
+            _altitude_axis(axes, elevation)
+        right.set_ylabel("")
+        right.tick_params(labelleft=False)
+        _legend_above(left)
+    return figure
+
+
+def apart(values: Sequence[float], least: float) -> list[float]:
+    """Values moved as little as needed to be `least` apart, in the order given.
+
+    Neighbours that are too near are spread evenly about their common mean.
+    """
+    groups: list[list[int]] = []
+    for index in sorted(range(len(values)), key=lambda i: values[i]):
+        groups.append([index])
+        while len(groups) > 1 and _bottom(groups[-1], values, least) < least + _top(
+            groups[-2], values, least
+        ):
+            groups[-2:] = [groups[-2] + groups[-1]]
+    placed = [0.0] * len(values)
+    for group in groups:
+        for place, index in enumerate(group):
+            placed[index] = _bottom(group, values, least) + place * least
+    return placed
+
+
+def _bottom(group, values, least):
+    return sum(values[i] for i in group) / len(group) - least * (len(group) - 1) / 2
+
+
+def _top(group, values, least):
+    return _bottom(group, values, least) + least * (len(group) - 1)
+
+
+def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
+    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
+    figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72, wspace=0.04)
+    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
+
+
+def _altitude_axis(
+    axes: Axes, elevation: u.Quantity, top: float = TOP_OF_LIGHT, bottom: float = 0.0
+) -> None:
+    axes.set_ylim(bottom, top)
+    axes.yaxis.set_major_locator(ticker.MultipleLocator(5 if top <= TOP_OF_LIGHT else 10))
+    axes.set_ylabel("altitude above sea level (km)")
+    site = elevation.to_value(u.km)
+    if site > bottom:
+        axes.axhspan(bottom, site, color=PALETTE["shade"], zorder=0.5, linewidth=0)
+
+
+def _mark_altitude(axes: Axes, altitude: float, label: str) -> None:
+    axes.axhline(altitude, color=PALETTE["ink"], linewidth=1, dashes=(4, 3))
+    _note(axes, 0.01, altitude, label, above=True, align="left")
+
+
+def _note(axes, x, y, label, above, align="right") -> None:
+    axes.annotate(
+        label,
+        (x, y),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, 3 if above else -3),
+        textcoords="offset points",
+        ha=align,
+        va="bottom" if above else "top",
+        size=9.5,
+        color=PALETTE["faint"],
+    )
+
+
+def _legend_above(axes: Axes) -> None:
+    axes.legend(
+        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4
+    )
+
+
+def _season_colour(season: str) -> str:
+    return PALETTE[season if season in ("winter", "intermediate", "summer") else "other"]
+
+
+def _spread_of_nights(axes: Axes, model: QTable) -> None:
+    """Shade of one standard deviation of the nights that a reference model is made from."""
+    if "density_spread" not in model.colnames:
+        return
+    spread = (model["density_spread"] / model["density"]).to_value(u.one)
+    z = model["altitude"].to_value(u.km)
+    axes.fill_betweenx(z, 1 - spread, 1 + spread, color=PALETTE["faint"], alpha=0.18, linewidth=0)
+
+
+def _drawn(line) -> np.ndarray:
+    """Extremes of a curve over altitude below 30 km; nothing for straight marks."""
+    x, y = (np.asarray(values, float) for values in line.get_data())
+    if x.size < 3:
+        return np.array([1.0])
+    return np.array([x[y <= TOP_OF_LIGHT].min(), x[y <= TOP_OF_LIGHT].max()])
+
+
+def _decades(axis) -> None:
+    axis.set_major_locator(ticker.LogLocator(10, numticks=6))
+    axis.set_major_formatter(
+        ticker.FuncFormatter(lambda value, _: power_of_ten(round(np.log10(value))))
+    )
+    axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _wavelength_axis(axes: Axes, wavelength: np.ndarray) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(wavelength[0], wavelength[-1])
+    axes.xaxis.set_major_locator(ticker.FixedLocator([200, 250, 300, 350, 400, 500, 600, 800, 1000]))
+    axes.xaxis.set_minor_locator(ticker.NullLocator())
+    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+    axes.set_xlabel("wavelength (nm)")
+
+
+def _optical_depth(extinction: QTable) -> np.ndarray:
+    return np.asarray(extinction["optical_depth"], dtype=float)
+
+
+def _first_at_least(values: np.ndarray, limit: float) -> float:
+    return min((value for value in values if value >= limit), default=values[-1])
+
+
+def _depth_bar(figure: Figure, axes: Axes) -> None:
+    """Scale of the optical depth: one box for each colour, limits written between them."""
+    bar = axes.inset_axes((0.0, 1.035, 1.0, 0.035))
+    for index, colour in enumerate(DEPTH_COLOURS):
+        bar.axvspan(index, index + 1, color=colour, linewidth=0)
+    bar.set_xlim(0, len(DEPTH_COLOURS))
+    bar.set_yticks([])
+    bar.grid(visible=False)
+    bar.xaxis.tick_top()
+    bar.set_xticks(range(1, len(DEPTHS) + 1), [f"{depth:g}" for depth in DEPTHS])
+    bar.tick_params(length=0, labelsize=9.5)
+    bar.set_title("vertical optical depth τ, from the site to the altitude", size=10.5, loc="left")
+    for spine in bar.spines.values():
+        spine.set_visible(False)
+
+
+def _label_curve(axes, wavelength, curve, label, colour) -> None:
+    """Name on a curve, near 300 nm, on a patch of paper."""
+    at = int(np.argmin(np.abs(wavelength - 300)))
+    axes.text(
+        wavelength[at],
+        curve[at],
+        label,
+        color=colour,
+        ha="center",
+        va="center",
+        size=10,
+        bbox={"facecolor": PALETTE["paper"], "edgecolor": "none", "pad": 1.5},
+    )
+
+
+def _night_axis(axes: Axes, days: np.ndarray, dusk: Time, dawn: Time) -> None:
+    """Time axis in UTC; shade outside astronomical darkness, names at dusk and dawn."""
+    ends = dusk.plot_date, dawn.plot_date
+    pad = 0.03 * (ends[1] - ends[0])
+    low, high = min(days[0], ends[0]) - pad, max(days[-1], ends[1]) + pad
+    axes.set_xlim(low, high)
+    for begin, end in ((low, ends[0]), (ends[1], high)):
+        axes.axvspan(begin, end, color=PALETTE["shade"], zorder=0.5, linewidth=0)
+    for moment, name, align in ((ends[0], "dusk", "left"), (ends[1], "dawn", "right")):
+        axes.axvline(moment, color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
+        axes.annotate(
+            name,
+            (moment, 1.0),
+            xycoords=("data", "axes fraction"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            ha="center",
+            va="bottom",
+            size=9.5,
+            color=PALETTE["faint"],
+        )
+    hours = 24 * (high - low)
+    axes.xaxis.set_major_locator(dates.HourLocator(interval=max(1, round(hours / 7))))
+    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
+    axes.set_xlabel("time (UTC)")

@@ -1,0 +1,456 @@
+"""The Tools of the molecular atmosphere on a simulated night with known truth."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.table import QTable
+from ctapipe.core import Provenance, run_tool
+
+from calibpipe.atmosphere.corsika_table import parse_atm_trans, parse_atmprof
+from calibpipe.core.exceptions import (
+    ConfigurationError,
+    CorruptedInputError,
+    InsufficientStatisticsError,
+    MissingInputError,
+)
+from calibpipe.core.products import content_hash, read_table
+from calibpipe.tools.calculate_macobac import CalculateMacobac
+from calibpipe.tools.create_molecular_atmospheric_model import CreateMolecularAtmosphericModel
+from calibpipe.tools.create_molecular_density_profile import CreateMolecularDensityProfile
+from calibpipe.tools.create_reference_atmospheric_models import CreateReferenceAtmosphericModels
+from calibpipe.tools.retrieve_meteo_data import RetrieveMeteoData
+from calibpipe.tools.select_reference_atmospheric_model import SelectReferenceAtmosphericModel
+from calibpipe.tools.simulate_meteo_data import SimulateMeteoData
+
+ROOT = Path(__file__).parents[2]
+NIGHT = "2024-07-10"
+
+
+class Night:
+    """One night's files and how to make them."""
+
+    def __init__(self, folder, site="CTAO-North", category="C", night=NIGHT):
+        self.folder, self.site_name, self.category, self.night = folder, site, category, night
+
+    def __getitem__(self, name):
+        return self.folder / name
+
+    def run(self, tool, output, *options):
+        Provenance().clear()
+        argv = [
+            f"--site={ROOT}/config/sites/{self.site_name}.yaml",
+            f"--night={self.night}",
+            f"--category={self.category}",
+            f"--output={self[output]}",
+            *options,
+        ]
+        return run_tool(tool(), argv, cwd=self.folder)
+
+    def simulate(self, *options):
+        self.run(SimulateMeteoData, "meteo.grib", "--overwrite", *options)
+
+    def retrieve(self, *options):
+        self.run(
+            RetrieveMeteoData,
+            "meteo_data.json",
+            f"--input={self['meteo.grib']}",
+            f"--cache={self['cache']}",
+            "--overwrite",
+            *options,
+        )
+
+    def macobac(self):
+        self.run(CalculateMacobac, "macobac.ecsv", "--offline")
+
+    def density_profile(self, output="density_profile.ecsv", *options):
+        self.run(
+            CreateMolecularDensityProfile,
+            output,
+            f"--meteo-data={self['meteo_data.json']}",
+            f"--macobac={self['macobac.ecsv']}",
+            *options,
+        )
+
+    def select(self, output="reference_model.ecsv", *options):
+        pool = f"--pool={ROOT}/config/reference_models/{self.site_name}"
+        self.run(SelectReferenceAtmosphericModel, output, pool, *options)
+
+    def model(self, stem="", *options, reference="reference_model.ecsv"):
+        self.run(
+            CreateMolecularAtmosphericModel,
+            f"{stem}atmospheric_model.ecsv",
+            f"--reference-model={self[reference]}",
+            f"--macobac={self['macobac.ecsv']}",
+            f"--extinction-output={self[f'{stem}rayleigh_extinction.ecsv']}",
+            f"--atmprof-output={self[f'{stem}atmprof.dat']}",
+            f"--atm-trans-output={self[f'{stem}atm_trans.dat']}",
+            *options,
+        )
+
+    def all(self):
+        self.simulate()
+        self.retrieve()
+        self.macobac()
+        self.density_profile()
+        self.select("reference_model.ecsv", f"--density-profile={self['density_profile.ecsv']}")
+        self.model("", f"--density-profile={self['density_profile.ecsv']}")
+        return self
+
+
+@pytest.fixture(scope="module", params=[("CTAO-North", "C"), ("CTAO-South", "B")])
+def night(request, tmp_path_factory):
+    site, category = request.param
+    return Night(tmp_path_factory.mktemp(f"{site}-{category}"), site, category).all()
+
+
+@pytest.fixture
+def copy(night, tmp_path):
+    """The same night in a folder of its own, to be spoilt."""
+    folder = tmp_path / "night"
+    shutil.copytree(night.folder, folder)
+    other = Night(folder, night.site_name, night.category)
+    other.retrieve()
+    return other
+
+
+def test_density_closes_on_the_simulated_truth(night):
+    truth = read_table(night["meteo.truth.ecsv"], "simulation/meteo_truth")
+    profile = read_table(night["density_profile.ecsv"], "atmosphere/density_profile")
+    rows = min(len(truth), len(profile))
+    np.testing.assert_array_equal(truth["altitude"][:rows], profile["altitude"][:rows])
+    ratio = (profile["density"][:rows] / truth["density"][:rows]).to_value(u.one)
+    # C: GRIB packing of hourly fields, 0.25 deg. B: weather between analyses 6 h apart as well
+    limit = {"C": 1e-3, "B": 2e-3}[night.category]
+    assert np.abs(ratio - 1).max() < limit
+    above_ground = profile["altitude"][:rows] > 2.2 * u.km
+    assert np.abs(ratio - 1)[above_ground].max() < {"C": 3e-4, "B": 2e-3}[night.category]
+    systematic = (profile["density_sys_error"] / profile["density"]).to_value(u.one)
+    assert np.all(np.abs(ratio - 1)[above_ground] < systematic[:rows][above_ground])
+
+
+def test_spread_over_the_night_is_that_of_the_truth(night):
+    truth = read_table(night["meteo.truth.ecsv"], "simulation/meteo_truth")
+    profile = read_table(night["density_profile.ecsv"], "atmosphere/density_profile")
+    hours = QTable(truth)["density_at_times"].to_value(u.kg / u.m**3)
+    inside = hours[150, 1:-1].std() / hours[150].mean()
+    measured = (profile["density_stat_error"] / profile["density"])[150].to_value(u.one)
+    assert measured == pytest.approx(inside, abs=0.3 * inside + 2e-4)  # 6 h steps smooth it
+
+
+def test_products_say_what_they_are(night):
+    for name, kind in {
+        "density_profile": "atmosphere/density_profile",
+        "reference_model": "atmosphere/reference_model",
+        "atmospheric_model": "atmosphere/atmospheric_model",
+        "rayleigh_extinction": "atmosphere/rayleigh_extinction",
+    }.items():
+        table = read_table(night[f"{name}.ecsv"], kind)
+        header = table.meta["calibpipe"]
+        assert (header["site"], header["night"]) == (night.site_name, NIGHT)
+        assert header["category"] == night.category
+        assert header["validity"]["begin_utc"] < header["validity"]["end_utc"]
+        assert {entry["role"] for entry in header["inputs"]} >= {"site"}
+        assert table.meta["CTA PRODUCT DATA CATEGORY"] == night.category
+        assert str(Path.home()) not in json.dumps(header["configuration"])
+
+
+def test_model_continues_the_data_without_a_step(night):
+    model = read_table(night["atmospheric_model.ecsv"], "atmosphere/atmospheric_model")
+    top = model.meta["calibpipe"]["top_of_data_in_km"]
+    assert top == pytest.approx({"C": 48.5, "B": 31.3}[night.category], abs=0.6)
+    scale = -np.diff(model["altitude"].value) / np.diff(np.log(model["density"].value))
+    inner = model["altitude"][1:] < 80 * u.km
+    assert np.all((scale[inner] > 5) & (scale[inner] < 12))  # km: no step hides in a row
+    temperature = model["temperature"].to_value(u.K)
+    assert np.all((temperature[model["altitude"] < 100 * u.km] > 150) & (temperature.min() < 300))
+
+
+def test_model_closes(night):
+    extinction = read_table(night["rayleigh_extinction.ecsv"], "atmosphere/rayleigh_extinction")
+    header = extinction.meta["calibpipe"]
+    assert abs(header["closure"]["relative_difference"]) < 3e-3  # A22b
+    row = int(np.searchsorted(extinction["wavelength"].value, 350))
+    assert extinction["optical_depth"][row, -1] == pytest.approx(
+        header["closure"]["optical_depth_350nm"], rel=1e-12
+    )
+    assert len(extinction) == 800
+    assert extinction["optical_depth"].shape == (800, 50)
+    assert np.all(np.diff(extinction["optical_depth"], axis=1) > 0)
+    assert len(header["relative_stat_error"]) == len(header["relative_sys_error"]) == 50
+    assert 0 < header["relative_sys_error"][-1] < 0.01
+
+
+def test_exchange_formats_hold_the_same_numbers(night):
+    model = read_table(night["atmospheric_model.ecsv"], "atmosphere/atmospheric_model")
+    columns = parse_atmprof(night["atmprof.dat"].read_text())
+    for name in ("density", "thickness", "refractivity", "temperature"):
+        np.testing.assert_allclose(
+            u.Quantity(columns[name]).value, u.Quantity(model[name]).value, rtol=1e-6, atol=1e-30
+        )
+    extinction = read_table(night["rayleigh_extinction.ecsv"], "atmosphere/rayleigh_extinction")
+    site, altitude, wavelength, depth = parse_atm_trans(night["atm_trans.dat"].read_text())
+    header = extinction.meta["calibpipe"]
+    assert site.to_value(u.km) == pytest.approx(header["observation_altitude_in_km"])
+    np.testing.assert_allclose(altitude.to_value(u.km), header["altitude_in_km"], atol=5e-4)
+    np.testing.assert_array_equal(wavelength, extinction["wavelength"])
+    np.testing.assert_allclose(depth, extinction["optical_depth"], rtol=1e-5)
+
+
+def test_reference_model_changes_nothing_inside_the_data(night):
+    profile = f"--density-profile={night['density_profile.ecsv']}"
+    night.select("by_date.ecsv", "--fallback-reason=test", "--overwrite")
+    other = QTable.read(night["by_date.ecsv"])
+    for name in ("pressure", "density", "number_density"):
+        other[name] *= 1.05
+    other.write(night["other.ecsv"], overwrite=True)
+    night.model("other_", profile, "--overwrite", reference="other.ecsv")
+    one, two = (
+        read_table(night[f"{stem}atmospheric_model.ecsv"], "atmosphere/atmospheric_model")
+        for stem in ("", "other_")
+    )
+    inside = one["altitude"].value <= one.meta["calibpipe"]["top_of_data_in_km"]
+    for name in ("density", "temperature", "pressure", "refractivity"):
+        np.testing.assert_array_equal(one[name][inside], two[name][inside])
+    # the pressure at the top of the data fixes the mass above: thickness stays as well
+    np.testing.assert_allclose(
+        one["thickness"][inside].value, two["thickness"][inside].value, rtol=2e-5
+    )
+
+
+@pytest.mark.parametrize("upper_air", ["nrlmsis", "us-standard"])
+def test_other_upper_air(night, upper_air):
+    profile = f"--density-profile={night['density_profile.ecsv']}"
+    option = f"--CreateMolecularAtmosphericModel.upper_air={upper_air}"
+    night.model(f"{upper_air}_", profile, option, "--overwrite")
+    one, two = (
+        read_table(night[f"{stem}rayleigh_extinction.ecsv"], "atmosphere/rayleigh_extinction")
+        for stem in ("", f"{upper_air}_")
+    )
+    np.testing.assert_allclose(one["optical_depth"][:, -1], two["optical_depth"][:, -1], rtol=1e-4)
+
+
+def test_without_data_the_date_decides_and_the_products_say_so(night, tmp_path):
+    night.select("fallback.ecsv", "--fallback-reason=GDAS was down", "--overwrite")
+    header = read_table(night["fallback.ecsv"], "atmosphere/reference_model").meta["calibpipe"]
+    assert header["selection"]["method"] == "date"
+    assert "fell back" in header["selection"]["reason"]
+    assert "GDAS was down" in header["selection"]["reason"]
+    night.model("fallback_", "--overwrite", reference="fallback.ecsv")
+    model = read_table(night["fallback_atmospheric_model.ecsv"], "atmosphere/atmospheric_model")
+    assert model.meta["calibpipe"]["origin"] == "reference atmosphere alone"
+    ratio = (model["density_sys_error"] / model["density"]).to_value(u.one)
+    assert np.all(ratio > 0.04)  # a climatology is not a measurement
+
+
+def test_no_density_profile_and_no_reason(night):
+    with pytest.raises(ConfigurationError, match="state with --fallback-reason why"):
+        night.select("nothing.ecsv")
+    assert not night["nothing.ecsv"].exists()
+
+
+def test_same_input_same_content(copy):
+    before = {
+        name: content_hash(copy[name])
+        for name in ("density_profile.ecsv", "atmospheric_model.ecsv", "rayleigh_extinction.ecsv")
+    }
+    profile = f"--density-profile={copy['density_profile.ecsv']}"
+    copy.density_profile("density_profile.ecsv", "--overwrite")
+    copy.model("", profile, "--overwrite")
+    assert before == {name: content_hash(copy[name]) for name in before}
+
+
+def test_nothing_is_overwritten_by_accident(night):
+    with pytest.raises(Exception, match="exists, but overwrite=False"):
+        night.density_profile()
+
+
+def test_night_outside_the_hours_of_the_files(copy):
+    copy.night = "2024-07-14"
+    with pytest.raises(MissingInputError, match="give files of this night that bracket it"):
+        copy.density_profile("other.ecsv")
+    assert not copy["other.ecsv"].exists()
+
+
+def test_site_outside_the_box(copy):
+    copy.site_name = {"CTAO-North": "CTAO-South", "CTAO-South": "CTAO-North"}[copy.site_name]
+    with pytest.raises(MissingInputError, match=r"site|grid"):
+        copy.density_profile("other.ecsv")
+
+
+def test_changed_file_is_noticed(copy):
+    with copy["meteo.grib"].open("ab") as stream:
+        stream.write(b"x")
+    with pytest.raises(CorruptedInputError, match="has changed since it was retrieved"):
+        copy.density_profile("other.ecsv")
+
+
+def test_removed_file_is_noticed(copy):
+    copy["meteo.grib"].unlink()
+    with pytest.raises(MissingInputError, match="is gone since it was retrieved"):
+        copy.density_profile("other.ecsv")
+
+
+def test_pressure_that_contradicts_the_heights_is_refused(copy):
+    table = QTable.read(copy["density_profile.ecsv"])
+    table["number_density"] *= 1.01
+    table.write(copy["wrong.ecsv"])
+    with pytest.raises(CorruptedInputError, match=r"differ by .*%, limit 0\.3 %"):
+        copy.model("wrong_", f"--density-profile={copy['wrong.ecsv']}")
+    assert not copy["wrong_rayleigh_extinction.ecsv"].exists()
+
+
+def test_unknown_site(copy):
+    copy.site_name = "CTAO-West"
+    with pytest.raises(ConfigurationError, match="unknown site 'CTAO-West'"):
+        copy.density_profile("other.ecsv")
+
+
+def test_what_has_to_be_given():
+    for tool in (
+        CreateMolecularDensityProfile,
+        SelectReferenceAtmosphericModel,
+        CreateMolecularAtmosphericModel,
+        CreateReferenceAtmosphericModels,
+    ):
+        Provenance().clear()
+        with pytest.raises(Exception, match=r"needs --site"):
+            run_tool(tool(), [])
+
+
+def pool_of(tmp_path, *options, site="CTAO-North"):
+    Provenance().clear()
+    argv = [f"--site={ROOT}/config/sites/{site}.yaml", f"--pool={tmp_path}", *options]
+    run_tool(CreateReferenceAtmosphericModels(), argv, cwd=tmp_path)
+    return {path.stem: QTable.read(path) for path in tmp_path.glob("*.ecsv")}
+
+
+@pytest.mark.parametrize("site", ["CTAO-North", "CTAO-South"])
+def test_shipped_climatology_is_what_the_tool_makes(tmp_path, site):
+    made = pool_of(tmp_path, "--source=climatology", site=site)
+    shipped = ROOT / "config/reference_models" / site
+    assert {path.stem for path in shipped.glob("*.ecsv")} == set(made)
+    for name, table in made.items():
+        other = QTable.read(shipped / f"{name}.ecsv")
+        assert "climatology" in other.meta["calibpipe"]["source"]
+        for column in table.colnames:
+            np.testing.assert_allclose(
+                u.Quantity(table[column]).value, u.Quantity(other[column]).value, rtol=1e-6
+            )
+
+
+@pytest.fixture(scope="module")
+def profiles(tmp_path_factory):
+    """Density profiles of three nights of one season."""
+    nights = []
+    for day in ("2024-07-10", "2024-07-11", "2024-07-12"):
+        night = Night(tmp_path_factory.mktemp(day), night=day)
+        night.simulate()
+        night.retrieve()
+        night.macobac()
+        night.density_profile()
+        nights.append(night["density_profile.ecsv"])
+    return nights
+
+
+def test_pool_from_nights_grows(tmp_path, profiles):
+    few = "--CreateReferenceAtmosphericModels.minimum_nights=1"
+    first = pool_of(tmp_path, few, f"--input={profiles[0]}", f"--input={profiles[1]}")
+    assert set(first) == {"summer_v1"}
+    both = pool_of(tmp_path, few, f"--input={profiles[2]}")
+    assert set(both) == {"summer_v1", "summer_v2"}
+    header = both["summer_v2"].meta["calibpipe"]
+    assert header["nights"] == ["2024-07-10", "2024-07-11", "2024-07-12"]
+    assert header["n_nights"] == 3
+    together = pool_of(tmp_path / "new", few, *(f"--input={path}" for path in profiles))
+    for name in ("density", "density_spread", "number_density"):
+        np.testing.assert_allclose(
+            both["summer_v2"][name].value, together["summer_v1"][name].value, rtol=1e-9, atol=1e-12
+        )
+    measured = np.mean([QTable.read(path)["density"][150].value for path in profiles])
+    row = int(np.searchsorted(header_altitude(both["summer_v2"]), 15_000))
+    assert both["summer_v2"]["density"][row].value == pytest.approx(measured, rel=1e-9)
+
+
+def header_altitude(table):
+    return table["altitude"].to_value(u.m)
+
+
+def test_too_few_nights(tmp_path, profiles):
+    with pytest.raises(InsufficientStatisticsError, match="has 1 nights, needs 10"):
+        pool_of(tmp_path, f"--input={profiles[0]}")
+    assert not list(tmp_path.glob("*.ecsv"))
+
+
+def test_a_night_given_twice(tmp_path, profiles):
+    twin = tmp_path / "twin.ecsv"
+    shutil.copy(profiles[0], twin)
+    with pytest.raises(ConfigurationError, match="night 2024-07-10 is given twice"):
+        pool_of(tmp_path / "pool", f"--input={profiles[0]}", f"--input={twin}")
+
+
+def test_profile_of_another_site(tmp_path, profiles):
+    with pytest.raises(ConfigurationError, match="is of CTAO-North, the pool of CTAO-South"):
+        pool_of(tmp_path, f"--input={profiles[0]}", site="CTAO-South")
+
+
+def test_nothing_to_make_models_from(tmp_path):
+    with pytest.raises(MissingInputError, match="give --input with files"):
+        pool_of(tmp_path, "--input=none*.ecsv")
+
+
+def test_empty_pool(night, tmp_path):
+    with pytest.raises(MissingInputError, match="no reference model of"):
+        night.run(
+            SelectReferenceAtmosphericModel, "x.ecsv", f"--pool={tmp_path}", "--fallback-reason=x"
+        )
+
+
+@pytest.mark.realdata
+@pytest.mark.parametrize(("site", "count"), [("CTAO-North", 3), ("CTAO-South", 2)])
+def test_ctao_tables_are_imported(shared_data, tmp_path, site, count):
+    pattern = f"--input={shared_data}/reference_models/reference_atmo_model_*.ecsv"
+    models = pool_of(tmp_path, "--source=ctao-tables", pattern, site=site)
+    assert len(models) == count
+    for table in models.values():
+        header = table.meta["calibpipe"]
+        season = header["season"]
+        published = QTable.read(
+            shared_data / f"reference_models/ref_density_at_15km_{site.lower()}_{season}.ecsv"
+        )
+        assert header["number_density_15km_in_per_cm3"] == pytest.approx(
+            published["density"][0].to_value(u.cm**-3), rel=1e-3
+        )
+        assert header["source"].startswith("CTAO table")
+
+
+TOOLS = sorted(
+    line.split(" = ")[0].strip()
+    for line in (ROOT / "pyproject.toml").read_text().splitlines()
+    if line.startswith("calibpipe-")
+)
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_help_of_every_entry_point(tool):
+    command = Path(sys.executable).parent / tool
+    result = subprocess.run([command, "--help"], check=True, capture_output=True, text=True)
+    for line in ("Options", "--site"):
+        assert line in result.stdout
+
+
+def test_exit_code_is_that_of_the_error(tmp_path):
+    command = Path(sys.executable).parent / "calibpipe-create-molecular-density-profile"
+    result = subprocess.run(
+        [command, "--site=nowhere.yaml", f"--night={NIGHT}", "--output=x.ecsv"]
+        + ["--meteo-data=m.json", "--macobac=c.ecsv"],
+        check=False,
+        cwd=tmp_path,
+        capture_output=True,
+    )
+    assert result.returncode == 101
