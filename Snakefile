@@ -21,9 +21,9 @@ localrules:
 rule all:
     default_target: True
     input:
-        every_night("atmosphere/meteo_data.json"),
+        every_night("atmosphere/meteo_data.json", unless="reference_model_by_date"),
         every_night("atmosphere/macobac.ecsv"),
-        every_night("atmosphere/density_profile.ecsv"),
+        every_night("atmosphere/density_profile.ecsv", unless="reference_model_by_date"),
         every_night("atmosphere/reference_model.ecsv"),
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),

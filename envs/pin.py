@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-HEADER = """# Conda environment of every rule. Written by `make lock` from requirements.lock: do not edit.
+HEADER = """# Conda environment of every rule. Written by `make lock`: do not edit.
 name: calibpipe
 channels:
   - conda-forge

@@ -92,7 +92,9 @@ rule reference_model:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        fallback_reason=lambda wildcards: override(wildcards, "reference_model_by_date"),
+        fallback_reason=lambda wildcards: override(
+            wildcards.site, wildcards.night, "reference_model_by_date"
+        ),
         version=calibpipe.__version__,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: reference atmosphere"

@@ -22,13 +22,13 @@ LOG = "logs/{site}/{category}/{night}"
 
 
 def days(nights):
-    """Names of nights: a list as it is, {first, last} both included."""
+    """Names of nights: one or a list as it is, {first, last} both included."""
     if isinstance(nights, dict):
         first, last = (
             date.fromisoformat(str(nights[end])) for end in ("first", "last")
         )
         return [str(first + timedelta(days=k)) for k in range((last - first).days + 1)]
-    return [str(night) for night in nights]
+    return [str(night) for night in (nights if isinstance(nights, list) else [nights])]
 
 
 def validated_yaml(name, schema):
@@ -51,16 +51,20 @@ wildcard_constraints:
     night=r"\d{4}-\d{2}-\d{2}",
 
 
-def every_night(product):
-    """A product for every site, category and night that is asked for."""
+def every_night(product, unless=None):
+    """A product for every site, category and night that is asked for.
+
+    `unless` names a forced decision that makes a night do without it.
+    """
     if Path(product).parts[0] not in config["domains"]:
         return []
-    return expand(
-        f"{NIGHT}/{product}",
-        site=config["sites"],
-        category=config["categories"],
-        night=config["nights"],
-    )
+    return [
+        f"results/{site}/{category}/{night}/{product}"
+        for site in config["sites"]
+        for category in config["categories"]
+        for night in config["nights"]
+        if not (unless and override(site, night, unless))
+    ]
 
 
 def site_file(wildcards):
@@ -80,12 +84,12 @@ def reference_pool(wildcards):
     )
 
 
-def override(wildcards, decision):
+def override(site, night, decision):
     """Reason of a forced decision about a night (config/overrides.yaml), or an empty text."""
     for entry in OVERRIDES:
-        if (entry["site"], str(entry["night"]), entry["decision"]) == (
-            wildcards.site,
-            wildcards.night,
+        if (entry["site"], entry["night"], entry["decision"]) == (
+            site,
+            night,
             decision,
         ):
             return (
@@ -107,9 +111,16 @@ def meteo_files(wildcards):
 
 def density_profile(wildcards):
     """The night's density profile, unless the date was forced to decide."""
-    if override(wildcards, "reference_model_by_date"):
+    if override(wildcards.site, wildcards.night, "reference_model_by_date"):
         return []
     return f"{NIGHT}/atmosphere/density_profile.ecsv".format(**wildcards)
+
+
+def meteo_data(wildcards):
+    """The list of the night's meteorological files, unless it has to do without."""
+    if override(wildcards.site, wildcards.night, "reference_model_by_date"):
+        return []
+    return f"{NIGHT}/atmosphere/meteo_data.json".format(**wildcards)
 
 
 def report_what_failed():

@@ -10,12 +10,12 @@ rule night_report:
         site=site_file,
         config=tool_config("create_night_report"),
         products=[
-            f"{NIGHT}/atmosphere/meteo_data.json",
             f"{NIGHT}/atmosphere/macobac.ecsv",
             f"{NIGHT}/atmosphere/reference_model.ecsv",
             f"{NIGHT}/atmosphere/atmospheric_model.ecsv",
             f"{NIGHT}/atmosphere/rayleigh_extinction.ecsv",
         ],
+        meteo_data=meteo_data,
         density_profile=density_profile,
     output:
         product=f"{NIGHT}/report/index.html",

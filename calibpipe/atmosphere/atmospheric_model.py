@@ -16,6 +16,7 @@ from .refractivity import refractivity
 __all__ = [
     "FINE_ALTITUDES",
     "ShowerAtmosphere",
+    "column_relative_error",
     "extinction_altitudes",
     "partial_columns",
     "shower_atmosphere",
@@ -137,3 +138,35 @@ def partial_columns(profile: MolecularProfile, edges: u.Quantity) -> tuple[u.Qua
     rows = np.searchsorted(merged, edges.to_value(u.m) - 1e-2)
     dry, vapour = ((column[rows[0]] - column[rows[1:]]).to(1 / u.cm**2) for column in above)
     return dry, vapour
+
+
+def column_relative_error(
+    altitude: u.Quantity,
+    density: u.Quantity,
+    relative: np.ndarray,
+    base: u.Quantity,
+    top: u.Quantity,
+) -> np.ndarray:
+    r"""Relative error of the column between altitudes: :math:`\int\rho\sigma dz/\int\rho dz`.
+
+    # ASSUME: systematic errors of density are fully correlated in altitude (one height error, one
+    reanalysis): they add up linearly.
+
+    Parameters
+    ----------
+    altitude, density : Quantity
+        (n,) fine profile.
+    relative : ndarray
+        (n,) relative error of density.
+    base, top : Quantity
+        (m,) ends of the columns, `base` below `top`, broadcast.
+    """
+    z = altitude.to_value(u.m)
+    column = column_above(altitude, density).value
+    error = column_above(altitude, density * relative).value
+
+    def between(values):
+        low, high = (np.interp(end.to_value(u.m), z, values) for end in (base, top))
+        return low - high
+
+    return between(error) / between(column)

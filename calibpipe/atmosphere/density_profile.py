@@ -146,8 +146,8 @@ def molecular_profile(
         level = int(np.argmin(np.diff(height)))
         raise CorruptedInputError(
             f"geopotential height does not rise from {pressure[level] / 100:g} to "
-            f"{pressure[level + 1] / 100:g} hPa ({height[level]:.1f} to {height[level + 1]:.1f} m); "
-            "the file is damaged or its levels are mixed up"
+            f"{pressure[level + 1] / 100:g} hPa ({height[level]:.1f} to "
+            f"{height[level + 1]:.1f} m); the file is damaged or its levels are mixed up"
         )
     height, temperature, vapour, pressure = _with_level_below(
         height, temperature, vapour, pressure, co2_mole_fraction
@@ -291,8 +291,8 @@ def blended_profile(
     limit = 1.0
     if excess(-limit) * excess(limit) > 0:
         raise CorruptedInputError(
-            f"upper air does not join at {seam / 1000:.1f} km: the density there needs a correction "
-            f"of {100 * np.expm1(delta_0):+.1f} % and the air above it weighs "
+            f"upper air does not join at {seam / 1000:.1f} km: the density there needs a "
+            f"correction of {100 * np.expm1(delta_0):+.1f} % and the air above it weighs "
             f"{excess(0.0) / target * 100:+.1f} % more than the pressure allows; use another "
             "upper-air model or check the highest levels"
         )

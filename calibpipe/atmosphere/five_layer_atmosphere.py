@@ -8,7 +8,7 @@ Particle transport in CORSIKA uses these layers even where refraction comes from
 
 References
 ----------
-Heck, Pierog (2021): Extensive Air Shower Simulation with CORSIKA: A User's Guide, appendix D.
+Heck, Pierog (2021): Extensive Air Shower Simulation with CORSIKA: A User's Guide, appendix F.
 Heck, Knapp, Capdevielle, Schatz, Thouw (1998): Forschungszentrum Karlsruhe FZKA 6019.
 """
 

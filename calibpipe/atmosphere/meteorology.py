@@ -76,7 +76,8 @@ def normal_gravity(latitude: u.deg, altitude: u.m = 0 * u.m) -> u.m / u.s**2:
 
     References
     ----------
-    NIMA TR8350.2, Department of Defense World Geodetic System 1984, 3rd edition (2000), eq. 4-1, 4-3.
+    NIMA TR8350.2, Department of Defense World Geodetic System 1984, 3rd edition
+    (2000), equations 4-1 and 4-3.
     """
     a, f, m = 6378137.0, 1 / 298.257223563, 0.00344978650684  # WGS84
     s2 = np.sin(latitude).value ** 2
@@ -256,8 +257,8 @@ def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity)
     gap = max_edge_gap.to_value(u.h) + 1 / 3600  # rounding to the second is no gap
     if t[0] > gap or t[-1] < length - gap:
         raise MissingInputError(
-            f"meteorological data run from {times[0].utc.iso[:16]} to {times[-1].utc.iso[:16]} UTC, "
-            f"the night from {begin.utc.iso[:16]} to {end.utc.iso[:16]} UTC; at most "
+            f"meteorological data run from {times[0].utc.iso[:16]} to {times[-1].utc.iso[:16]} "
+            f"UTC, the night from {begin.utc.iso[:16]} to {end.utc.iso[:16]} UTC; at most "
             f"{max_edge_gap.to_value(u.h):g} h may "
             "be missing at an end: give files of this night that bracket it"
         )

@@ -8,6 +8,7 @@ the date decides, and the choice says so.
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import pairwise
 
 import astropy.units as u
 import numpy as np
@@ -67,7 +68,7 @@ class ModelChoice:
 def density_boundaries(reference: dict[str, u.Quantity]) -> list[u.Quantity]:
     """Midpoints between the sorted reference densities: where the choice changes."""
     values = sorted(density.to_value(1 / u.cm**3) for density in reference.values())
-    return [(a + b) / 2 / u.cm**3 for a, b in zip(values, values[1:], strict=False)]
+    return [(a + b) / 2 / u.cm**3 for a, b in pairwise(values)]
 
 
 def choice_by_density(

@@ -5,7 +5,7 @@ one `PressureLevelData`: ascending axes, geopotential height instead of geopoten
 each variable. There is no science here; which hours a night needs is decided by its users.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,10 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
-from .meteo_formats import Field, Window, enclosing_cell, fields_of_file, site_outside
+from .meteo_ecsv import ecsv_fields
+from .meteo_fields import Field, Window, enclosing_cell, site_outside
+from .meteo_grib import grib_fields
+from .meteo_netcdf import netcdf_fields
 
 __all__ = ["PressureLevelData", "read_meteo_files"]
 
@@ -158,11 +161,42 @@ def read_meteo_files(
     fields: dict[str, dict[tuple, Field]] = {}
     grid: Window | None = None
     for path in files:
-        for field in fields_of_file(path, site):
+        for field in _fields_of_file(path, site):
             grid = grid or field.window
             _check_grid(grid, field)
             _add(fields.setdefault(field.variable, {}), field)
     return _assembled(dataset, ", ".join(map(str, files)), grid, fields)
+
+
+def _fields_of_file(path: Path, around: tuple[float, float] | None) -> Iterator[Field]:
+    if not path.is_file():
+        raise MissingInputError(
+            f"meteorological file {path} does not exist; retrieve it first, or correct the path"
+        )
+    return _reader(path)(path, around)
+
+
+def _reader(path: Path) -> Callable[..., Iterator[Field]]:
+    """Reader of the file's format, told from its first bytes."""
+    with path.open("rb") as stream:
+        head = stream.read(4096)
+    start = head.find(b"GRIB")
+    if start >= 0 and head[start + 7 : start + 8] in (b"\x01", b"\x02", b""):
+        return grib_fields
+    if head.startswith((b"CDF\x01", b"CDF\x02", b"CDF\x05", b"\x89HDF")):
+        return netcdf_fields
+    if head.startswith(b"# %ECSV"):
+        return ecsv_fields
+    if not head:
+        found = "it is empty (0 bytes)"
+    elif head.startswith(b"PK\x03\x04"):
+        found = "it is a ZIP archive: unpack it and give the files inside"
+    else:
+        found = f"it begins with {head.lstrip()[:40]!r}"
+    raise CorruptedInputError(
+        f"{path} is no meteorological file: {found}; needs GRIB, netCDF or an ECSV table of "
+        "pressure levels; remove it and retrieve it again"
+    )
 
 
 def _check_grid(grid: Window, field: Field) -> None:

@@ -7,6 +7,7 @@ entry: kind, status, site, night, category, validity, software, configuration di
 
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -51,7 +52,9 @@ def digest(value: Any) -> str:
 
 def _stable(value: Any) -> Any:
     if isinstance(value, dict):
-        return {k: _stable(v) for k, v in value.items() if k not in VOLATILE_KEYS}
+        # an input that is a product counts by its content, not by its bytes (creation time)
+        left_out = VOLATILE_KEYS | ({"sha256"} if "product_id" in value else set())
+        return {k: _stable(v) for k, v in value.items() if k not in left_out}
     if isinstance(value, list | tuple):
         return [_stable(v) for v in value]
     if isinstance(value, np.generic):
@@ -115,7 +118,7 @@ class ProductMetadata:
             "configuration": self.configuration,
             "configuration_digest": digest(self.configuration),
             "inputs": [
-                {"role": role, "path": _portable(path), "sha256": sha256(path)}
+                {"role": role, "path": _portable(path), "sha256": sha256(path)} | _identity(path)
                 for role, path in self.inputs
             ],
             "software": {"calibpipe": __version__} | _versions(),
@@ -165,6 +168,18 @@ def _portable(path: Path) -> str:
     """Path relative to the working folder where it lies inside, so that nights can be moved."""
     path = Path(path).resolve()
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+_PRODUCT_ID = re.compile(r"CTA PRODUCT ID\W+([0-9a-f]{8}-[0-9a-f-]{27})")
+
+
+def _identity(path: Path) -> dict[str, str]:
+    """Identifier of an input that is itself a product; empty for any other file."""
+    if Path(path).suffix not in (".ecsv", ".json"):
+        return {}
+    with Path(path).open(errors="replace") as stream:
+        found = _PRODUCT_ID.search(stream.read(4000))
+    return {"product_id": found[1]} if found else {}
 
 
 def _versions() -> dict[str, str]:

@@ -85,7 +85,13 @@ STYLE = {
 WIDTH, HEIGHT = 480 / 72, 400 / 72  # inches of 72 units: 480 units wide is legible on a telephone
 TOP_OF_LIGHT = 30.0  # km: nearly all Cherenkov light is made below
 DECISIVE_ALTITUDE = 15.0  # km, where the reference model is chosen
-EVOLUTION_ALTITUDES = {5.0: "level1", 10.0: "level2", 15.0: "level3", 20.0: "level4", 30.0: "level5"}
+EVOLUTION_ALTITUDES = {
+    5.0: "level1",
+    10.0: "level2",
+    15.0: "level3",
+    20.0: "level4",
+    30.0: "level5",
+}
 TRANSMISSION_ALTITUDES = {
     3.0: "level6",
     5.0: "level1",
@@ -206,7 +212,7 @@ def refractivity_figure(
                     top_of_data.to_value(u.km), color=PALETTE["faint"], linewidth=1, dashes=(4, 3)
                 )
         if top_of_data > 0 * u.km:
-            _note(left, 0.97, top_of_data.to_value(u.km), "end of data", above=True)
+            _note(left, 0.97, top_of_data.to_value(u.km), "end of data")
         right.set_ylabel("")
         right.tick_params(labelleft=False)
     return figure
@@ -225,8 +231,9 @@ def optical_depth_figure(extinction: QTable) -> Figure:
         header = extinction.meta["calibpipe"]
         site = header["observation_altitude_in_km"]
         z = np.array([site, *header["altitude_in_km"]])
-        wavelength = extinction["wavelength"].to_value(u.nm)
-        depth = _optical_depth(extinction)
+        rows = _spaced_rows(len(extinction))
+        wavelength = extinction["wavelength"].to_value(u.nm)[rows]
+        depth = _optical_depth(extinction)[rows]
         depth = np.column_stack([np.zeros(len(depth)), depth])
         shown = z <= _first_at_least(z, TOP_OF_LIGHT)
         colours = ListedColormap(DEPTH_COLOURS)
@@ -429,18 +436,19 @@ def _altitude_axis(
 
 def _mark_altitude(axes: Axes, altitude: float, label: str) -> None:
     axes.axhline(altitude, color=PALETTE["ink"], linewidth=1, dashes=(4, 3))
-    _note(axes, 0.01, altitude, label, above=True, align="left")
+    _note(axes, 0.995, altitude, label)
 
 
-def _note(axes, x, y, label, above, align="right") -> None:
+def _note(axes: Axes, x: float, y: float, label: str) -> None:
+    """Remark above a horizontal line, ending at a fraction of the width."""
     axes.annotate(
         label,
         (x, y),
         xycoords=("axes fraction", "data"),
-        xytext=(0, 3 if above else -3),
+        xytext=(0, 3),
         textcoords="offset points",
-        ha=align,
-        va="bottom" if above else "top",
+        ha="right",
+        va="bottom",
         size=9.5,
         color=PALETTE["faint"],
     )
@@ -484,7 +492,9 @@ def _decades(axis) -> None:
 def _wavelength_axis(axes: Axes, wavelength: np.ndarray) -> None:
     axes.set_xscale("log")
     axes.set_xlim(wavelength[0], wavelength[-1])
-    axes.xaxis.set_major_locator(ticker.FixedLocator([200, 250, 300, 350, 400, 500, 600, 800, 1000]))
+    axes.xaxis.set_major_locator(
+        ticker.FixedLocator([200, 250, 300, 350, 400, 500, 600, 800, 1000])
+    )
     axes.xaxis.set_minor_locator(ticker.NullLocator())
     axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
     axes.set_xlabel("wavelength (nm)")
@@ -492,6 +502,13 @@ def _wavelength_axis(axes: Axes, wavelength: np.ndarray) -> None:
 
 def _optical_depth(extinction: QTable) -> np.ndarray:
     return np.asarray(extinction["optical_depth"], dtype=float)
+
+
+def _spaced_rows(n: int, shown: int = 160) -> np.ndarray:
+    """Rows of a table that a figure needs: both ends, denser at the short wavelengths."""
+    return np.unique(
+        np.round(np.geomspace(n / 4, 1.25 * n, shown) - n / 4).astype(int).clip(0, n - 1)
+    )
 
 
 def _first_at_least(values: np.ndarray, limit: float) -> float:
@@ -537,7 +554,7 @@ def _night_axis(axes: Axes, days: np.ndarray, dusk: Time, dawn: Time) -> None:
     axes.set_xlim(low, high)
     for begin, end in ((low, ends[0]), (ends[1], high)):
         axes.axvspan(begin, end, color=PALETTE["shade"], zorder=0.5, linewidth=0)
-    for moment, name, align in ((ends[0], "dusk", "left"), (ends[1], "dawn", "right")):
+    for moment, name in zip(ends, ("dusk", "dawn"), strict=True):
         axes.axvline(moment, color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
         axes.annotate(
             name,

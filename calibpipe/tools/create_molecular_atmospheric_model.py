@@ -183,7 +183,6 @@ class CreateMolecularAtmosphericModel(NightTool):
     def write_shower_atmosphere(self, site, night, profile, errors, co2, measured, reference):
         """Table of the shower atmosphere, its CORSIKA form and five-layer parameters."""
         import astropy.units as u
-        import numpy as np
         from astropy.table import QTable
 
         from ..atmosphere.atmospheric_model import shower_atmosphere
@@ -200,10 +199,7 @@ class CreateMolecularAtmosphericModel(NightTool):
         model = shower_atmosphere(profile, CORSIKA_ALTITUDES, wavelength, co2)
         columns = {name: getattr(model, name) for name in model.__dataclass_fields__}
         names = tuple(columns)
-        rows = np.searchsorted(profile.altitude.to_value(u.m), model.altitude.to_value(u.m) - 1e-6)
-        for kind, relative in zip(("stat", "sys"), errors, strict=True):
-            for name in ("density", "thickness", "refractivity"):
-                columns[f"{name}_{kind}_error"] = columns[name] * relative[rows]
+        columns |= self.error_columns(profile, model, errors)
         fit = fit_five_layers(model.altitude, model.thickness)
         top = measured["altitude"][-1].to_value(u.km) if measured is not None else 0.0
         selection = reference.meta["calibpipe"]
@@ -244,6 +240,27 @@ class CreateMolecularAtmosphericModel(NightTool):
             temporary.write_text(text)
         self.add_output(self.atmprof_output, "atmosphere/atmprof")
 
+    @staticmethod
+    def error_columns(profile, model, errors):
+        """Statistical and systematic errors of density, thickness and refractivity."""
+        import astropy.units as u
+        import numpy as np
+
+        from ..atmosphere.atmospheric_model import column_relative_error
+
+        z = profile.altitude.to_value(u.m)
+        below_top = model.altitude[:-1]
+        columns = {}
+        for kind, relative in zip(("stat", "sys"), errors, strict=True):
+            here = np.interp(model.altitude.to_value(u.m), z, relative)
+            above = column_relative_error(
+                profile.altitude, profile.density, relative, below_top, profile.altitude[-1]
+            )
+            columns[f"density_{kind}_error"] = model.density * here
+            columns[f"thickness_{kind}_error"] = model.thickness * np.append(above, 0.0)
+            columns[f"refractivity_{kind}_error"] = model.refractivity * here
+        return columns
+
     def write_extinction(self, site, night, profile, errors, co2, measured):
         """Rayleigh extinction from the observation level up, checked for closure."""
         import astropy.units as u
@@ -269,9 +286,7 @@ class CreateMolecularAtmosphericModel(NightTool):
         test = 350 * u.nm
         total = float(rayleigh_optical_depth(test.reshape(1), dry[-1:], vapour[-1:], co2)[0, 0])
         expected = float(
-            hydrostatic_optical_depth(
-                test, at_site.pressure[0], site.elevation, site.latitude, co2
-            )
+            hydrostatic_optical_depth(test, at_site.pressure[0], site.elevation, site.latitude, co2)
         )
         closure = total / expected - 1
         if abs(closure) > self.closure_limit:
@@ -322,17 +337,18 @@ class CreateMolecularAtmosphericModel(NightTool):
 
     def column_errors(self, site, night, profile, errors, edges, measured):
         """Relative errors (stat, sys) of the column from the site to each altitude."""
-        import astropy.units as u
-        import numpy as np
         from astropy.time import Time
 
+        from ..atmosphere.atmospheric_model import column_relative_error
         from ..atmosphere.density_profile import pressure_differences
         from ..atmosphere.meteorology import weighted_spread
 
-        z, top = profile.altitude.to_value(u.m), edges[1:].to_value(u.m)
-        sys = np.interp(top, z, errors[1])
+        stat, sys = (
+            column_relative_error(profile.altitude, profile.density, error, edges[0], edges[1:])
+            for error in errors
+        )
         if measured is None:
-            return np.interp(top, z, errors[0]), sys
+            return stat, sys
         columns = pressure_differences(
             measured["altitude"], measured["pressure_at_times"], site.elevation, edges[1:]
         )

@@ -88,7 +88,8 @@ class CreateMolecularDensityProfile(NightTool):
             path = self.add_input(entry["path"], "meteo_file")
             if not path.is_file():
                 raise MissingInputError(
-                    f"{path} is gone since it was retrieved: run calibpipe-retrieve-meteo-data again"
+                    f"{path} is gone since it was retrieved: run "
+                    "calibpipe-retrieve-meteo-data again"
                 )
             if sha256(path) != entry["sha256"]:
                 raise CorruptedInputError(
@@ -182,9 +183,7 @@ class CreateMolecularDensityProfile(NightTool):
             ],
             "levels_in_hPa": [float(p) for p in sounding.pressure.value],
             "co2_mole_fraction": float(co2),
-            "number_density_15km_in_per_cm3": float(
-                mean.number_density[row].to_value(1 / u.cm**3)
-            ),
+            "number_density_15km_in_per_cm3": float(mean.number_density[row].to_value(1 / u.cm**3)),
             "number_density_15km_error_in_per_cm3": float(
                 relative * mean.number_density[row].to_value(1 / u.cm**3)
             ),

@@ -87,9 +87,7 @@ class CreateReferenceAtmosphericModels(NightTool):
         for season, profiles in sorted(by_season.items()):
             known = self.newest(season)
             if known is not None and known[0].meta["calibpipe"]["source"].startswith("nights"):
-                average = combined_average(
-                    self.as_average(known[0]), night_average(profiles)
-                )
+                average = combined_average(self.as_average(known[0]), night_average(profiles))
             else:
                 average = night_average(profiles)
             if len(average.nights) < self.minimum_nights:
@@ -170,12 +168,17 @@ class CreateReferenceAtmosphericModels(NightTool):
 
     def expanded_inputs(self):
         """Existing files of `input_files`, wildcards expanded, sorted."""
-        from glob import glob
         from pathlib import Path
 
         from ..core.exceptions import MissingInputError
 
-        paths = sorted({Path(p) for pattern in self.input_files for p in glob(pattern)})
+        paths = sorted(
+            {
+                path
+                for pattern in map(Path, self.input_files)
+                for path in Path(pattern.anchor).glob(str(pattern.relative_to(pattern.anchor)))
+            }
+        )
         if not paths:
             raise MissingInputError(
                 f"no input for source {self.source!r}: give --input with files or wildcards that "
@@ -188,7 +191,8 @@ class CreateReferenceAtmosphericModels(NightTool):
         from ..core.products import read_table
 
         models = [
-            (read_table(path, POOL_KIND), path) for path in sorted(self.pool.glob(f"{season}_v*.ecsv"))
+            (read_table(path, POOL_KIND), path)
+            for path in sorted(self.pool.glob(f"{season}_v*.ecsv"))
         ]
         return max(models, key=lambda m: m[0].meta["calibpipe"]["version"], default=None)
 

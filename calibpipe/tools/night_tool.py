@@ -105,7 +105,9 @@ class NightTool(Tool):
         """Configuration that decides the content of the product (no paths, no logging)."""
         own = self.get_current_config()[type(self).__name__]
         left_out = set(Tool.class_trait_names(config=True)) | {
-            name for name, trait in self.traits(config=True).items() if isinstance(trait, traits.Path)
+            name
+            for name, trait in self.traits(config=True).items()
+            if isinstance(trait, traits.Path)
         }
         return {
             name: value

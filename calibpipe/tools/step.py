@@ -45,7 +45,9 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
         except BaseException as caught:  # an interrupt leaves its record, too
             error = caught
     if error is not None:
-        code = getattr(error, "exit_code", None) or (130 if isinstance(error, KeyboardInterrupt) else 1)
+        code = getattr(error, "exit_code", None) or (
+            130 if isinstance(error, KeyboardInterrupt) else 1
+        )
         record = {
             "step": str(log.with_suffix("").relative_to(log.parents[1])),
             "tool": tool.name,
@@ -75,4 +77,3 @@ def command_line(snakemake: Any, options: dict[str, Any]) -> list[str]:
         values = value if isinstance(value, list | tuple) else [value]
         arguments += [f"{option}={v}" for v in values if v not in (None, "")]
     return arguments
-

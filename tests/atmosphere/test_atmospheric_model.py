@@ -4,6 +4,7 @@ import pytest
 
 from calibpipe.atmosphere.atmospheric_model import (
     FINE_ALTITUDES,
+    column_relative_error,
     extinction_altitudes,
     partial_columns,
     shower_atmosphere,
@@ -84,7 +85,7 @@ def test_extinction_altitudes_of_the_north_are_those_of_ctao():
 
 @pytest.mark.parametrize("bad", [-1, 2500] * u.m)
 def test_extinction_altitudes_of_other_sites(bad):
-    with pytest.raises(ValueError, match="the grid is made for 0 to 2.45 km"):
+    with pytest.raises(ValueError, match=r"the grid is made for 0 to 2\.45 km"):
         extinction_altitudes(bad)
 
 
@@ -95,3 +96,12 @@ def test_partial_columns_add_up(us_standard):
         partial_columns(us_standard, edges[k : k + 2])[0][0].to_value(u.cm**-2) for k in range(3)
     ]
     np.testing.assert_allclose(np.cumsum(pieces), dry.to_value(u.cm**-2), rtol=1e-9)
+
+
+def test_error_of_a_column_is_the_weighted_mean_of_the_errors(us_standard):
+    z, density = us_standard.altitude, us_standard.density
+    constant = column_relative_error(z, density, np.full(z.size, 0.01), 2 * u.km, [5, 120] * u.km)
+    np.testing.assert_allclose(constant, 0.01)
+    upper_half = np.where(z > 5.5 * u.km, 0.02, 0.0) + 1e-12
+    (half,) = column_relative_error(z, density, upper_half, 0 * u.km, [120] * u.km)
+    assert half == pytest.approx(0.01, rel=0.02)  # half of the mass lies above 5.5 km

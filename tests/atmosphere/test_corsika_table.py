@@ -212,6 +212,18 @@ def test_nothing_is_written_from_a_bad_table():
         atmprof_text(**columns(**with_row("thickness", 3, 0.0)))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (with_row("temperature", 9, np.nan), "temperature is nan in row 9"),
+        ({"pressure": columns()["pressure"][1:]}, r"pressure has shape \(54,\)"),
+    ],
+)
+def test_columns_that_only_people_read_are_complete(changes, message):
+    with pytest.raises(CorruptedInputError, match=message):
+        atmprof_text(**columns(**changes))
+
+
 @pytest.mark.realdata
 def test_the_ctao_reference_table_contradicts_itself(shared_data):
     from astropy.table import QTable

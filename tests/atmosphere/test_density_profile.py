@@ -164,7 +164,7 @@ def test_blend_below_the_seam_does_not_know_the_model():
     measured = exponential(7000, 30_000)
     one = blended_profile(measured, exponential(7000, 120_000, factor=0.95), FINE, LATITUDE, CO2)
     two = blended_profile(measured, exponential(7200, 120_000), FINE, LATITUDE, CO2)
-    inside = FINE <= 30_000 * u.m
+    inside = 30_000 * u.m >= FINE
     for name in ("density", "pressure", "temperature", "number_density"):
         np.testing.assert_array_equal(getattr(one, name)[inside], getattr(two, name)[inside])
 

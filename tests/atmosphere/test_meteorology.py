@@ -139,7 +139,7 @@ def test_two_gdas_analyses_bracket_a_night():
 
 
 def test_night_outside_the_hours_of_the_file():
-    with pytest.raises(MissingInputError, match="at most 0.5 h may be missing at an end"):
+    with pytest.raises(MissingInputError, match=r"at most 0\.5 h may be missing at an end"):
         night_weights(HOURS[2:], HOURS[1], HOURS[5], 0.5 * u.h)
     with pytest.raises(MissingInputError, match="give files of this night that bracket it"):
         night_weights(HOURS[:5], HOURS[1], HOURS[8], 0.5 * u.h)

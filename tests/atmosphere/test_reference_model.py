@@ -99,7 +99,7 @@ def test_choice_by_date_says_that_it_fell_back(north, day, season):
 
 
 def test_no_model_of_the_season(north):
-    with pytest.raises(ConfigurationError, match="no reference model for season 'winter'.*summer"):
+    with pytest.raises(ConfigurationError, match=r"no reference model for season 'winter'.*summer"):
         choice_by_date(date(2024, 1, 1), north, ["summer"], "x")
 
 

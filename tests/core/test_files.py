@@ -29,7 +29,8 @@ def test_nothing_is_left_and_the_old_file_stays_when_it_fails(tmp_path, error):
             temporary.write_text("ha")
             raise error
 
-    pytest.raises(error, half_written)
+    with pytest.raises(error):
+        half_written()
     assert target.read_text() == "old"
     assert list(tmp_path.iterdir()) == [target]
 
@@ -54,7 +55,7 @@ def test_full_disk_leaves_the_old_file_and_says_what_to_do(small_disk):
         with atomic_path(target) as temporary:
             temporary.write_bytes(bytes(1_000_000))
 
-    with pytest.raises(StorageError, match="No space left on device.*free space"):
+    with pytest.raises(StorageError, match=r"No space left on device.*free space"):
         too_much()
     assert target.read_bytes() == b"old"
     assert list(small_disk.iterdir()) == [target]

@@ -50,7 +50,7 @@ def test_elevation_does_not_lower_the_horizon(north):
 
 
 def test_no_darkness_in_the_summer_of_high_latitudes():
-    with pytest.raises(MissingInputError, match="no astronomical darkness.*leave this night out"):
+    with pytest.raises(MissingInputError, match=r"no astronomical darkness.*leave this night out"):
         astronomical_night("2024-06-21", place(60.0))
 
 

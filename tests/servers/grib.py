@@ -44,15 +44,15 @@ def _era5(day: int, times: tuple[int, ...], area: tuple[float, ...], version: st
 
 
 @lru_cache
-def gdas_grib(moment: datetime) -> bytes:
-    """GRIB 2 file of the layout of ds083.2, around CTAO-North instead of global."""
+def gdas_grib(moment: datetime, north: float, west: float) -> bytes:
+    """GRIB 2 file of the layout of ds083.2, 3 x 3 grid points instead of the globe."""
     message = eccodes.codes_grib_new_from_samples("regular_ll_pl_grib2")
     header = {
         "centre": 7,
         "generatingProcessIdentifier": 82,
         "dataDate": int(f"{moment.astimezone(UTC):%Y%m%d}"),
         "dataTime": moment.hour * 100,
-        **_grid(3, 3, (30.0, -19.0, 28.0, -17.0), 1.0),
+        **_grid(3, 3, (north, west, north - 2.0, west + 2.0), 1.0),
     }
     content = _messages(
         message,

@@ -9,29 +9,31 @@ from astropy.time import Time
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.meteo_files import read_meteo_files
 from calibpipe.core.night import astronomical_night
-from calibpipe.simulation import meteorology
+from calibpipe.simulation import air_column
+from calibpipe.simulation.air_column import (
+    compressibility,
+    geopotential_height,
+    hydrostatic_pressure,
+    normal_gravity,
+    nrlmsise00,
+    ozone_mixing_ratio,
+    relative_humidity,
+    saturation_pressure_ice,
+    saturation_pressure_water,
+    specific_humidity,
+)
 from calibpipe.simulation.meteo_encoding import cds_netcdf, era5_grib, gdas_grib
 from calibpipe.simulation.meteorology import (
     ERA5_LEVELS,
     GDAS_LEVELS,
     Weather,
     bracketing_times,
-    compressibility,
     era5_grid,
     era5_like,
     gdas_grid,
     gdas_like,
-    geopotential_height,
-    hydrostatic_pressure,
-    normal_gravity,
-    nrlmsise00,
-    ozone_mixing_ratio,
     pressure_level_data,
-    relative_humidity,
-    saturation_pressure_ice,
-    saturation_pressure_water,
     simulated_atmosphere,
-    specific_humidity,
     truth_table,
 )
 
@@ -90,30 +92,24 @@ def test_normal_gravity(latitude, altitude, gravity):
     ],
 )
 def test_geopotential_height(altitude, latitude, height):
-    found = geopotential_height(altitude * u.m, latitude * u.deg).to_value(u.m)
-    assert found == pytest.approx(height, abs=0.02)  # accuracy of the table's own formula
+    assert geopotential_height(altitude, latitude) == pytest.approx(
+        height, abs=0.02
+    )  # accuracy of the table's own formula
 
 
 def test_geopotential_height_is_the_integral_of_gravity():
     z = np.linspace(0.0, 40e3, 4001)
     integral = np.trapezoid(normal_gravity(z, 28.76), z) / 9.80665
-    assert geopotential_height(z[-1] * u.m, 28.76 * u.deg).value == pytest.approx(
-        integral, rel=1e-9
-    )
+    assert geopotential_height(z[-1], 28.76) == pytest.approx(integral, rel=1e-9)
 
 
 def test_isothermal_dry_column_is_exponential_in_geopotential_height():
-    temperature = np.full((1, meteorology._ALTITUDE.size), 250.0) * u.K
-    dry = np.zeros(temperature.shape)
-    z, pressure = hydrostatic_pressure(
-        temperature, dry, [[1e-3]] * u.Pa, [[28.76]] * u.deg
-    )  # 1 mPa: an ideal gas
-    height = geopotential_height(z, 28.76 * u.deg).to_value(u.m)
+    z = air_column.ALTITUDE
+    pressure = hydrostatic_pressure(np.full(z.shape, 250.0), 0 * z, np.array([1e-3]), 28.76)
+    height = geopotential_height(z, 28.76)  # and 1 mPa at the ground: an ideal gas
     scale = 8.314462618 * 250.0 / (28.9657e-3 * 9.80665)
     # Error of the trapezoidal rule below 1e-10; the molar mass of the scale is rounded to 1e-6.
-    np.testing.assert_allclose(
-        np.log(pressure[0].to_value(u.Pa) / 1e-3), -height / scale, rtol=2e-6
-    )
+    np.testing.assert_allclose(np.log(pressure / 1e-3), -height / scale, rtol=2e-6)
 
 
 def test_compressibility():
@@ -148,7 +144,7 @@ def test_relative_humidity_is_over_water_when_warm_and_over_ice_when_cold(conven
 def test_specific_humidity_inverts_the_mole_fraction():
     x = np.array([0.0, 1e-5, 0.02])
     q = specific_humidity(x)
-    ratio = 18.01528e-3 / meteorology.DRY_AIR_MOLAR_MASS
+    ratio = 18.01528e-3 / air_column.DRY_AIR_MOLAR_MASS
     np.testing.assert_allclose(q / (ratio + (1 - ratio) * q), x, rtol=1e-12)
 
 
@@ -298,7 +294,7 @@ def test_truth_at_a_time_is_that_of_the_levels(atmosphere, truth, north, night):
         humidity_kind="specific",
     )
     z = truth["altitude"]
-    height = geopotential_height(z, north.latitude).to_value(u.m)
+    height = geopotential_height(z.to_value(u.m), north.latitude.value)
     log_pressure = np.log(truth["pressure_at_times"][:, 2].to_value(u.hPa))
     found = np.interp(data.geopotential_height[0, :, 0, 0].to_value(u.m), height, log_pressure)
     # linear interpolation over 100 m: h^2 / 8 times |d(1/H)/dz| below 1e-8 per m^2

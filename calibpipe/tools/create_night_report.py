@@ -1,0 +1,200 @@
+"""Page of one night: what was made, what it says, what failed and why."""
+
+import re
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ctapipe.core import traits
+
+from .night_tool import NightTool
+
+_WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+
+
+class CreateNightReport(NightTool):
+    """Create the page of one night: one HTML file that opens without network.
+
+    Takes what there is in the folder of the night. What is absent is listed with the reason: the
+    records that failed steps left beside their logs, or the step that it waits for.
+    """
+
+    name = "calibpipe-create-night-report"
+    description = __doc__
+    examples = """
+    calibpipe-create-night-report --site config/sites/CTAO-North.yaml --night 2024-07-10 \\
+        --category C --night-folder results/CTAO-North/C/2024-07-10 \\
+        --log-folder logs/CTAO-North/C/2024-07-10 --pool config/reference_models/CTAO-North \\
+        --output results/CTAO-North/C/2024-07-10/report/index.html
+    """
+
+    night_folder = traits.Path(
+        None, allow_none=True, exists=None, file_ok=False, help="Folder with the night's products"
+    ).tag(config=True)
+    log_folder = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        file_ok=False,
+        help="Folder with the night's logs and failure records",
+    ).tag(config=True)
+    pool = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        file_ok=False,
+        help="Folder with the reference models of the site, to compare the night with",
+    ).tag(config=True)
+    margin_limit_in_sigma = traits.Float(
+        1.0,
+        min=0,
+        help="The page warns when the density at 15 km is nearer to the boundary of two models",
+    ).tag(config=True)
+    co2_age_limit_in_days = traits.Float(
+        400.0, min=0, help="The page says so when measured CO2 ends longer before the night"
+    ).tag(config=True)
+
+    aliases: ClassVar[dict] = NightTool.aliases | {
+        "night-folder": "CreateNightReport.night_folder",
+        "log-folder": "CreateNightReport.log_folder",
+        "pool": "CreateNightReport.pool",
+    }
+    required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
+
+    def start(self) -> None:
+        """Read, collect, draw, write."""
+        from datetime import UTC, datetime
+
+        from .. import __version__
+        from ..core.files import atomic_path
+        from ..report.night_figures import night_figures
+        from ..report.night_page import night_facts, render
+
+        material = self.material()
+        facts = night_facts(material, night_figures(material))
+        page = render(facts, datetime.now(UTC).replace(microsecond=0), __version__)
+        with atomic_path(self.output) as temporary:
+            temporary.write_text(page, encoding="utf-8")
+        self.add_output(self.output, "report/night")
+        self.log.info(
+            "%s: %s %s", self.output, facts["status"]["word"], facts["status"]["sentence"]
+        )
+
+    def material(self) -> Any:
+        """Everything that the page is made from."""
+        from ..core.exceptions import MissingInputError
+        from ..core.night import astronomical_night
+        from ..report.night_page import STEPS, NightMaterial
+
+        site = self.load_site()
+        try:
+            darkness = astronomical_night(self.night, site)
+        except MissingInputError:  # no darkness: the page says so
+            darkness = None
+        paths = [path for step in STEPS for path in step.products]
+        return NightMaterial(
+            site=site,
+            night=self.night,
+            category=self.category,
+            darkness=darkness,
+            products={p: self.product(p) for p in paths if (self.night_folder / p).is_file()},
+            failures=self.failures(),
+            log_warnings=self.log_warnings(),
+            models=self.models(),
+            margin_limit=self.margin_limit_in_sigma,
+            co2_age_limit=self.co2_age_limit_in_days,
+        )
+
+    def product(self, name: str) -> Any:
+        """A product of the night as it lies there; one that cannot be read says why."""
+        import os
+
+        from ..core.exceptions import CalibPipeError
+        from ..core.files import sha256
+        from ..core.products import read_json, read_table
+        from ..report.night_page import FoundProduct
+
+        kind, suffix = name.rsplit(".", 1)
+        path = self.add_input(self.night_folder / name, kind)
+        header, table, content, problem = {}, None, {}, ""
+        try:
+            if suffix == "ecsv":
+                table = read_table(path, kind)
+                header = dict(table.meta)
+            elif suffix == "json":
+                header = read_json(path, kind)
+                content = header.pop("content")
+        except CalibPipeError as error:
+            problem = str(error)
+        return FoundProduct(
+            path=name,
+            link=os.path.relpath(path, self.output.parent),
+            size=path.stat().st_size,
+            sha256=sha256(path),
+            header=header,
+            table=table,
+            content=content,
+            problem=problem,
+        )
+
+    def failures(self) -> list[dict[str, Any]]:
+        """Records of failed steps, the first failure first."""
+        import json
+
+        records = []
+        for path in self.logs("failure.json"):
+            self.add_input(path, "failure record")
+            try:
+                record = dict(json.loads(path.read_text()))
+            except (ValueError, TypeError) as error:
+                record = {
+                    "step": f"{path.parent.name}/{path.name.removesuffix('.failure.json')}",
+                    "error": type(error).__name__,
+                    "message": f"the failure record {path} cannot be read: {error}; see the log",
+                }
+            records.append(record)
+        return sorted(records, key=lambda record: str(record.get("time_utc", "")))
+
+    def log_warnings(self) -> list[tuple[str, str]]:
+        """Warnings in the logs of the night, each once: step and text."""
+        found = {}
+        for path in self.logs("log"):
+            for line in path.read_text(errors="replace").splitlines():
+                if match := _WARNING.match(_COLOUR.sub("", line)):
+                    found[f"{path.parent.name}/{path.stem}", match[1]] = None
+        return list(found)
+
+    def logs(self, suffix: str) -> list[Path]:
+        """Files of the steps in the log folder; those of earlier reports left out."""
+        if self.log_folder is None:
+            return []
+        paths = sorted(self.log_folder.glob(f"*/*.{suffix}"))
+        return [path for path in paths if path.parent.name != "report"]
+
+    def models(self) -> dict[str, Any]:
+        """Newest reference model of each season in the pool; none without a pool."""
+        from ..core.exceptions import CalibPipeError
+        from ..core.products import read_table
+        from .select_reference_atmospheric_model import POOL_KIND
+
+        newest: dict[str, Any] = {}
+        for path in sorted(self.pool.glob("*.ecsv")) if self.pool is not None else ():
+            try:
+                table = read_table(self.add_input(path, "reference_model"), POOL_KIND)
+            except CalibPipeError as error:
+                self.log.warning("left out of the figure: %s", error)
+                continue
+            facts = table.meta["calibpipe"]
+            known = newest.get(facts["season"])
+            if known is None or known.meta["calibpipe"]["version"] < facts["version"]:
+                newest[facts["season"]] = table
+        return newest
+
+
+def main() -> None:
+    """Run the Tool."""
+    CreateNightReport().run()
+
+
+if __name__ == "__main__":
+    main()
