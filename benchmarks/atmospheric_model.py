@@ -228,18 +228,18 @@ def page(report: dict) -> str:
     lines = [
         f"Atmospheric model of one night, {report['input']} ({report['machine']})",
         "",
-        f"{'CPU seconds':<54}{'ours':>9}{'peer':>10}{'ratio':>8}",
+        f"{'CPU seconds':<58}{'ours':>9}{'peer':>10}{'ratio':>8}",
     ]
 
     def row(label, mine, theirs, mark=" "):
-        lines.append(f"{label:<54}{mine:>9.3f}{theirs:>9.2f}{mark}{theirs / mine:>8.0f}")
+        lines.append(f"{label:<58}{mine:>9.3f}{theirs:>9.2f}{mark}{theirs / mine:>8.0f}")
 
     full, tool = peer["full"], peer["tool"]
     full_cpu = full["answer"]["cpu"]
     scaled = "*" if report["quick"] else " "
     own = f"500 wavelengths x {tool['answer']['n_bins']} bins"
     lines.append("the functions")
-    row("  read the data, average over the night", cpu["read"], full_cpu["read"])
+    row("  read the data (the peer: and average them)", cpu["read"], full_cpu["read"])
     row("  CORSIKA profile, 55 rows", cpu["profile"], full_cpu["profile"])
     row(
         "  extinction, 800 wavelengths x 50 bins", cpu["extinction"], full["extinction_cpu"], scaled
@@ -247,7 +247,7 @@ def page(report: dict) -> str:
     row(f"  same, the peer's Tool has {own}", cpu["extinction"], tool["extinction_cpu"], scaled)
     row("  all three, 800 wavelengths x 50 bins", cpu["total"], calculation(full), scaled)
     row(f"  same, the peer's Tool has {own}", cpu["total"], calculation(tool), scaled)
-    lines.append(f"{'  five-layer fit for CORSIKA':<54}{cpu['five_layer_fit']:>9.3f}{'none':>9}")
+    lines.append(f"{'  five-layer fit for CORSIKA':<58}{cpu['five_layer_fit']:>9.3f}{'none':>9}")
     lines.append("whole processes, imports included")
     row("  functions above, 800 wavelengths x 50 bins", ours["cpu"], whole(full), scaled)
     mine = tools["create_molecular_atmospheric_model"]["cpu"]
@@ -255,13 +255,13 @@ def page(report: dict) -> str:
     row("  all five of our Tools from the data on; same", total(tools), whole(tool), scaled)
     rss = max(entry["peak_rss"] for entry in tools.values())
     theirs = max(entry["peak_rss"] for entry in peer.values())
-    lines += ["", f"{'peak memory of a process, MiB':<54}{rss:>9.0f}{theirs:>9.0f}"]
+    lines += ["", f"{'peak memory of a process, MiB':<58}{rss:>9.0f}{theirs:>9.0f}"]
     if report["quick"]:
         lines.append(
             f"* scaled: measured with {QUICK_WAVELENGTHS} wavelengths, times their number over "
             f"{QUICK_WAVELENGTHS}"
         )
-    lines += ["", f"{'Optical depth at 350 nm':<54}{'table':>9}{'p/g':>9} {'difference':>10}"]
+    lines += ["", f"{'Optical depth at 350 nm':<58}{'table':>9}{'p/g':>9} {'difference':>10}"]
     tables = {
         "ours": ("ours", ours["answer"]),
         "full": ("peer, our edges", full["answer"]),
@@ -270,7 +270,7 @@ def page(report: dict) -> str:
     for key, (label, answer) in tables.items():
         depth, expected = answer["optical_depth_350nm"], report["hydrostatic"][key]
         place = f"{label}, above {answer['lowest_edge_km']:.3f} km"
-        lines.append(f"{place:<54}{depth:>9.5f}{expected:>9.5f} {depth / expected - 1:>+10.2%}")
+        lines.append(f"{place:<58}{depth:>9.5f}{expected:>9.5f} {depth / expected - 1:>+10.2%}")
     return "\n".join(lines)
 
 

@@ -350,17 +350,25 @@ def column_above(altitude: u.Quantity, density: u.Quantity) -> u.Quantity:
 _HEIGHT_ERROR = 20.0  # m: reanalysis heights and gravity formula, 15 to 25 m at 15 km
 _REANALYSIS_ERROR = 3e-3  # density against radiosondes, 0.2 to 0.5 % in the troposphere
 _INTERPOLATION_ERROR = 1e-3  # largest error below 30 km on the US Standard Atmosphere
+_TIDE = 1.2e-3  # amplitude of the semidiurnal tide in density: 1 hPa at the ground
+_TIDE_PERIOD = 12.0  # h
 _UPPER_AIR_ERROR = 0.05  # of a climatological model where no data reach
 
 
 def systematic_relative_error(
-    altitude: u.Quantity, density: u.Quantity, top_of_data: u.Quantity, scale: u.Quantity
+    altitude: u.Quantity,
+    density: u.Quantity,
+    top_of_data: u.Quantity,
+    scale: u.Quantity,
+    time_step: u.Quantity,
 ) -> np.ndarray:
     r"""Relative systematic error of density at each altitude.
 
     Quadratic sum of the height error over the local scale height, the reanalysis against
-    radiosondes, the interpolation, and above the data the upper-air model's error that sets in
-    as :math:`1 - e^{-s}`. # ASSUME: constants above; see docs/methods/density_profile.md.
+    radiosondes, the interpolation in altitude, the linear interpolation in time, and above the data
+    the upper-air model's error that sets in as :math:`1 - e^{-s}`. Between analyses
+    :math:`\Delta t` apart a tide is missed by :math:`A\min(1, (\omega\Delta t)^2/8)`.
+    # ASSUME: constants above; see docs/methods/density_profile.md.
 
     Parameters
     ----------
@@ -370,7 +378,10 @@ def systematic_relative_error(
         Highest altitude with data.
     scale : Quantity
         Cross-fade length into the upper-air model.
+    time_step : Quantity
+        Between analyses: 1 h for ERA5, 6 h for GDAS.
     """
+    missed = min(1.0, (2 * np.pi / _TIDE_PERIOD * time_step.to_value(u.h)) ** 2 / 8)
     z = altitude.to_value(u.m)
     inverse_scale_height = -np.gradient(np.log(density.value), z)
     s = np.clip((z - top_of_data.to_value(u.m)) / scale.to_value(u.m), 0, None)
@@ -378,6 +389,7 @@ def systematic_relative_error(
         (_HEIGHT_ERROR * inverse_scale_height) ** 2
         + _REANALYSIS_ERROR**2
         + _INTERPOLATION_ERROR**2
+        + (_TIDE * missed) ** 2
         + (_UPPER_AIR_ERROR * -np.expm1(-s)) ** 2
     )
 

@@ -18,14 +18,7 @@ import cdsapi
 import requests
 from ecmwf.datastores.processing import LinkError, ProcessingFailedError
 
-from .download import (
-    Patience,
-    download,
-    exclusive,
-    network_errors,
-    raise_for_passing,
-    without_secrets,
-)
+from .download import download, exclusive
 from .exceptions import (
     CalibPipeError,
     ConfigurationError,
@@ -33,6 +26,7 @@ from .exceptions import (
     IntermittentError,
     MissingInputError,
 )
+from .patience import Patience, network_errors, raise_for_passing, without_secrets
 
 __all__ = ["retrieve"]
 

@@ -5,8 +5,6 @@ style sheet (`calibpipe.report.inline_svg`), so that one figure serves light scr
 paper. Altitude runs upward, in km above the sea.
 """
 
-from collections.abc import Sequence
-
 import astropy.units as u
 import matplotlib as mpl
 import numpy as np
@@ -17,12 +15,12 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
+from .placement import apart
 from .rounding import power_of_ten
 
 __all__ = [
     "PALETTE",
     "STYLE",
-    "apart",
     "density_ratio_figure",
     "evolution_figure",
     "optical_depth_figure",
@@ -140,7 +138,7 @@ def density_ratio_figure(
                 axes.plot(ratio, z, color=colour, linewidth=1.4, label=season)
         axes.axvline(1.0, color=PALETTE["faint"], linewidth=0.8, zorder=1)
         _altitude_axis(axes, elevation)
-        _mark_altitude(axes, DECISIVE_ALTITUDE, "15 km: decides the choice")
+        _mark_choice(axes)
         half = 1.05 * max(abs(edge - 1.0) for line in axes.lines for edge in _drawn(line))
         axes.set_xlim(1 - max(half, 0.02), 1 + max(half, 0.02))
         axes.xaxis.set_major_locator(ticker.MaxNLocator(7, steps=[1, 2, 5, 10]))
@@ -390,33 +388,6 @@ def profile_figure(
     return figure
 
 
-def apart(values: Sequence[float], least: float) -> list[float]:
-    """Values moved as little as needed to be `least` apart, in the order given.
-
-    Neighbours that are too near are spread evenly about their common mean.
-    """
-    groups: list[list[int]] = []
-    for index in sorted(range(len(values)), key=lambda i: values[i]):
-        groups.append([index])
-        while len(groups) > 1 and _bottom(groups[-1], values, least) < least + _top(
-            groups[-2], values, least
-        ):
-            groups[-2:] = [groups[-2] + groups[-1]]
-    placed = [0.0] * len(values)
-    for group in groups:
-        for place, index in enumerate(group):
-            placed[index] = _bottom(group, values, least) + place * least
-    return placed
-
-
-def _bottom(group, values, least):
-    return sum(values[i] for i in group) / len(group) - least * (len(group) - 1) / 2
-
-
-def _top(group, values, least):
-    return _bottom(group, values, least) + least * (len(group) - 1)
-
-
 def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
     figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
     figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72, wspace=0.04)
@@ -434,20 +405,23 @@ def _altitude_axis(
         axes.axhspan(bottom, site, color=PALETTE["shade"], zorder=0.5, linewidth=0)
 
 
-def _mark_altitude(axes: Axes, altitude: float, label: str) -> None:
-    axes.axhline(altitude, color=PALETTE["ink"], linewidth=1, dashes=(4, 3))
-    _note(axes, 0.995, altitude, label)
+def _mark_choice(axes: Axes) -> None:
+    """Line at the altitude where the model is chosen; its name where fewer curves run."""
+    axes.axhline(DECISIVE_ALTITUDE, color=PALETTE["ink"], linewidth=1, dashes=(4, 3))
+    curves = [line.get_data() for line in axes.lines if len(line.get_xdata()) > 2]
+    to_the_right = sum(np.interp(DECISIVE_ALTITUDE, y, x) - 1 for x, y in curves) > 0
+    _note(axes, 0.005 if to_the_right else 0.995, DECISIVE_ALTITUDE, "15 km: decides the choice")
 
 
 def _note(axes: Axes, x: float, y: float, label: str) -> None:
-    """Remark above a horizontal line, ending at a fraction of the width."""
+    """Remark above a horizontal line, beside the nearer end of the axes."""
     axes.annotate(
         label,
         (x, y),
         xycoords=("axes fraction", "data"),
         xytext=(0, 3),
         textcoords="offset points",
-        ha="right",
+        ha="left" if x < 0.5 else "right",
         va="bottom",
         size=9.5,
         color=PALETTE["faint"],

@@ -172,12 +172,13 @@ class CreateMolecularAtmosphericModel(NightTool):
             )
             # no data anywhere: the upper-air error holds from sea level on
             return stat, systematic_relative_error(
-                profile.altitude, profile.density, -100 * u.km, scale
+                profile.altitude, profile.density, -100 * u.km, scale, 24 * u.h
             )
         known = measured["altitude"].to_value(u.m)
+        step = measured.meta["calibpipe"]["largest_time_step_in_h"] * u.h
         stat = np.interp(z, known, (measured["density_stat_error"] / measured["density"]).value)
         return stat, systematic_relative_error(
-            profile.altitude, profile.density, known[-1] * u.m, scale
+            profile.altitude, profile.density, known[-1] * u.m, scale, step
         )
 
     def write_shower_atmosphere(self, site, night, profile, errors, co2, measured, reference):

@@ -150,7 +150,8 @@ class CreateMolecularDensityProfile(NightTool):
         pressure = np.array([p.pressure.to_value(u.hPa) for p in at_times])
         spread = weighted_spread(density, sounding.times[used], night.dusk, night.dawn)
         pressure_spread = weighted_spread(pressure, sounding.times[used], night.dusk, night.dawn)
-        sys = systematic_relative_error(altitude, mean.density, altitude[-1], 5 * u.km)
+        step = np.max(np.diff(sounding.times[used].unix)) * u.s if used.size > 1 else 6 * u.h
+        sys = systematic_relative_error(altitude, mean.density, altitude[-1], 5 * u.km, step)
 
         table = QTable(
             {
@@ -176,6 +177,7 @@ class CreateMolecularDensityProfile(NightTool):
             "dusk_utc": night.dusk.utc.isot,
             "dawn_utc": night.dawn.utc.isot,
             "times_utc": [t.utc.isot for t in times],
+            "largest_time_step_in_h": round(step.to_value(u.h), 4),
             "time_weights": [float(w) for w in weights[used]],
             "uncovered_in_h": [
                 round(max(0.0, (times[0] - night.dusk).to_value(u.h)), 4),

@@ -84,7 +84,7 @@ class RetrieveMeteoData(NightTool):
 
     def setup(self) -> None:
         """Check the configuration."""
-        from ..core.download import public_url
+        from ..core.patience import public_url
 
         super().setup()
         require(

@@ -236,9 +236,10 @@ def test_profile_at_other_altitudes():
 def test_systematic_error_grows_above_the_data():
     z = np.arange(0, 60_001, 100.0) * u.m
     density = np.exp(-z.value / 7000) * u.kg / u.m**3
-    error = systematic_relative_error(z, density, 30 * u.km, 5 * u.km)
-    # 20 m over 7 km, 0.3 % and 0.1 % in quadrature
-    expected = np.sqrt((20 / 7000) ** 2 + 0.003**2 + 0.001**2)
+    error = systematic_relative_error(z, density, 30 * u.km, 5 * u.km, 1 * u.h)
+    # 20 m over 7 km, 0.3 %, 0.1 % and 3 % of the tide in quadrature
+    tide = 1.2e-3 * (np.pi / 6) ** 2 / 8
+    expected = np.sqrt((20 / 7000) ** 2 + 0.003**2 + 0.001**2 + tide**2)
     np.testing.assert_allclose(error[z <= 30 * u.km], expected, rtol=1e-6)
     assert error[-1] == pytest.approx(np.hypot(expected, 0.05 * (1 - np.exp(-6))), rel=1e-6)
 

@@ -19,7 +19,8 @@ import requests
 from servers.http_files import Fault
 
 from calibpipe.core import download as module
-from calibpipe.core.download import Patience, download, exclusive, public_url, without_secrets
+from calibpipe.core import patience as patience_module
+from calibpipe.core.download import Patience, download, exclusive
 from calibpipe.core.exceptions import (
     ConfigurationError,
     CorruptedInputError,
@@ -293,7 +294,7 @@ def test_the_deadline_ends_tries_that_would_go_on(server, target):
 
 def test_pauses_double(server, target, monkeypatch):
     pauses = []
-    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    monkeypatch.setattr(patience_module.time, "sleep", pauses.append)
     server.always = Fault("status", 503)
     with pytest.raises(IntermittentError):
         fetch(server, target, tries=4, backoff=1.5)
@@ -303,7 +304,7 @@ def test_pauses_double(server, target, monkeypatch):
 @pytest.mark.parametrize("form", ["seconds", "date"])
 def test_retry_after_goes_before_our_own_pause(server, target, monkeypatch, form):
     pauses = []
-    monkeypatch.setattr(module.time, "sleep", pauses.append)
+    monkeypatch.setattr(patience_module.time, "sleep", pauses.append)
     date = format_datetime(datetime.now(UTC) + timedelta(seconds=100), usegmt=True)
     value = "100" if form == "seconds" else date
     server.faults = [Fault("status", 429, headers=(("Retry-After", value),))]
@@ -548,24 +549,3 @@ def test_an_encrypted_connection_to_a_plain_server(server, target):
     url = server.url.replace("http:", "https:") + NAME
     with pytest.raises(ConfigurationError, match="certificate"):
         download(url, target, check=is_whole, patience=Patience(tries=1))
-
-
-@pytest.mark.parametrize(
-    ("url", "shown"),
-    [
-        ("https://user:pass@host.org:8443/a/b?token=x#y", "https://host.org:8443/a/b"),
-        ("https://host.org/a", "https://host.org/a"),
-        ("https://p@ss:w@rd@host.org/a", "https://host.org/a"),
-    ],
-)
-def test_public_url(url, shown):
-    assert public_url(url) == shown
-
-
-def test_text_of_a_server_without_secrets():
-    text = "401 for url: https://u:p@host/x?key=abc\nkey abc-1 is wrong"
-    assert without_secrets(text, "abc-1", "") == "401 for url: https://host/x key *** is wrong"
-
-
-def test_long_text_is_cut():
-    assert len(without_secrets("x" * 5000)) == 603

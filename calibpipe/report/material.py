@@ -1,0 +1,154 @@
+"""What the page of a night is made from: steps, products as found, failure records, warnings."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from astropy.table import QTable
+
+from ..core.night import AstronomicalNight
+from ..core.site import Site
+
+__all__ = ["CO2_METHODS", "STEPS", "FoundProduct", "NightMaterial", "Step"]
+
+CO2_METHODS = {
+    "measured": "measured",
+    "cached": "from the cache",
+    "last_known": "last known annual mean",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of the workflow: its products and the steps that it needs.
+
+    Parameters
+    ----------
+    name : str
+        Rule and log: ``atmosphere/density_profile``.
+    products : tuple of str
+        Paths in the folder of the night.
+    needs : tuple of str
+        Names of other steps.
+    """
+
+    name: str
+    products: tuple[str, ...]
+    needs: tuple[str, ...] = ()
+
+
+STEPS = (
+    Step("simulation/meteo", ()),
+    Step("atmosphere/meteo_data", ("atmosphere/meteo_data.json",), ("simulation/meteo",)),
+    Step("atmosphere/macobac", ("atmosphere/macobac.ecsv",)),
+    Step(
+        "atmosphere/density_profile",
+        ("atmosphere/density_profile.ecsv",),
+        ("atmosphere/meteo_data", "atmosphere/macobac"),
+    ),
+    Step(
+        "atmosphere/reference_model",
+        ("atmosphere/reference_model.ecsv",),
+        ("atmosphere/density_profile",),
+    ),
+    Step(
+        "atmosphere/atmospheric_model",
+        (
+            "atmosphere/atmospheric_model.ecsv",
+            "atmosphere/rayleigh_extinction.ecsv",
+            "atmosphere/atmprof.dat",
+            "atmosphere/atm_trans.dat",
+        ),
+        ("atmosphere/density_profile", "atmosphere/reference_model", "atmosphere/macobac"),
+    ),
+)
+"""The steps of a night, each after what it needs."""
+
+
+@dataclass(frozen=True)
+class FoundProduct:
+    """A product file as it lies in the folder of the night.
+
+    Parameters
+    ----------
+    path : str
+        In the folder of the night.
+    link : str
+        From the page to the file.
+    size : int
+        Bytes.
+    sha256 : str
+    header : dict
+        ``CTA ...`` keys and the nested ``calibpipe`` entry; empty for exchange formats and for
+        what could not be read.
+    table : QTable or None
+    content : dict
+        Of a JSON product.
+    problem : str
+        Why it cannot be used; empty if it can.
+    """
+
+    path: str
+    link: str
+    size: int
+    sha256: str
+    header: dict[str, Any] = field(default_factory=dict)
+    table: QTable | None = None
+    content: dict[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """The header of CalibPipe."""
+        return self.header.get("calibpipe", {})
+
+
+@dataclass(frozen=True)
+class NightMaterial:
+    """Everything that the page of a night is made from.
+
+    Parameters
+    ----------
+    site : Site
+    night, category : str
+        Keys of the night.
+    darkness : AstronomicalNight or None
+        None if the Sun does not sink deep enough.
+    products : dict
+        Path in the folder of the night to `FoundProduct`; only what is there.
+    failures : sequence of dict
+        Records that failed steps left.
+    log_warnings : sequence of (str, str)
+        Step and warning.
+    models : dict
+        Season to reference model of the pool; may be empty.
+    margin_limit : float
+        Distance to the boundary between two models, in sigma, below which the page warns.
+    co2_age_limit : float
+        Days without measured CO2 above which the page says so.
+    """
+
+    site: Site
+    night: str
+    category: str
+    darkness: AstronomicalNight | None
+    products: dict[str, FoundProduct]
+    failures: Sequence[dict[str, Any]] = ()
+    log_warnings: Sequence[tuple[str, str]] = ()
+    models: dict[str, QTable] = field(default_factory=dict)
+    margin_limit: float = 1.0
+    co2_age_limit: float = 400.0
+
+    def usable(self, stem: str) -> FoundProduct | None:
+        """Product ``atmosphere/<stem>`` if it is there and can be used."""
+        for suffix in (".ecsv", ".json"):
+            product = self.products.get(f"atmosphere/{stem}{suffix}")
+            if product is not None and not product.problem:
+                return product
+        return None
+
+    @property
+    def by_date(self) -> bool:
+        """Whether the date chose the reference model."""
+        model = self.usable("reference_model")
+        return model is not None and model.facts["selection"]["method"] == "date"
