@@ -89,7 +89,9 @@ def grid_box(site: Site, grid: u.Quantity = ERA5_GRID) -> tuple[float, float, fl
     an edge of its cell. West is in [-180, 180), east at most 180: no cell crosses the date line.
     """
     step = grid.to_value(u.deg)
-    longitude = (site.longitude.to_value(u.deg) + 180.0) % 360.0 - 180.0
+    longitude = site.longitude.to_value(u.deg)
+    if not -180.0 <= longitude < 180.0:
+        longitude = (longitude + 180.0) % 360.0 - 180.0
     west = np.floor(longitude / step) * step
     south = min(np.floor(site.latitude.to_value(u.deg) / step) * step, 90.0 - step)
     return float(south + step), float(west), float(south), float(west + step)

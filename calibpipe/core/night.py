@@ -11,17 +11,25 @@ from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 import astropy.units as u
+import erfa
 import numpy as np
-from astropy.coordinates import AltAz, EarthLocation, get_sun
+from astropy.coordinates import get_sun
 from astropy.time import Time
-from astropy.utils import iers
 
 from .exceptions import ConfigurationError, MissingInputError
 from .site import Site
 
-__all__ = ["AstronomicalNight", "astronomical_night", "night_date", "night_span", "observing_night"]
+__all__ = [
+    "AstronomicalNight",
+    "astronomical_night",
+    "night_date",
+    "night_span",
+    "observing_night",
+    "sun_altitude",
+]
 
 TWILIGHT_ALTITUDE = -18 * u.deg
+_SOLAR_PARALLAX = np.radians(8.794143 / 3600)  # equatorial horizontal, IAU 1976
 _STEP = 300.0  # s: sampling of the Sun's altitude, far below the length of any night
 
 
@@ -75,17 +83,27 @@ def observing_night(moment: Time, site: Site) -> str:
 
 
 def sun_altitude(moments: Time, site: Site) -> u.Quantity:
-    """True (airless) altitude of the Sun's centre; shape of `moments`."""
-    location = EarthLocation.from_geodetic(site.longitude, site.latitude, site.elevation)
-    # ASSUME: Earth-rotation data bundled with astropy are good enough; where they end, UT1-UTC is
-    # taken as constant. An error of 0.5 s moves dusk by less than 1 s.
-    with (
-        iers.conf.set_temp("auto_download", False),
-        iers.conf.set_temp("iers_degraded_accuracy", "ignore"),
-        iers.conf.set_temp("auto_max_age", None),
-    ):
-        frame = AltAz(obstime=moments, location=location)
-        return get_sun(moments).transform_to(frame).alt.to(u.deg)
+    """True (airless) altitude of the Sun's centre, topocentric; shape of `moments`.
+
+    # ASSUME: UT1 = UTC and no polar motion, so that no table of the Earth's rotation is read: below
+    1 s (14 arcsec) by the definition of UTC. `astropy.coordinates.AltAz` gives the same with them.
+    """
+    tt, utc = moments.tt, moments.utc
+    to_date = erfa.pnm06a(tt.jd1, tt.jd2)  # bias, precession, nutation
+    x, y, z = np.moveaxis(
+        np.einsum("...ij,j...->...i", to_date, get_sun(moments).cartesian.xyz.to_value(u.au)), -1, 0
+    )
+    distance = np.sqrt(x**2 + y**2 + z**2)
+    sidereal = erfa.gst06a(utc.jd1, utc.jd2, tt.jd1, tt.jd2)
+    hour_angle = sidereal + site.longitude.to_value(u.rad) - np.arctan2(y, x)
+    latitude = site.latitude.to_value(u.rad)
+    declination = np.arcsin(z / distance)
+    altitude = np.arcsin(
+        np.sin(latitude) * np.sin(declination)
+        + np.cos(latitude) * np.cos(declination) * np.cos(hour_angle)
+    )
+    parallax = _SOLAR_PARALLAX / distance * np.cos(altitude)
+    return np.degrees(altitude - parallax) * u.deg
 
 
 @lru_cache(maxsize=64)

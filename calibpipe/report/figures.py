@@ -1,8 +1,7 @@
 """Figures of a night: from tables of its products to matplotlib figures, nothing else.
 
-Colours are names: every colour drawn is one of `PALETTE` and becomes a variable of the page's
-style sheet (`calibpipe.report.inline_svg`), so that one figure serves light screens, dark ones and
-paper. Altitude runs upward, in km above the sea.
+Every colour drawn is one of `drawing.PALETTE` and becomes a variable of the page's style sheet
+(`inline_svg`), so that one figure serves light screens, dark ones and paper.
 """
 
 import astropy.units as u
@@ -10,17 +9,28 @@ import matplotlib as mpl
 import numpy as np
 from astropy.table import QTable
 from astropy.time import Time
-from matplotlib import dates, ticker
+from matplotlib import ticker
 from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
+from .drawing import (
+    PALETTE,
+    STYLE,
+    TOP_OF_LIGHT,
+    altitude_axis,
+    decades,
+    legend_above,
+    new_figure,
+    night_axis,
+    note,
+    season_colour,
+    wavelength_axis,
+)
 from .placement import apart
-from .rounding import power_of_ten
 
 __all__ = [
-    "PALETTE",
-    "STYLE",
     "density_ratio_figure",
     "evolution_figure",
     "optical_depth_figure",
@@ -29,59 +39,6 @@ __all__ = [
     "transmission_figure",
 ]
 
-# Light-scheme values; distinct, also for colour-blind eyes. The style sheet has the dark ones.
-PALETTE = {
-    "ink": "#1d2733",
-    "faint": "#66727f",
-    "grid": "#dfe4ea",
-    "paper": "#fefefe",
-    "shade": "#eceff3",
-    "winter": "#1f6fb5",
-    "intermediate": "#12876f",
-    "summer": "#c8551b",
-    "other": "#8a5aa8",
-    "level1": "#b5470b",
-    "level2": "#b98207",
-    "level3": "#1b2531",
-    "level4": "#16857a",
-    "level5": "#2c6cb8",
-    "level6": "#7a4fae",
-    "warning": "#c0392c",
-}
-STYLE = {
-    "svg.fonttype": "none",
-    "svg.hashsalt": "calibpipe",
-    "font.family": "DejaVu Sans",
-    "font.size": 10.5,
-    "axes.labelsize": 10.5,
-    "axes.labelcolor": PALETTE["ink"],
-    "axes.edgecolor": PALETTE["faint"],
-    "axes.facecolor": "none",
-    "axes.linewidth": 0.8,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.axisbelow": True,
-    "axes.grid": True,
-    "axes.unicode_minus": True,
-    "figure.facecolor": "none",
-    "grid.color": PALETTE["grid"],
-    "grid.linewidth": 0.8,
-    "legend.frameon": False,
-    "legend.fontsize": 10,
-    "legend.handlelength": 1.6,
-    "lines.linewidth": 1.6,
-    "lines.solid_capstyle": "round",
-    "text.color": PALETTE["ink"],
-    "xtick.color": PALETTE["faint"],
-    "xtick.labelcolor": PALETTE["ink"],
-    "ytick.color": PALETTE["faint"],
-    "ytick.labelcolor": PALETTE["ink"],
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
-    "text.parse_math": False,
-}
-WIDTH, HEIGHT = 480 / 72, 400 / 72  # inches of 72 units: 480 units wide is legible on a telephone
-TOP_OF_LIGHT = 30.0  # km: nearly all Cherenkov light is made below
 DECISIVE_ALTITUDE = 15.0  # km, where the reference model is chosen
 EVOLUTION_ALTITUDES = {
     5.0: "level1",
@@ -124,10 +81,10 @@ def density_ratio_figure(
         Of the site.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = _figure()
+        figure, (axes,) = new_figure()
         for season, model in sorted(models.items(), key=lambda entry: entry[0] == chosen):
             z, ratio, error = density_ratio(profile, model)
-            colour = _season_colour(season)
+            colour = season_colour(season)
             if season == chosen:
                 _spread_of_nights(axes, model)
                 axes.fill_betweenx(
@@ -137,13 +94,13 @@ def density_ratio_figure(
             else:
                 axes.plot(ratio, z, color=colour, linewidth=1.4, label=season)
         axes.axvline(1.0, color=PALETTE["faint"], linewidth=0.8, zorder=1)
-        _altitude_axis(axes, elevation)
+        altitude_axis(axes, elevation)
         _mark_choice(axes)
         half = 1.05 * max(abs(edge - 1.0) for line in axes.lines for edge in _drawn(line))
         axes.set_xlim(1 - max(half, 0.02), 1 + max(half, 0.02))
         axes.xaxis.set_major_locator(ticker.MaxNLocator(7, steps=[1, 2, 5, 10]))
         axes.set_xlabel("density of the night / density of the model")
-        _legend_above(axes)
+        legend_above(axes)
     return figure
 
 
@@ -181,7 +138,7 @@ def refractivity_figure(
         Of the site, and where the data end (0 if there are none).
     """
     with mpl.rc_context(STYLE):
-        figure, (left, right) = _figure(2)
+        figure, (left, right) = new_figure(2)
         z = model["altitude"].to_value(u.km)
         n = np.asarray(model["refractivity"])
         left.plot(n, z, color=PALETTE["level5"], linewidth=2.2)
@@ -198,19 +155,19 @@ def refractivity_figure(
             )
         right.set_xscale("log")
         right.set_xlabel("relative error of n − 1 (%)")
-        _legend_above(right)
+        legend_above(right)
         top = 60.0
         shown = z <= top
         left.set_xlim(n[shown].min() / 1.5, n[shown].max() * 1.8)
         for axes in (left, right):
-            _decades(axes.xaxis)
-            _altitude_axis(axes, elevation, top=top)
+            decades(axes.xaxis)
+            altitude_axis(axes, elevation, top=top)
             if top_of_data > 0 * u.km:
                 axes.axhline(
                     top_of_data.to_value(u.km), color=PALETTE["faint"], linewidth=1, dashes=(4, 3)
                 )
         if top_of_data > 0 * u.km:
-            _note(left, 0.97, top_of_data.to_value(u.km), "end of data")
+            note(left, 0.97, top_of_data.to_value(u.km), "end of data")
         right.set_ylabel("")
         right.tick_params(labelleft=False)
     return figure
@@ -225,7 +182,7 @@ def optical_depth_figure(extinction: QTable) -> Figure:
         Product ``atmosphere/rayleigh_extinction``.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = _figure()
+        figure, (axes,) = new_figure()
         header = extinction.meta["calibpipe"]
         site = header["observation_altitude_in_km"]
         z = np.array([site, *header["altitude_in_km"]])
@@ -254,8 +211,8 @@ def optical_depth_figure(extinction: QTable) -> Figure:
             linewidths=0.5,
         )
         axes.grid(visible=False)
-        _wavelength_axis(axes, wavelength)
-        _altitude_axis(axes, site * u.km, bottom=site)
+        wavelength_axis(axes, wavelength)
+        altitude_axis(axes, site * u.km, bottom=site)
         _depth_bar(figure, axes)
     return figure
 
@@ -269,7 +226,7 @@ def transmission_figure(extinction: QTable) -> Figure:
         Product ``atmosphere/rayleigh_extinction``.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = _figure()
+        figure, (axes,) = new_figure()
         z = np.array(extinction.meta["calibpipe"]["altitude_in_km"])
         wavelength = extinction["wavelength"].to_value(u.nm)
         transmission = np.exp(-_optical_depth(extinction))
@@ -283,7 +240,7 @@ def transmission_figure(extinction: QTable) -> Figure:
         axes.text(
             REFERENCE_WAVELENGTH * 1.015, 0.02, "350 nm: closure", color=PALETTE["faint"], size=9.5
         )
-        _wavelength_axis(axes, wavelength)
+        wavelength_axis(axes, wavelength)
         axes.set_ylim(0, 1)
         axes.set_ylabel("vertical transmission to the site")
     return figure
@@ -301,7 +258,7 @@ def evolution_figure(profile: QTable, dusk: Time, dawn: Time) -> Figure:
         Of the astronomical night; what lies outside is shaded.
     """
     with mpl.rc_context(STYLE):
-        figure, (axes,) = _figure()
+        figure, (axes,) = new_figure()
         times = Time(profile.meta["calibpipe"]["times_utc"], format="isot", scale="utc")
         days = times.plot_date
         z = profile["altitude"].to_value(u.km)
@@ -321,7 +278,7 @@ def evolution_figure(profile: QTable, dusk: Time, dawn: Time) -> Figure:
                 label=f"{altitude:g} km",
             )
             ends.append((change[-1], f"{altitude:g} km", PALETTE[colour]))
-        _night_axis(axes, days, dusk, dawn)
+        night_axis(axes, days, dusk, dawn)
         axes.axhline(0.0, color=PALETTE["faint"], linewidth=0.8, zorder=1)
         low, high = axes.get_ylim()
         half = max(abs(low), abs(high), 0.05)
@@ -343,14 +300,14 @@ def evolution_figure(profile: QTable, dusk: Time, dawn: Time) -> Figure:
 
 
 def profile_figure(
-    profile: QTable, reference: QTable | None, name: str, elevation: u.Quantity
+    profile: QTable | None, reference: QTable | None, name: str, elevation: u.Quantity
 ) -> Figure:
     """Temperature and humidity against altitude, with those of the reference model.
 
     Parameters
     ----------
-    profile : QTable
-        Product ``atmosphere/density_profile`` or, without data, ``atmosphere/reference_model``.
+    profile : QTable or None
+        Product ``atmosphere/density_profile``; None without data.
     reference : QTable or None
         Reference model to compare with.
     name : str
@@ -359,11 +316,14 @@ def profile_figure(
         Of the site.
     """
     with mpl.rc_context(STYLE):
-        figure, (left, right) = _figure(2)
-        curves = [(profile, "the night", PALETTE["ink"], "-", 2.2)]
-        if reference is not None:
-            curves.append((reference, name, _season_colour(name), "--", 1.6))
+        figure, (left, right) = new_figure(2)
+        curves = [
+            (profile, "the night", PALETTE["ink"], "-", 2.2),
+            (reference, name, season_colour(name), "--", 1.6),
+        ]
         for table, label, colour, style, width in curves:
+            if table is None:
+                continue
             z = table["altitude"].to_value(u.km)
             shown = z <= TOP_OF_LIGHT
             left.plot(
@@ -377,32 +337,15 @@ def profile_figure(
             vapour = np.maximum(np.asarray(table["water_vapour_mole_fraction"], float), 1e-8)
             right.plot(vapour[shown], z[shown], style, color=colour, linewidth=width)
         right.set_xscale("log")
-        _decades(right.xaxis)
+        decades(right.xaxis)
         left.set_xlabel("temperature (K)")
         right.set_xlabel("water vapour mole fraction")
         for axes in (left, right):
-            _altitude_axis(axes, elevation)
+            altitude_axis(axes, elevation)
         right.set_ylabel("")
         right.tick_params(labelleft=False)
-        _legend_above(left)
+        legend_above(left)
     return figure
-
-
-def _figure(columns: int = 1) -> tuple[Figure, list[Axes]]:
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained")
-    figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72, wspace=0.04)
-    return figure, list(figure.subplots(1, columns, squeeze=False)[0])
-
-
-def _altitude_axis(
-    axes: Axes, elevation: u.Quantity, top: float = TOP_OF_LIGHT, bottom: float = 0.0
-) -> None:
-    axes.set_ylim(bottom, top)
-    axes.yaxis.set_major_locator(ticker.MultipleLocator(5 if top <= TOP_OF_LIGHT else 10))
-    axes.set_ylabel("altitude above sea level (km)")
-    site = elevation.to_value(u.km)
-    if site > bottom:
-        axes.axhspan(bottom, site, color=PALETTE["shade"], zorder=0.5, linewidth=0)
 
 
 def _mark_choice(axes: Axes) -> None:
@@ -410,32 +353,7 @@ def _mark_choice(axes: Axes) -> None:
     axes.axhline(DECISIVE_ALTITUDE, color=PALETTE["ink"], linewidth=1, dashes=(4, 3))
     curves = [line.get_data() for line in axes.lines if len(line.get_xdata()) > 2]
     to_the_right = sum(np.interp(DECISIVE_ALTITUDE, y, x) - 1 for x, y in curves) > 0
-    _note(axes, 0.005 if to_the_right else 0.995, DECISIVE_ALTITUDE, "15 km: decides the choice")
-
-
-def _note(axes: Axes, x: float, y: float, label: str) -> None:
-    """Remark above a horizontal line, beside the nearer end of the axes."""
-    axes.annotate(
-        label,
-        (x, y),
-        xycoords=("axes fraction", "data"),
-        xytext=(0, 3),
-        textcoords="offset points",
-        ha="left" if x < 0.5 else "right",
-        va="bottom",
-        size=9.5,
-        color=PALETTE["faint"],
-    )
-
-
-def _legend_above(axes: Axes) -> None:
-    axes.legend(
-        loc="lower left", bbox_to_anchor=(0, 1.0), ncols=4, borderaxespad=0.2, columnspacing=1.4
-    )
-
-
-def _season_colour(season: str) -> str:
-    return PALETTE[season if season in ("winter", "intermediate", "summer") else "other"]
+    note(axes, 0.005 if to_the_right else 0.995, DECISIVE_ALTITUDE, "15 km: decides the choice")
 
 
 def _spread_of_nights(axes: Axes, model: QTable) -> None:
@@ -447,31 +365,12 @@ def _spread_of_nights(axes: Axes, model: QTable) -> None:
     axes.fill_betweenx(z, 1 - spread, 1 + spread, color=PALETTE["faint"], alpha=0.18, linewidth=0)
 
 
-def _drawn(line) -> np.ndarray:
+def _drawn(line: Line2D) -> np.ndarray:
     """Extremes of a curve over altitude below 30 km; nothing for straight marks."""
     x, y = (np.asarray(values, float) for values in line.get_data())
     if x.size < 3:
         return np.array([1.0])
     return np.array([x[y <= TOP_OF_LIGHT].min(), x[y <= TOP_OF_LIGHT].max()])
-
-
-def _decades(axis) -> None:
-    axis.set_major_locator(ticker.LogLocator(10, numticks=6))
-    axis.set_major_formatter(
-        ticker.FuncFormatter(lambda value, _: power_of_ten(round(np.log10(value))))
-    )
-    axis.set_minor_formatter(ticker.NullFormatter())
-
-
-def _wavelength_axis(axes: Axes, wavelength: np.ndarray) -> None:
-    axes.set_xscale("log")
-    axes.set_xlim(wavelength[0], wavelength[-1])
-    axes.xaxis.set_major_locator(
-        ticker.FixedLocator([200, 250, 300, 350, 400, 500, 600, 800, 1000])
-    )
-    axes.xaxis.set_minor_locator(ticker.NullLocator())
-    axes.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
-    axes.set_xlabel("wavelength (nm)")
 
 
 def _optical_depth(extinction: QTable) -> np.ndarray:
@@ -505,7 +404,9 @@ def _depth_bar(figure: Figure, axes: Axes) -> None:
         spine.set_visible(False)
 
 
-def _label_curve(axes, wavelength, curve, label, colour) -> None:
+def _label_curve(
+    axes: Axes, wavelength: np.ndarray, curve: np.ndarray, label: str, colour: str
+) -> None:
     """Name on a curve, near 300 nm, on a patch of paper."""
     at = int(np.argmin(np.abs(wavelength - 300)))
     axes.text(
@@ -518,30 +419,3 @@ def _label_curve(axes, wavelength, curve, label, colour) -> None:
         size=10,
         bbox={"facecolor": PALETTE["paper"], "edgecolor": "none", "pad": 1.5},
     )
-
-
-def _night_axis(axes: Axes, days: np.ndarray, dusk: Time, dawn: Time) -> None:
-    """Time axis in UTC; shade outside astronomical darkness, names at dusk and dawn."""
-    ends = dusk.plot_date, dawn.plot_date
-    pad = 0.03 * (ends[1] - ends[0])
-    low, high = min(days[0], ends[0]) - pad, max(days[-1], ends[1]) + pad
-    axes.set_xlim(low, high)
-    for begin, end in ((low, ends[0]), (ends[1], high)):
-        axes.axvspan(begin, end, color=PALETTE["shade"], zorder=0.5, linewidth=0)
-    for moment, name in zip(ends, ("dusk", "dawn"), strict=True):
-        axes.axvline(moment, color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
-        axes.annotate(
-            name,
-            (moment, 1.0),
-            xycoords=("data", "axes fraction"),
-            xytext=(0, 3),
-            textcoords="offset points",
-            ha="center",
-            va="bottom",
-            size=9.5,
-            color=PALETTE["faint"],
-        )
-    hours = 24 * (high - low)
-    axes.xaxis.set_major_locator(dates.HourLocator(interval=max(1, round(hours / 7))))
-    axes.xaxis.set_major_formatter(dates.DateFormatter("%H:%M"))
-    axes.set_xlabel("time (UTC)")

@@ -6,7 +6,7 @@ import re
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
-from .figures import PALETTE, STYLE
+from .drawing import PALETTE, STYLE
 
 __all__ = ["inline_svg"]
 

@@ -8,7 +8,7 @@ from astropy.table import QTable
 from astropy.time import Time
 
 from .material import CO2_METHODS, FoundProduct, NightMaterial
-from .rounding import power_of_ten, rounded, with_errors
+from .wording import power_of_ten, rounded, with_errors
 
 __all__ = ["key_numbers", "value_at"]
 
@@ -140,7 +140,12 @@ def _coverage_number(material: NightMaterial) -> dict[str, Any]:
     dataset = meteo.content["dataset"] if meteo else ""
     named = {"": [], "unknown": ["given files"]}.get(dataset, [dataset])
     if profile is None:
-        return _number(name, notes=["needs density_profile", *named])
+        why = (
+            "none: the date chose the reference model"
+            if material.by_date
+            else "needs density_profile"
+        )
+        return _number(name, notes=[why, *named])
     times = Time([profile.facts["dusk_utc"], profile.facts["dawn_utc"]], format="isot", scale="utc")
     length = (times[1] - times[0]).to_value(u.h)
     dusk, dawn = profile.facts["uncovered_in_h"]

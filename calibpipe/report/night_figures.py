@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 from . import figures
 from .inline_svg import inline_svg
-from .night_page import NightMaterial
+from .material import NightMaterial
 
 __all__ = ["night_figures"]
 
@@ -43,7 +43,7 @@ def _drawn(
 def _needs(material: NightMaterial, *stems: str) -> str:
     """Why a figure of these products cannot be drawn; empty if it can."""
     lacking = [stem for stem in stems if material.usable(stem) is None]
-    return f"Not drawn: needs {' and '.join(lacking)}." if lacking else ""
+    return f"it needs {' and '.join(lacking)}." if lacking else ""
 
 
 def _table(material: NightMaterial, stem: str) -> QTable | None:
@@ -75,7 +75,7 @@ def _density_ratio(material: NightMaterial) -> dict[str, str]:
     )
     absent = _needs(material, "density_profile")
     if not absent and not models:
-        absent = "Not drawn: needs reference_model, or the pool of the site."
+        absent = "it needs reference_model, or the pool of the site."
     return _drawn(
         "density-ratio",
         "Density relative to the reference models",
@@ -92,7 +92,7 @@ def _density_ratio(material: NightMaterial) -> dict[str, str]:
 def _evolution(material: NightMaterial) -> dict[str, str]:
     absent = _needs(material, "density_profile")
     if not absent and material.darkness is None:
-        absent = "Not drawn: the night has no astronomical darkness."
+        absent = "the night has no astronomical darkness."
     return _drawn(
         "evolution",
         "Density over the night",
@@ -111,7 +111,8 @@ def _profile(material: NightMaterial) -> dict[str, str]:
     absent = (
         "" if measured is not None or reference is not None else _needs(material, "density_profile")
     )
-    caption = "Mean of the night over the site; dashed, the reference model."
+    caption = "Mean of the night over the site"
+    caption += "; dashed, the reference model." if reference is not None else "."
     if measured is None:
         caption = f"No data of the night: reference model {_season(material)} alone."
     return _drawn(
@@ -131,13 +132,17 @@ def _refractivity(material: NightMaterial) -> dict[str, str]:
     model = material.usable("atmospheric_model")
     facts = model.facts if model else {}
     top = facts.get("top_of_data_in_km", 0.0) * u.km
-    caption = "Left, n − 1 of the table for air-shower simulation. Right, its relative errors"
-    caption += ": statistical, the spread over the night; systematic, the data and, above their "
-    caption += (
-        f"end at {top.to_value(u.km):.1f} km, the upper-air model."
-        if top > 0 * u.km
-        else ("end: there are no data, the reference atmosphere alone is used.")
+    caption = (
+        "Left, n − 1 of the table for air-shower simulation. Right, its relative errors: "
+        "statistical, the spread over the night; systematic, that of the data and, above their end "
+        f"at {top.to_value(u.km):.1f} km, that of the upper-air model."
     )
+    if top == 0 * u.km:
+        caption = (
+            "Left, n − 1 of the table for air-shower simulation. Right, its relative errors: "
+            "statistical, the spread of the nights of the reference model; systematic, that of an "
+            "atmosphere without data."
+        )
     return _drawn(
         "refractivity",
         "Refractivity n − 1",

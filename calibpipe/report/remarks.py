@@ -1,10 +1,12 @@
 """Forced decisions, fallbacks and doubts about a night, in words."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from .material import CO2_METHODS, NightMaterial
+from .tables import versions
+from .wording import listed
 
-__all__ = ["listed", "night_remarks", "software_versions"]
+__all__ = ["night_remarks"]
 
 
 def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
@@ -117,9 +119,11 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
         yield (
             "warning",
             "The products were made with different software versions",
-            f"{_sentence(_listed(mixed))}",
+            f"{_sentence(listed(mixed))}",
         )
 
 
 def _sentence(text: str) -> str:
+    """Text with a capital first and a full stop last."""
+    text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else f"{text}."

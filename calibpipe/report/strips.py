@@ -1,6 +1,5 @@
 """The night on two lines: its hours with the analyses, its density among the reference models."""
 
-from collections.abc import Callable
 from typing import Any
 
 import astropy.units as u
@@ -10,7 +9,7 @@ from astropy.time import Time
 from ..atmosphere.reference_model import density_boundaries
 from .material import NightMaterial
 from .placement import apart
-from .rounding import power_of_ten, rounded
+from .wording import power_of_ten, rounded
 
 __all__ = ["density_scale", "timeline"]
 

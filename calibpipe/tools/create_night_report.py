@@ -84,7 +84,7 @@ class CreateNightReport(NightTool):
         """Everything that the page is made from."""
         from ..core.exceptions import MissingInputError
         from ..core.night import astronomical_night
-        from ..report.night_page import STEPS, NightMaterial
+        from ..report.material import STEPS, NightMaterial
 
         site = self.load_site()
         try:
@@ -112,7 +112,7 @@ class CreateNightReport(NightTool):
         from ..core.exceptions import CalibPipeError
         from ..core.files import sha256
         from ..core.products import read_json, read_table
-        from ..report.night_page import FoundProduct
+        from ..report.material import FoundProduct
 
         kind, suffix = name.rsplit(".", 1)
         path = self.add_input(self.night_folder / name, kind)

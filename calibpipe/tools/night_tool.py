@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ctapipe.core import Provenance, Tool, ToolConfigurationError, traits
+from ctapipe.core import Tool, ToolConfigurationError, traits
 
 from ..core.exceptions import ConfigurationError
+from ..core.provenance import Provenance
 
 
 class NightTool(Tool):
@@ -73,6 +74,10 @@ class NightTool(Tool):
         """Record an output file in the provenance."""
         Provenance().add_output_file(str(path), role=role, add_meta=False)
 
+    def get_current_config(self) -> dict[str, Any]:
+        """Configuration with paths as text: all of it is JSON."""
+        return _plain(super().get_current_config())
+
     @property
     def _inputs(self) -> list[tuple[str, Path]]:
         return self.__dict__.setdefault("_input_files", [])
@@ -114,6 +119,14 @@ class NightTool(Tool):
             for name, value in sorted(own.items())
             if name not in left_out and not name.startswith("contact_")
         }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(entry) for entry in value]
+    return str(value) if isinstance(value, Path) else value
 
 
 def require(condition: object, message: str) -> None:

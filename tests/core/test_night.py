@@ -1,7 +1,9 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import AltAz, EarthLocation, get_sun
 from astropy.time import Time
+from astropy.utils import iers
 
 from calibpipe.core.exceptions import ConfigurationError, MissingInputError
 from calibpipe.core.night import (
@@ -30,6 +32,17 @@ def test_sun_is_at_minus_18_degrees_at_dusk_and_dawn(night, name, request):
         assert abs(sun_altitude(moment, site) - TWILIGHT_ALTITUDE) < 1 * u.arcsec
     begin, end = night_span(night, site)
     assert begin < dark.dusk < dark.dawn < end
+
+
+def test_sun_altitude_agrees_with_astropy(north, south):
+    moments = Time("2005-01-01T00:00:00") + np.linspace(0, 18 * 365.25, 300) * u.day
+    for site in (north, south):
+        location = EarthLocation.from_geodetic(site.longitude, site.latitude, site.elevation)
+        with iers.conf.set_temp("auto_download", False):
+            frame = AltAz(obstime=moments, location=location)
+            expected = get_sun(moments).transform_to(frame).alt
+        # UT1 - UTC is below 0.9 s: 13.5 arcsec
+        assert np.abs(sun_altitude(moments, site) - expected).max() < 14 * u.arcsec
 
 
 def test_dusk_at_the_equator_on_the_equinox_by_hand():

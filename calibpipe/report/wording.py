@@ -1,8 +1,9 @@
-"""Numbers as people read them: rounded to their error, powers of ten written out."""
+"""Numbers and lists as people read them: rounded to their error, powers of ten written out."""
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["power_of_ten", "rounded", "with_errors"]
+__all__ = ["counted", "listed", "power_of_ten", "rounded", "with_errors"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUS = "\N{MINUS SIGN}"
@@ -55,3 +56,13 @@ def _fixed(number: float, places: int) -> str:
         return "–"
     text = f"{round(number, places):.{max(places, 0)}f}"
     return text.replace("-", _MINUS)
+
+
+def counted(n: int, noun: str) -> str:
+    """``1 step``, ``2 steps``."""
+    return f"{n} {noun}{'' if n == 1 else 's'}"
+
+
+def listed(names: Sequence[str]) -> str:
+    """``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(names[:-1]), *names[-1:]]))

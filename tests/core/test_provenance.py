@@ -1,0 +1,20 @@
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+from calibpipe.core.provenance import Provenance
+Provenance().start_activity("test")
+Provenance().add_input_file("x.ecsv", role="x", add_meta=False)
+assert "ctapipe.io" not in sys.modules
+(entry,) = Provenance().current_activity.input
+assert entry["role"] == "x" and entry["url"].endswith("x.ecsv")
+print(entry["reference_meta"])
+"""
+
+
+def test_registering_a_file_does_not_import_ctapipe_io():
+    result = subprocess.run(
+        [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
+    )
+    assert result.stdout.strip() == "None"
