@@ -1,6 +1,7 @@
 """What every test may ask for: the sites and the folder of real data."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from calibpipe.core.site import Site, load_site
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(Path(__file__).parent))  # night_chain and servers serve several folders
 
 
 @pytest.fixture(scope="session")

@@ -43,6 +43,10 @@ __all__ = [
 
 _G0 = STANDARD_GRAVITY.value
 _BOLTZMANN = GAS_CONSTANT / AVOGADRO  # J/K, consistent with the humid-air density
+# Thickness of a layer against its temperatures: below 0.1 % in the troposphere of real ERA5 and
+# GFS, up to 0.8 % in the thick layers of their stratosphere, where temperature is curved.
+_BALANCE_LIMIT = 0.03
+_BURIED_BALANCE_LIMIT = 0.003
 _LAPSE_BELOW = 6.5e-3  # K/m, ICAO standard lapse rate
 _MARGIN_BELOW = 500.0  # m of extrapolation below the lowest level or the sea
 
@@ -106,6 +110,7 @@ def molecular_profile(
     altitude: u.Quantity,
     latitude: u.Quantity,
     co2_mole_fraction: float,
+    ground: u.Quantity = 0 * u.m,
     time_index: int = 0,
 ) -> MolecularProfile:
     """Profile of one time of a sounding at given altitudes.
@@ -120,6 +125,8 @@ def molecular_profile(
         Of the site: decides gravity.
     co2_mole_fraction : float
         For example 420e-6.
+    ground : Quantity
+        Altitude of the site: levels below it may be a model's extrapolation into the ground.
     time_index : int
         Which time of the sounding.
 
@@ -132,11 +139,12 @@ def molecular_profile(
 
     Notes
     -----
-    Below the lowest level the air is continued with 6.5 K/km and its humidity kept (# ASSUME: those
-    altitudes are below ground at both sites; CORSIKA wants a row at sea level).
-
     A layer whose measured thickness differs by more than 3 % from the one its temperatures give is
-    no hydrostatic layer: a level or a field is wrong.
+    no hydrostatic layer: above ground a level or a field is wrong. Below ground weather models
+    extrapolate heights and temperatures by different rules (ERA5 at Paranal: up to 3 %); layers
+    off by more than 0.3 % there, and all below them, are left out. Below the lowest level that is
+    left the air is continued with 6.5 K/km and its humidity kept (# ASSUME: nothing is measured
+    there, CORSIKA wants a row at sea level).
     """
     height = sounding.geopotential_height[time_index].to_value(u.m)
     temperature = sounding.temperature[time_index].to_value(u.K)
@@ -149,12 +157,13 @@ def molecular_profile(
             f"{pressure[level + 1] / 100:g} hPa ({height[level]:.1f} to "
             f"{height[level + 1]:.1f} m); the file is damaged or its levels are mixed up"
         )
+    below = geopotential_height(ground, latitude).to_value(u.m)
+    first = _first_sound_level(height, temperature, vapour, pressure, co2_mole_fraction, below)
     height, temperature, vapour, pressure = _with_level_below(
-        height, temperature, vapour, pressure, co2_mole_fraction
+        height[first:], temperature[first:], vapour[first:], pressure[first:], co2_mole_fraction
     )
     density = _humid_density(pressure, temperature, vapour, co2_mole_fraction)
     slope = -_G0 * density / pressure
-    _check_hydrostatic(height, pressure, slope)
 
     wanted = geopotential_height(altitude, latitude).to_value(u.m)
     if np.max(wanted) > height[-1] + 1e-6:
@@ -200,18 +209,22 @@ def _with_level_below(height, temperature, vapour, pressure, co2):
     )
 
 
-def _check_hydrostatic(height, pressure, slope, limit=0.03):
-    expected = -(slope[1:] + slope[:-1]) / 2 * np.diff(height)
-    measured = -np.diff(np.log(pressure))
-    deviation = measured / expected - 1
-    worst = int(np.argmax(np.abs(deviation)))
-    if abs(deviation[worst]) > limit:
+def _first_sound_level(height, temperature, vapour, pressure, co2, ground):
+    """Index of the lowest level above which every layer is in hydrostatic balance."""
+    slope = _G0 * _humid_density(pressure, temperature, vapour, co2) / pressure
+    expected = (slope[1:] + slope[:-1]) / 2 * np.diff(height)
+    deviation = np.abs(-np.diff(np.log(pressure)) / expected - 1)
+    buried = height[1:] <= ground
+    if np.any(wrong := ~buried & (deviation > _BALANCE_LIMIT)):
+        worst = int(np.argmax(np.where(wrong, deviation, 0)))
         raise CorruptedInputError(
             f"layer {pressure[worst] / 100:.0f} to {pressure[worst + 1] / 100:.0f} hPa is not in "
             f"hydrostatic balance: its thickness and its temperatures differ by "
-            f"{100 * deviation[worst]:+.1f} %, limit {100 * limit:g} %; a level, a temperature or "
-            "a height is wrong in the file"
+            f"{100 * deviation[worst]:.1f} %, limit {100 * _BALANCE_LIMIT:g} %; a level, a "
+            "temperature or a height is wrong in the file"
         )
+    invented = np.flatnonzero(buried & (deviation > _BURIED_BALANCE_LIMIT))
+    return int(invented[-1]) + 1 if invented.size else 0
 
 
 def _temperature(p, rho, x, co2):
@@ -324,10 +337,11 @@ def _join(lower, upper):
 def _integral(values: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Integral of each interval, exact for exponentials: (a - b) dz / ln(a/b)."""
     a, b = values[:-1], values[1:]
-    log_ratio = np.log(a / b)
-    flat = np.abs(log_ratio) < 1e-9
-    safe = np.where(flat, 1.0, log_ratio)
-    return np.diff(z) * np.where(flat, (a + b) / 2, (a - b) / safe)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        log_ratio = np.log(a / b)
+        exponential = (a - b) / log_ratio
+    flat = ~np.isfinite(exponential) | (np.abs(log_ratio) < 1e-9)  # also where a value is zero
+    return np.diff(z) * np.where(flat, (a + b) / 2, exponential)
 
 
 def column_above(altitude: u.Quantity, density: u.Quantity) -> u.Quantity:

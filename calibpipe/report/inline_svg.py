@@ -2,6 +2,7 @@
 
 import io
 import re
+from html import escape
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
@@ -25,32 +26,20 @@ def inline_svg(figure: Figure, name: str, description: str) -> str:
     name : str
         Letters, digits and hyphens; unique in the page.
     description : str
-        Read aloud instead of the figure; must not hold HTML (it is escaped here).
+        Read aloud instead of the figure; any text, it is escaped here.
     """
     stream = io.StringIO()
     with mpl.rc_context(STYLE):
         figure.savefig(stream, format="svg", metadata=_NOTHING)
-    text = stream.getvalue()
-    text = text[text.index("<svg") :]
-    text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r"<svg[^>]*>", _opening(text, description), text, count=1)
-    text = text.replace("xlink:href", "href")
-    text = re.sub(r'\bid="', f'id="{name}-', text)
-    text = re.sub(r'href="#', f'href="#{name}-', text)
-    text = re.sub(r"url\(#", f"url(#{name}-", text)
-    text = re.sub(r"\n\s*", "\n", text)
+    opening, body = re.fullmatch(
+        r".*?(<svg[^>]*>)(.*)", stream.getvalue(), flags=re.DOTALL
+    ).groups()
+    body = re.sub(r"<metadata>.*?</metadata>|<!--.*?-->", "", body, flags=re.DOTALL)
+    body = body.replace("xlink:href", "href")
+    for reference in (r'\bid="', 'href="#', r"url\(#"):
+        body = re.sub(f"({reference})", rf"\g<1>{name}-", body)
+    body = re.sub(r"\n\s*", "\n", body)
     for role, colour in PALETTE.items():
-        text = text.replace(colour, f"var(--fig-{role})")
-    return text.strip()
-
-
-def _opening(text: str, description: str) -> str:
-    box = re.search(r'viewBox="([^"]*)"', text).group(1)
-    label = (
-        description.replace("&", "&amp;")
-        .replace("<", "&lt;")
-        .replace(">", "&gt;")
-        .replace('"', "&quot;")
-    )
-    return f'<svg viewBox="{box}" role="img" aria-label="{label}">'
+        body = body.replace(colour, f"var(--fig-{role})")
+    box = re.search(r'viewBox="([^"]*)"', opening).group(1)
+    return f'<svg viewBox="{box}" role="img" aria-label="{escape(description)}">{body.strip()}'

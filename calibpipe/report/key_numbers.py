@@ -162,7 +162,8 @@ def _coverage_number(material: NightMaterial) -> dict[str, Any]:
 
 def _counted_analyses(profile: FoundProduct, named: list[str]) -> str:
     n = len(profile.facts["times_utc"])
-    count = f"{n} analys{'is' if n == 1 else 'es'}"
+    step = profile.facts["largest_time_step_in_h"]
+    count = f"{n} analys{'is' if n == 1 else 'es'}, at most {step:g} h apart"
     return ", ".join([*named, count])
 
 

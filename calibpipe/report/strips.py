@@ -69,7 +69,8 @@ def density_scale(material: NightMaterial) -> dict[str, Any] | None:
     model = material.usable("reference_model")
     if model is None:
         return None
-    known = model.facts["number_density_15km_in_per_cm3"]
+    densities = model.facts["number_density_15km_in_per_cm3"]
+    known = dict(sorted(densities.items(), key=lambda entry: entry[1]))
     profile = material.usable("density_profile")
     value = profile.facts["number_density_15km_in_per_cm3"] if profile else None
     error = profile.facts["number_density_15km_error_in_per_cm3"] if profile else 0.0

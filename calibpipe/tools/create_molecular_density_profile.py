@@ -144,8 +144,9 @@ class CreateMolecularDensityProfile(NightTool):
             np.min(sounding.geopotential_height[:, -1]), site.latitude
         ).to_value(u.m)
         altitude = np.arange(0.0, highest, self.altitude_step_in_m) * u.m
-        mean = molecular_profile(mean_sounding, altitude, site.latitude, co2)
-        at_times = [molecular_profile(sounding, altitude, site.latitude, co2, i) for i in used]
+        where = (altitude, site.latitude, co2, site.elevation)
+        mean = molecular_profile(mean_sounding, *where)
+        at_times = [molecular_profile(sounding, *where, time_index=i) for i in used]
         density = np.array([p.density.to_value(u.kg / u.m**3) for p in at_times])
         pressure = np.array([p.pressure.to_value(u.hPa) for p in at_times])
         spread = weighted_spread(density, sounding.times[used], night.dusk, night.dawn)

@@ -127,6 +127,18 @@ def test_wrong_temperature_is_no_hydrostatic_balance():
         molecular_profile(sounding, [5000] * u.m, LATITUDE, CO2)
 
 
+def test_levels_extrapolated_into_the_ground_are_left_out():
+    sounding, _ = sounding_of(ERA5)
+    z = [0.0, 2200.0, 5000.0] * u.m
+    whole = molecular_profile(sounding, z, LATITUDE, CO2)
+    sounding.temperature[0, :3] += 30 * u.K  # 1000, 975, 950 hPa, below 0.6 km
+    cut = molecular_profile(sounding, z, LATITUDE, CO2, ground=2200 * u.m)
+    np.testing.assert_allclose(cut.density[1:].value, whole.density[1:].value, rtol=1e-4)
+    assert cut.density[0].value == pytest.approx(whole.density[0].value, rel=1e-3)
+    with pytest.raises(CorruptedInputError, match="layer 975 to 950 hPa"):
+        molecular_profile(sounding, z, LATITUDE, CO2, ground=500 * u.m)
+
+
 def exponential(scale, top, surface=1.2, factor=1.0, height=100.0):
     """Isothermal air of one scale height."""
     z = np.arange(0, top + 1, height) * u.m
@@ -213,6 +225,11 @@ def test_column_of_an_exponential_is_exact():
 def test_column_of_constant_density():
     column = column_above([0, 1, 3] * u.m, [2, 2, 2] * u.kg / u.m**3)
     np.testing.assert_allclose(column.to_value(u.kg / u.m**2), [6, 4, 0])
+
+
+def test_column_of_nothing_is_nothing():
+    column = column_above([0, 1, 3] * u.m, [0, 0, 0] * u.kg / u.m**3)
+    np.testing.assert_array_equal(column.value, 0)
 
 
 def test_a13_column_of_the_us_standard_atmosphere():

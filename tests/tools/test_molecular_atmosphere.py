@@ -12,6 +12,7 @@ import pytest
 from astropy.constants import k_B
 from astropy.table import QTable
 from ctapipe.core import Provenance, run_tool
+from night_chain import NIGHT, ROOT, Night
 
 from calibpipe.atmosphere.corsika_table import parse_atm_trans, parse_atmprof
 from calibpipe.core.exceptions import (
@@ -21,87 +22,10 @@ from calibpipe.core.exceptions import (
     MissingInputError,
 )
 from calibpipe.core.products import content_hash, read_table
-from calibpipe.tools.calculate_macobac import CalculateMacobac
 from calibpipe.tools.create_molecular_atmospheric_model import CreateMolecularAtmosphericModel
 from calibpipe.tools.create_molecular_density_profile import CreateMolecularDensityProfile
 from calibpipe.tools.create_reference_atmospheric_models import CreateReferenceAtmosphericModels
-from calibpipe.tools.retrieve_meteo_data import RetrieveMeteoData
 from calibpipe.tools.select_reference_atmospheric_model import SelectReferenceAtmosphericModel
-from calibpipe.tools.simulate_meteo_data import SimulateMeteoData
-
-ROOT = Path(__file__).parents[2]
-NIGHT = "2024-07-10"
-
-
-class Night:
-    """One night's files and how to make them."""
-
-    def __init__(self, folder, site="CTAO-North", category="C", night=NIGHT):
-        self.folder, self.site_name, self.category, self.night = folder, site, category, night
-
-    def __getitem__(self, name):
-        return self.folder / name
-
-    def run(self, tool, output, *options):
-        Provenance().clear()
-        argv = [
-            f"--site={ROOT}/config/sites/{self.site_name}.yaml",
-            f"--night={self.night}",
-            f"--category={self.category}",
-            f"--output={self[output]}",
-            *options,
-        ]
-        return run_tool(tool(), argv, cwd=self.folder)
-
-    def simulate(self, *options):
-        self.run(SimulateMeteoData, "meteo.grib", "--overwrite", *options)
-
-    def retrieve(self, *options):
-        self.run(
-            RetrieveMeteoData,
-            "meteo_data.json",
-            f"--input={self['meteo.grib']}",
-            f"--cache={self['cache']}",
-            "--overwrite",
-            *options,
-        )
-
-    def macobac(self):
-        self.run(CalculateMacobac, "macobac.ecsv", "--offline")
-
-    def density_profile(self, output="density_profile.ecsv", *options):
-        self.run(
-            CreateMolecularDensityProfile,
-            output,
-            f"--meteo-data={self['meteo_data.json']}",
-            f"--macobac={self['macobac.ecsv']}",
-            *options,
-        )
-
-    def select(self, output="reference_model.ecsv", *options):
-        pool = f"--pool={ROOT}/config/reference_models/{self.site_name}"
-        self.run(SelectReferenceAtmosphericModel, output, pool, *options)
-
-    def model(self, stem="", *options, reference="reference_model.ecsv"):
-        self.run(
-            CreateMolecularAtmosphericModel,
-            f"{stem}atmospheric_model.ecsv",
-            f"--reference-model={self[reference]}",
-            f"--macobac={self['macobac.ecsv']}",
-            f"--extinction-output={self[f'{stem}rayleigh_extinction.ecsv']}",
-            f"--atmprof-output={self[f'{stem}atmprof.dat']}",
-            f"--atm-trans-output={self[f'{stem}atm_trans.dat']}",
-            *options,
-        )
-
-    def all(self):
-        self.simulate()
-        self.retrieve()
-        self.macobac()
-        self.density_profile()
-        self.select("reference_model.ecsv", f"--density-profile={self['density_profile.ecsv']}")
-        self.model("", f"--density-profile={self['density_profile.ecsv']}")
-        return self
 
 
 @pytest.fixture(scope="module", params=[("CTAO-North", "C"), ("CTAO-South", "B")])

@@ -219,7 +219,7 @@ def test_one_bad_night_does_not_stop_the_others(tmp_path):
         for day in (11, 10)
     )
     assert "CorruptedInputError" not in good
-    assert "truncated" in failed
+    assert "cut off or damaged" in failed
     assert "atmosphere/density_profile" in failed
 
 
