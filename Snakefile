@@ -28,6 +28,8 @@ rule all:
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
         every_night("report/index.html"),
+    message:
+        "every night that was asked for is calibrated"
 
 
 onerror:

@@ -8,6 +8,8 @@ from .wording import listed
 
 __all__ = ["night_remarks"]
 
+_SIMULATED = "simulation/meteo.grib"  # written by the rule simulated_meteo_data
+
 
 def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
     """Forced decisions, fallbacks and doubts: ``warning`` or ``note``, title, text."""
@@ -47,6 +49,13 @@ def _selection_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]
 def _weather_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
     meteo, profile = material.usable("meteo_data"), material.usable("density_profile")
     if meteo is not None:
+        if any(e["path"].endswith(_SIMULATED) for e in meteo.facts.get("inputs", ())):
+            yield (
+                "note",
+                "Simulated weather",
+                "The meteorological data were made by calibpipe-simulate-meteo-data; no number of "
+                "this page describes a real night.",
+            )
         if meteo.content.get("release") == "preliminary":
             yield (
                 "warning",

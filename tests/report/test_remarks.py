@@ -52,6 +52,16 @@ def test_weather_that_is_not_as_it_should_be(made_night, content, title, level):
     assert remark["level"] == level
 
 
+def test_simulated_weather_does_not_pass_for_real(whole_material):
+    path = "atmosphere/meteo_data.json"
+    product = whole_material.products[path]
+    entry = {"role": "meteorological data", "path": "x/simulation/meteo.grib", "sha256": "0"}
+    header = product.header | {"calibpipe": product.facts | {"inputs": [entry]}}
+    products = whole_material.products | {path: dataclasses.replace(product, header=header)}
+    (remark,) = night_remarks(dataclasses.replace(whole_material, products=products))
+    assert (remark["level"], remark["title"]) == ("note", "Simulated weather")
+
+
 def test_hours_without_data(made_night):
     made_night.meteo_data()
     made_night.macobac()

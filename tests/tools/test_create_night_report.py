@@ -25,6 +25,14 @@ def made_night(tmp_path, north):
     return MadeNight(tmp_path / "night", north)
 
 
+@pytest.fixture
+def quick_figures(monkeypatch):
+    """Figures are made but not written out: for tests of everything else."""
+    monkeypatch.setattr(
+        "calibpipe.report.night_figures.inline_svg", lambda *_: '<svg viewBox="0 0 1 1"></svg>'
+    )
+
+
 def options(night, *more):
     given = {
         "config": ROOT / "config/tools/create_night_report.yaml",
@@ -71,12 +79,14 @@ def test_page_changes_only_in_its_time(made_night):
     assert without_time.sub("", first) == without_time.sub("", second)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_page_is_not_overwritten_by_accident(made_night):
     report(made_night.make())
     with pytest.raises(ToolConfigurationError, match="overwrite"):
         report(made_night)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_products_are_not_touched(made_night):
     made_night.make()
     before = {p: p.read_bytes() for p in made_night.folder.rglob("*") if p.is_file()}
@@ -102,6 +112,7 @@ def test_failures_are_in_the_order_of_time(made_night):
     assert status(report(made_night))[1].startswith("atmosphere/meteo_data and atmosphere/macobac")
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_record_that_cannot_be_read_is_a_failure_too(made_night):
     made_night.make()
     broken = made_night.folder.parent / "logs/atmosphere/macobac.failure.json"
@@ -112,6 +123,7 @@ def test_record_that_cannot_be_read_is_a_failure_too(made_night):
     assert "cannot be read" in html
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_failure_of_the_report_itself_is_not_reported(made_night):
     """Its record lies there while it runs again."""
     made_night.make()
@@ -123,11 +135,13 @@ def test_no_night_at_all(made_night):
     assert status(report(made_night))[0] == "Incomplete"
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_log_folder_and_pool_may_be_absent(made_night):
     made_night.make()
     report(made_night, f"--pool={made_night.folder.parent / 'nowhere'}")
 
 
+@pytest.mark.usefixtures("quick_figures")
 @pytest.mark.parametrize(
     ("name", "text", "reason"),
     [
@@ -145,6 +159,7 @@ def test_damaged_product_is_named_with_its_defect(made_night, name, text, reason
     assert name in html
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_product_that_says_it_is_not_complete(made_night):
     made_night.make()
     text = made_night["reference_model.ecsv"].read_text()
@@ -168,6 +183,7 @@ def test_pool_gives_the_newest_model_of_each_season(made_night, tmp_path):
         assert drawn.count(f">{label}</text>") == 1
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_warnings_of_the_logs(made_night):
     made_night.make()
     log = made_night.folder.parent / "logs/atmosphere/macobac.log"
@@ -180,6 +196,7 @@ def test_warnings_of_the_logs(made_night):
     assert "INFO" not in table
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_night_without_darkness_has_a_page(made_night, tmp_path):
     site = tmp_path / "Tromso.yaml"
     text = (ROOT / "config/sites/CTAO-North.yaml").read_text()
@@ -197,6 +214,7 @@ def test_wrong_request(made_night):
         run_tool(CreateNightReport(), [], raises=True)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_folder_that_cannot_be_written(made_night):
     made_night.make()
     (made_night.folder / "report").write_text("a file where the folder should be")
@@ -204,6 +222,7 @@ def test_folder_that_cannot_be_written(made_night):
         report(made_night)
 
 
+@pytest.mark.usefixtures("quick_figures")
 def test_provenance_names_products_and_page(made_night, tmp_path):
     provenance = tmp_path / "page.provenance.json"
     report(made_night.make(), f"--provenance-log={provenance}")
