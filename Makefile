@@ -5,7 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell command -v uv 2>/dev/null)
+UV := $(shell uv --version > /dev/null 2>&1 && command -v uv)
 export PYTHONDONTWRITEBYTECODE :=
 export CTAPIPE_IO_ZFITS_NO_SERVICE_DATA := 1
 export OMP_NUM_THREADS := 1

@@ -80,7 +80,7 @@ rule reference_model:
     input:
         site=site_file,
         config=tool_config("select_reference_atmospheric_model"),
-        pool=reference_pool,
+        pool=lambda wildcards: reference_pool(wildcards.site),
         density_profile=density_profile,
     output:
         product=f"{NIGHT}/atmosphere/reference_model.ecsv",

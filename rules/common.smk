@@ -77,11 +77,9 @@ def tool_config(name):
     return str(CONFIG / "tools" / f"{name}.yaml")
 
 
-def reference_pool(wildcards):
+def reference_pool(site):
     """Folder of the site's reference atmospheres."""
-    return str(
-        Path(config["reference_models"] or CONFIG / "reference_models") / wildcards.site
-    )
+    return str(Path(config["reference_models"] or CONFIG / "reference_models") / site)
 
 
 def override(site, night, decision):
@@ -129,21 +127,25 @@ def report_what_failed():
         {path.parents[1] for path in Path("logs").glob("*/*/*/*/*.failure.json")}
     ):
         site, category, night = record.parts[1:4]
-        subprocess.run(
-            [sys.executable, "-m", "calibpipe.tools.create_night_report"]
-            + [
-                f"--site={CONFIG}/sites/{site}.yaml",
-                f"--night={night}",
-                f"--category={category}",
-            ]
-            + [
-                f"--night-folder=results/{'/'.join(record.parts[1:4])}",
-                f"--log-folder={record}",
-            ]
-            + [
-                f"--output=results/{'/'.join(record.parts[1:4])}/report/index.html",
-                "--overwrite",
-            ]
-            + [f"--provenance-log={record}/report/report.provenance.json", "--quiet"],
-            check=False,
-        )
+        folder = Path("results") / site / category / night
+        options = {
+            "site": CONFIG / f"sites/{site}.yaml",
+            "night": night,
+            "category": category,
+            "pool": reference_pool(site),
+            "night-folder": folder,
+            "log-folder": record,
+            "output": folder / "report/index.html",
+            "provenance-log": record / "report/report.provenance.json",
+        }
+        command = [
+            sys.executable,
+            "-m",
+            "calibpipe.tools.create_night_report",
+            "--overwrite",
+        ]
+        command += [
+            "--quiet",
+            *(f"--{name}={value}" for name, value in options.items()),
+        ]
+        subprocess.run(command, check=False)

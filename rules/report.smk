@@ -29,7 +29,7 @@ rule night_report:
     params:
         night_folder=lambda wildcards: NIGHT.format(**wildcards),
         log_folder=lambda wildcards: LOG.format(**wildcards),
-        pool=reference_pool,
+        pool=lambda wildcards: reference_pool(wildcards.site),
         version=calibpipe.__version__,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

@@ -49,9 +49,9 @@ def shower_atmosphere(
     Parameters
     ----------
     profile : MolecularProfile
-        Fine, from sea level to the highest of `altitude`.
+        Fine; its top is where the thickness is zero.
     altitude : Quantity
-        (n,) ascending; each one a row of `profile`, the last its top.
+        (n,) ascending, inside the profile.
     wavelength : Quantity
         At which n-1 is given.
     co2_mole_fraction : float
@@ -60,10 +60,10 @@ def shower_atmosphere(
     Returns
     -------
     ShowerAtmosphere
-        Thickness in g/cm2 (zero in the last row), density in g/cm3, pressure in hPa.
+        Thickness in g/cm2, density in g/cm3, pressure in hPa.
     """
-    thickness = column_above(profile.altitude, profile.density).to_value(u.g / u.cm**2)
-    rows = np.searchsorted(profile.altitude.to_value(u.m), altitude.to_value(u.m) - 1e-6)
+    fine, rows = _with_rows_at(profile, altitude)
+    thickness = column_above(fine.altitude, fine.density).to_value(u.g / u.cm**2)
     here = profile.at(altitude)
     return ShowerAtmosphere(
         altitude=altitude.to(u.km),
@@ -127,17 +127,22 @@ def partial_columns(profile: MolecularProfile, edges: u.Quantity) -> tuple[u.Qua
     dry, vapour : Quantity
         (n,) 1/cm2.
     """
-    merged = np.union1d(profile.altitude.to_value(u.m), edges.to_value(u.m))
-    merged = merged[np.append(True, np.diff(merged) > 1e-3)]  # m: rounding of equal altitudes
-    fine = profile.at(merged * u.m)
+    fine, rows = _with_rows_at(profile, edges)
     x = fine.water_vapour_mole_fraction
     above = [
         column_above(fine.altitude, fine.number_density * np.maximum(share, 1e-30))
         for share in (1 - x, x)
     ]
-    rows = np.searchsorted(merged, edges.to_value(u.m) - 1e-2)
     dry, vapour = ((column[rows[0]] - column[rows[1:]]).to(1 / u.cm**2) for column in above)
     return dry, vapour
+
+
+def _with_rows_at(profile: MolecularProfile, altitude: u.Quantity) -> tuple:
+    """Profile with rows at further altitudes as well, and which rows those are."""
+    wanted = altitude.to_value(u.m)
+    merged = np.union1d(profile.altitude.to_value(u.m), wanted)
+    merged = merged[np.append(True, np.diff(merged) > 1e-3)]  # m: rounding of equal altitudes
+    return profile.at(merged * u.m), np.searchsorted(merged, wanted - 1e-2)
 
 
 def column_relative_error(
@@ -159,7 +164,7 @@ def column_relative_error(
     relative : ndarray
         (n,) relative error of density.
     base, top : Quantity
-        (m,) ends of the columns, `base` below `top`, broadcast.
+        (m,) ends of the columns, `base` not above `top`, broadcast; an empty column has no error.
     """
     z = altitude.to_value(u.m)
     column = column_above(altitude, density).value
@@ -169,4 +174,5 @@ def column_relative_error(
         low, high = (np.interp(end.to_value(u.m), z, values) for end in (base, top))
         return low - high
 
-    return between(error) / between(column)
+    mass = between(column)
+    return np.divide(between(error), mass, out=np.zeros_like(mass), where=mass > 0)

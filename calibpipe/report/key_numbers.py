@@ -4,13 +4,12 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.table import QTable
 from astropy.time import Time
 
 from .material import CO2_METHODS, FoundProduct, NightMaterial
-from .wording import power_of_ten, rounded, with_errors
+from .wording import power_of_ten, rounded, signed, with_errors
 
-__all__ = ["key_numbers", "value_at"]
+__all__ = ["key_numbers"]
 
 
 def key_numbers(material: NightMaterial) -> list[dict[str, Any]]:
@@ -57,6 +56,13 @@ def _density_number(material: NightMaterial) -> dict[str, Any]:
                 notes=["of the reference model, not of the night", *notes],
             )
         return _number(name, notes=["needs density_profile", *notes])
+    if model is not None:
+        season = model.facts["selection"]["season"]
+        ratio = (
+            profile.facts["number_density_15km_in_per_cm3"]
+            / model.facts["number_density_15km_in_per_cm3"][season]
+        )
+        notes.append(f"{signed(100 * (ratio - 1), 1)} % from the density of the model")
     value, error = rounded(
         profile.facts["number_density_15km_in_per_cm3"] * 1e-18,
         profile.facts["number_density_15km_error_in_per_cm3"] * 1e-18,
@@ -64,23 +70,11 @@ def _density_number(material: NightMaterial) -> dict[str, Any]:
     return _number(name, value=value, total=error, unit=unit, notes=notes)
 
 
-def value_at(table: QTable, column: str, altitude: u.Quantity) -> tuple[float, float, float]:
-    """Value of a column of the shower atmosphere at an altitude, and its errors (stat, sys).
-
-    A cubic spline of the logarithm; relative errors are interpolated linearly.
-    """
-    from scipy.interpolate import CubicSpline
-
-    values = np.asarray(table[column].value if hasattr(table[column], "value") else table[column])
-    rows = values > 0
-    z, at = table["altitude"].to_value(u.km)[rows], altitude.to_value(u.km)
-    value = float(np.exp(CubicSpline(z, np.log(values[rows]))(at)))
-    errors = []
-    for kind in ("stat", "sys"):
-        error = table[f"{column}_{kind}_error"]
-        error = np.asarray(error.value if hasattr(error, "value") else error)
-        errors.append(value * float(np.interp(at, z, error[rows] / values[rows])))
-    return value, *errors
+def _at_site(model: FoundProduct, quantity: str) -> list[float]:
+    """Value of a quantity at the observation level, and its errors (stat, sys)."""
+    level = model.facts["observation_level"]
+    names = (quantity, f"{quantity}_stat_error", f"{quantity}_sys_error")
+    return [level[name]["value"] for name in names]
 
 
 def _thickness_number(material: NightMaterial) -> dict[str, Any]:
@@ -88,7 +82,7 @@ def _thickness_number(material: NightMaterial) -> dict[str, Any]:
     model = material.usable("atmospheric_model")
     if model is None:
         return _number(name, notes=["needs atmospheric_model"])
-    numbers = value_at(model.table, "thickness", material.site.elevation)
+    numbers = _at_site(model, "thickness")
     notes = ["mass of air above the observation level"]
     if model.facts["origin"] != "data":
         notes.append(model.facts["origin"])
@@ -100,7 +94,7 @@ def _refractivity_number(material: NightMaterial) -> dict[str, Any]:
     model = material.usable("atmospheric_model")
     if model is None:
         return _number(name, notes=["needs atmospheric_model"])
-    numbers = value_at(model.table, "refractivity", material.site.elevation)
+    numbers = _at_site(model, "refractivity")
     return _number(
         name,
         **with_errors(*(1e4 * number for number in numbers)),
@@ -117,7 +111,7 @@ def _optical_depth_number(material: NightMaterial) -> dict[str, Any]:
     closure = extinction.facts["closure"]
     depth = closure["optical_depth_350nm"]
     errors = [depth * extinction.facts[f"relative_{kind}_error"][-1] for kind in ("stat", "sys")]
-    difference = f"{100 * closure['relative_difference']:+.3f}".replace("-", "\N{MINUS SIGN}")
+    difference = signed(100 * closure["relative_difference"], 3)
     return _number(
         name,
         **with_errors(depth, *errors),

@@ -92,10 +92,13 @@ def _co2_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
     age, method = macobac.facts["age_in_days"], macobac.facts["method"]
     if method == "last_known" or age > material.co2_age_limit:
         row = macobac.table[0]
+        why = "No record could be had"
+        if method != "last_known":
+            why = f"The record ends {age} days before it"
         yield (
             "note",
             "CO₂ is not that of the year before the night",
-            f"No newer record could be had: {CO2_METHODS.get(method, method)}, "
+            f"{why}: {CO2_METHODS.get(method, method)}, "
             f"{row['first_month']} to {row['last_month']} ({row['source']}). Its error has grown "
             "accordingly; 10 ppm of CO₂ change the optical depth by less than one part in 10⁵.",
         )

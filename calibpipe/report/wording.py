@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-__all__ = ["counted", "listed", "power_of_ten", "rounded", "with_errors"]
+__all__ = ["counted", "listed", "power_of_ten", "rounded", "signed", "with_errors"]
 
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MINUS = "\N{MINUS SIGN}"
@@ -38,6 +38,11 @@ def rounded(value: float, *errors: float, digits: int = 5) -> tuple[str, ...]:
     else:
         places = 0
     return tuple(_fixed(number, places) for number in (value, *errors))
+
+
+def signed(value: float, places: int) -> str:
+    """``+0.12`` or ``−0.12``: a difference."""
+    return f"{value:+.{places}f}".replace("-", _MINUS)
 
 
 def with_errors(value: float, stat: float, sys: float) -> dict[str, str]:

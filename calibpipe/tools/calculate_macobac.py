@@ -79,6 +79,14 @@ class CalculateMacobac(NightTool):
         "offline": ({"CalculateMacobac": {"online": False}}, "Try no network"),
     }
 
+    def scientific_configuration(self) -> dict[str, Any]:
+        """Configuration without what only says how the record comes here."""
+        return {
+            name: value
+            for name, value in super().scientific_configuration().items()
+            if name not in ("online", "urls", "timeout", "tries")
+        }
+
     def setup(self) -> None:
         """Check the options."""
         super().setup()

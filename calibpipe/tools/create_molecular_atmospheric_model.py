@@ -119,9 +119,23 @@ class CreateMolecularAtmosphericModel(NightTool):
                 "atmosphere/density_profile",
             )
         profile = self.fine_profile(site, measured, reference, co2)
-        errors = self.relative_errors(profile, measured, reference, night)
-        self.write_shower_atmosphere(site, night, profile, errors, co2, measured, reference)
-        self.write_extinction(site, night, profile, errors, co2, measured)
+        errors = self.relative_errors(profile, measured, reference)
+        # everything is calculated and checked before anything is written
+        shower = self.shower_product(site, night, profile, errors, co2, measured, reference)
+        extinction = self.extinction_product(site, night, profile, errors, co2, measured)
+        self.write(self.output, self.atmprof_output, *shower)
+        self.write(self.extinction_output, self.atm_trans_output, *extinction)
+
+    def write(self, output, exchange_output, table, metadata, text) -> None:
+        """Write a product and its exchange format."""
+        from ..core.files import atomic_path
+        from ..core.products import write_table
+
+        write_table(output, table, metadata)
+        self.add_output(output, metadata.kind)
+        with atomic_path(exchange_output) as temporary:
+            temporary.write_text(text)
+        self.add_output(exchange_output, f"atmosphere/{exchange_output.stem}")
 
     def fine_profile(self, site, measured, reference, co2):
         """Profile on the fine grid: data below, upper-air model above, or the reference alone."""
@@ -155,8 +169,8 @@ class CreateMolecularAtmosphericModel(NightTool):
             return us_standard_profile(FINE_ALTITUDES)
         return profile_from_table(reference)
 
-    def relative_errors(self, profile, measured, reference, night):
-        """Relative errors of density (stat, sys) on the fine grid, and columns at each time."""
+    def relative_errors(self, profile, measured, reference):
+        """Relative errors of density (stat, sys) on the fine grid."""
         import astropy.units as u
         import numpy as np
 
@@ -181,54 +195,36 @@ class CreateMolecularAtmosphericModel(NightTool):
             profile.altitude, profile.density, known[-1] * u.m, scale, step
         )
 
-    def write_shower_atmosphere(self, site, night, profile, errors, co2, measured, reference):
-        """Table of the shower atmosphere, its CORSIKA form and five-layer parameters."""
+    def shower_product(self, site, night, profile, errors, co2, measured, reference):
+        """Table of the shower atmosphere, its metadata and its CORSIKA form."""
         import astropy.units as u
         from astropy.table import QTable
 
-        from ..atmosphere.atmospheric_model import shower_atmosphere
-        from ..atmosphere.corsika_table import (
-            CORSIKA_ALTITUDES,
-            atmprof_text,
-            steering_cards,
-        )
-        from ..atmosphere.five_layer_atmosphere import fit_five_layers
-        from ..core.files import atomic_path
-        from ..core.products import write_table
+        from ..atmosphere.atmospheric_model import ShowerAtmosphere
+        from ..atmosphere.corsika_table import CORSIKA_ALTITUDES, atmprof_text
 
-        wavelength = self.refractivity_wavelength_in_nm * u.nm
-        model = shower_atmosphere(profile, CORSIKA_ALTITUDES, wavelength, co2)
-        columns = {name: getattr(model, name) for name in model.__dataclass_fields__}
-        names = tuple(columns)
-        columns |= self.error_columns(profile, model, errors)
-        fit = fit_five_layers(model.altitude, model.thickness)
+        columns = self.shower_columns(profile, CORSIKA_ALTITUDES, errors, co2, measured)
+        at_site = self.shower_columns(profile, site.elevation.reshape(1), errors, co2, measured)
         top = measured["altitude"][-1].to_value(u.km) if measured is not None else 0.0
         selection = reference.meta["calibpipe"]
-        details = {
-            "refractivity_wavelength_in_nm": self.refractivity_wavelength_in_nm,
-            "co2_mole_fraction": co2,
-            "origin": "data" if measured is not None else "reference atmosphere alone",
-            "top_of_data_in_km": top,
-            "upper_air": self.upper_air,
-            "reference_model": selection["selection"] | selection["model"],
-            "five_layers": {
-                "lower_boundary_in_km": fit.atmosphere.boundaries.to_value(u.km).tolist(),
-                "a_in_g_per_cm2": fit.atmosphere.a.to_value(u.g / u.cm**2).tolist(),
-                "b_in_g_per_cm2": fit.atmosphere.b.to_value(u.g / u.cm**2).tolist(),
-                "c_in_cm": fit.atmosphere.c.to_value(u.cm).tolist(),
-                "largest_thickness_residual_below_30km": fit.largest_thickness_residual,
-                "largest_density_residual_below_30km": fit.largest_density_residual,
-                "steering_cards": steering_cards(fit.atmosphere).splitlines(),
-            },
-        }
         metadata = self.metadata(
             KIND,
             f"Molecular atmosphere over {site.name} in the night {self.night}",
             validity=(night.dusk, night.dawn),
-            details=details,
+            details={
+                "refractivity_wavelength_in_nm": self.refractivity_wavelength_in_nm,
+                "co2_mole_fraction": co2,
+                "observation_level": {
+                    name: {"value": float(u.Quantity(v).value[0]), "unit": str(u.Quantity(v).unit)}
+                    for name, v in at_site.items()
+                },
+                "origin": "data" if measured is not None else "reference atmosphere alone",
+                "top_of_data_in_km": top,
+                "upper_air": self.upper_air,
+                "reference_model": selection["selection"] | selection["model"],
+                "five_layers": self.five_layers(columns["altitude"], columns["thickness"]),
+            },
         )
-        write_table(self.output, QTable(columns), metadata)
-        self.add_output(self.output, KIND)
         header = [
             metadata.description,
             f"category {self.category}; n-1 at {self.refractivity_wavelength_in_nm:g} nm; "
@@ -236,105 +232,124 @@ class CreateMolecularAtmosphericModel(NightTool):
             f"data up to {top:.1f} km, above: {self.upper_air}",
             "thickness integrated downward from the top; density of humid air (CIPM-2007)",
         ]
+        names = ShowerAtmosphere.__dataclass_fields__
         text = atmprof_text(**{name: columns[name] for name in names}, header_lines=header)
-        with atomic_path(self.atmprof_output) as temporary:
-            temporary.write_text(text)
-        self.add_output(self.atmprof_output, "atmosphere/atmprof")
+        return QTable(columns), metadata, text
 
     @staticmethod
-    def error_columns(profile, model, errors):
-        """Statistical and systematic errors of density, thickness and refractivity."""
+    def five_layers(altitude, thickness):
+        """Parameters of the five-layer fit for the header, and how good it is."""
+        import astropy.units as u
+
+        from ..atmosphere.corsika_table import steering_cards
+        from ..atmosphere.five_layer_atmosphere import fit_five_layers
+
+        fit = fit_five_layers(altitude, thickness)
+        return {
+            "lower_boundary_in_km": fit.atmosphere.boundaries.to_value(u.km).tolist(),
+            "a_in_g_per_cm2": fit.atmosphere.a.to_value(u.g / u.cm**2).tolist(),
+            "b_in_g_per_cm2": fit.atmosphere.b.to_value(u.g / u.cm**2).tolist(),
+            "c_in_cm": fit.atmosphere.c.to_value(u.cm).tolist(),
+            "largest_thickness_residual_below_30km": fit.largest_thickness_residual,
+            "largest_density_residual_below_30km": fit.largest_density_residual,
+            "steering_cards": steering_cards(fit.atmosphere).splitlines(),
+        }
+
+    def shower_columns(self, profile, altitude, errors, co2, measured):
+        """Columns of the shower atmosphere with statistical and systematic errors.
+
+        The statistical error of a measured thickness is the spread of the pressure, its weight.
+        """
         import astropy.units as u
         import numpy as np
 
-        from ..atmosphere.atmospheric_model import column_relative_error
+        from ..atmosphere.atmospheric_model import column_relative_error, shower_atmosphere
 
-        z = profile.altitude.to_value(u.m)
-        below_top = model.altitude[:-1]
-        columns = {}
+        wavelength = self.refractivity_wavelength_in_nm * u.nm
+        model = shower_atmosphere(profile, altitude, wavelength, co2)
+        columns = {name: getattr(model, name) for name in model.__dataclass_fields__}
+        z, here = profile.altitude.to_value(u.m), altitude.to_value(u.m)
         for kind, relative in zip(("stat", "sys"), errors, strict=True):
-            here = np.interp(model.altitude.to_value(u.m), z, relative)
             above = column_relative_error(
-                profile.altitude, profile.density, relative, below_top, profile.altitude[-1]
+                profile.altitude, profile.density, relative, altitude, profile.altitude[-1]
             )
-            columns[f"density_{kind}_error"] = model.density * here
-            columns[f"thickness_{kind}_error"] = model.thickness * np.append(above, 0.0)
-            columns[f"refractivity_{kind}_error"] = model.refractivity * here
+            if kind == "stat" and measured is not None:
+                spread = (measured["pressure_stat_error"] / measured["pressure"]).value
+                above = np.interp(here, measured["altitude"].to_value(u.m), spread)
+            local = np.interp(here, z, relative)
+            columns[f"density_{kind}_error"] = model.density * local
+            columns[f"thickness_{kind}_error"] = model.thickness * above
+            columns[f"refractivity_{kind}_error"] = model.refractivity * local
         return columns
 
-    def write_extinction(self, site, night, profile, errors, co2, measured):
-        """Rayleigh extinction from the observation level up, checked for closure."""
+    def extinction_product(self, site, night, profile, errors, co2, measured):
+        """Rayleigh extinction from the observation level up, its metadata and exchange format."""
         import astropy.units as u
         import numpy as np
         from astropy.table import QTable
 
         from ..atmosphere.atmospheric_model import extinction_altitudes, partial_columns
         from ..atmosphere.corsika_table import atm_trans_text
-        from ..atmosphere.rayleigh import (
-            hydrostatic_optical_depth,
-            rayleigh_cross_section,
-            rayleigh_optical_depth,
-        )
-        from ..core.exceptions import CorruptedInputError
-        from ..core.files import atomic_path
-        from ..core.products import write_table
+        from ..atmosphere.rayleigh import rayleigh_cross_section, rayleigh_optical_depth
 
         wavelength = np.arange(self.first_wavelength_in_nm, self.last_wavelength_in_nm + 1) * u.nm
         edges = extinction_altitudes(site.elevation)
         dry, vapour = partial_columns(profile, edges)
-        optical_depth = rayleigh_optical_depth(wavelength, dry, vapour, co2)
-        at_site = profile.at(site.elevation.reshape(1))
-        test = 350 * u.nm
-        total = float(rayleigh_optical_depth(test.reshape(1), dry[-1:], vapour[-1:], co2)[0, 0])
-        expected = float(
-            hydrostatic_optical_depth(test, at_site.pressure[0], site.elevation, site.latitude, co2)
-        )
-        closure = total / expected - 1
-        if abs(closure) > self.closure_limit:
-            raise CorruptedInputError(
-                f"optical depth at 350 nm of the table is {total:.5f}, the pressure at "
-                f"{site.elevation:g} gives {expected:.5f}: they differ by {100 * closure:+.2f} %, "
-                f"limit {100 * self.closure_limit:g} %; the profile is not hydrostatic"
-            )
+        optical_depth = np.asarray(rayleigh_optical_depth(wavelength, dry, vapour, co2))
         stat, sys = self.column_errors(site, night, profile, errors, edges, measured)
-        details = {
-            "observation_altitude_in_km": site.elevation.to_value(u.km),
-            "altitude_in_km": [round(float(a), 6) for a in edges[1:].to_value(u.km)],
-            "relative_stat_error": [float(f"{e:.3g}") for e in stat],
-            "relative_sys_error": [float(f"{e:.3g}") for e in sys],
-            "co2_mole_fraction": co2,
-            "closure": {
-                "optical_depth_350nm": total,
-                "hydrostatic_optical_depth_350nm": expected,
-                "relative_difference": closure,
-                "limit": self.closure_limit,
-            },
-        }
-        table = QTable(
-            {
-                "wavelength": wavelength,
-                "cross_section": rayleigh_cross_section(wavelength, co2),
-                "optical_depth": np.asarray(optical_depth),
-            }
-        )
         metadata = self.metadata(
             EXTINCTION_KIND,
             f"Rayleigh extinction over {site.name} in the night {self.night}",
             validity=(night.dusk, night.dawn),
-            details=details,
+            details={
+                "observation_altitude_in_km": site.elevation.to_value(u.km),
+                "altitude_in_km": [round(float(a), 6) for a in edges[1:].to_value(u.km)],
+                "relative_stat_error": [float(f"{e:.3g}") for e in stat],
+                "relative_sys_error": [float(f"{e:.3g}") for e in sys],
+                "co2_mole_fraction": co2,
+                "closure": self.closure(site, profile, dry[-1:], vapour[-1:], co2),
+            },
         )
-        write_table(self.extinction_output, table, metadata)
-        self.add_output(self.extinction_output, EXTINCTION_KIND)
-        text = atm_trans_text(
-            site.elevation,
-            edges[1:],
-            wavelength,
-            np.asarray(optical_depth),
-            header_lines=[metadata.description, f"category {self.category}; Rayleigh only"],
+        table = QTable(
+            {
+                "wavelength": wavelength,
+                "cross_section": rayleigh_cross_section(wavelength, co2),
+                "optical_depth": optical_depth,
+            }
         )
-        with atomic_path(self.atm_trans_output) as temporary:
-            temporary.write_text(text)
-        self.add_output(self.atm_trans_output, "atmosphere/atm_trans")
+        header = [metadata.description, f"category {self.category}; Rayleigh only"]
+        text = atm_trans_text(site.elevation, edges[1:], wavelength, optical_depth, header)
+        return table, metadata, text
+
+    def closure(self, site, profile, dry, vapour, co2):
+        """Total optical depth at 350 nm against the one that the pressure at the site gives."""
+        import astropy.units as u
+
+        from ..atmosphere.rayleigh import hydrostatic_optical_depth, rayleigh_optical_depth
+        from ..core.exceptions import CorruptedInputError
+
+        at_site = profile.at(site.elevation.reshape(1))
+        test = [350] * u.nm
+        total = float(rayleigh_optical_depth(test, dry, vapour, co2)[0, 0])
+        expected = float(
+            hydrostatic_optical_depth(
+                test[0], at_site.pressure[0], site.elevation, site.latitude, co2
+            )
+        )
+        difference = total / expected - 1
+        if not abs(difference) <= self.closure_limit:
+            raise CorruptedInputError(
+                f"optical depth at 350 nm of the table is {total:.5f}, the pressure at "
+                f"{site.elevation:g} gives {expected:.5f}: they differ by "
+                f"{100 * difference:+.2f} %, limit {100 * self.closure_limit:g} %; the profile is "
+                "not hydrostatic, look at the levels of the meteorological data"
+            )
+        return {
+            "optical_depth_350nm": total,
+            "hydrostatic_optical_depth_350nm": expected,
+            "relative_difference": difference,
+            "limit": self.closure_limit,
+        }
 
     def column_errors(self, site, night, profile, errors, edges, measured):
         """Relative errors (stat, sys) of the column from the site to each altitude."""

@@ -158,9 +158,15 @@ class MadeNight:
         for name in ("density", "thickness", "refractivity"):
             columns[f"{name}_stat_error"] = STAT * columns[name]
             columns[f"{name}_sys_error"] = SYS * columns[name]
+        site = {"thickness": 960 * fall(2.158), "refractivity": 2.8e-4 * fall(2.158)}
         metadata = self.metadata(
             "atmosphere/atmospheric_model",
             refractivity_wavelength_in_nm=400.0,
+            observation_level={
+                f"{name}{suffix}": {"value": float(part * value), "unit": ""}
+                for name, value in site.items()
+                for suffix, part in (("", 1.0), ("_stat_error", STAT), ("_sys_error", SYS))
+            },
             origin="data" if top else "reference atmosphere alone",
             top_of_data_in_km=top,
             upper_air="reference",

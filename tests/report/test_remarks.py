@@ -73,10 +73,12 @@ def test_hours_without_data(made_night):
 
 def test_old_or_assumed_co2(made_night):
     made_night.macobac(age=401)
-    assert len(titles(made_night.material(), "note")) == 1
+    (remark,) = night_remarks(made_night.material())
+    assert remark["text"].startswith("The record ends 401 days before it: measured, 2023-07 to")
     assert titles(made_night.material(co2_age_limit=500)) == []
     made_night.macobac(method="last_known")
     (remark,) = night_remarks(made_night.material())
+    assert remark["text"].startswith("No record could be had: ")
     assert "last known annual mean, 2023-07 to 2024-06 (monthly.csv)" in remark["text"]
 
 

@@ -4,7 +4,14 @@ import math
 
 import pytest
 
-from calibpipe.report.wording import counted, listed, power_of_ten, rounded, with_errors
+from calibpipe.report.wording import (
+    counted,
+    listed,
+    power_of_ten,
+    rounded,
+    signed,
+    with_errors,
+)
 
 
 @pytest.mark.parametrize(
@@ -36,6 +43,10 @@ def test_what_is_no_number_is_a_dash_and_decides_nothing():
 
 def test_statistical_and_systematic_error_are_kept_apart():
     assert with_errors(2.0, 0.011, 0.25) == {"value": "2.000", "stat": "0.011", "sys": "0.250"}
+
+
+def test_differences_have_a_sign():
+    assert [signed(x, 1) for x in (0.12, -0.12, 0.0)] == ["+0.1", "−0.1", "+0.0"]
 
 
 def test_words():

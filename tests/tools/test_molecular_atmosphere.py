@@ -96,6 +96,17 @@ def test_model_continues_the_data_without_a_step(night):
     assert np.all((temperature[model["altitude"] < 100 * u.km] > 150) & (temperature.min() < 300))
 
 
+def test_spread_of_the_thickness_is_that_of_the_pressure(night):
+    profile = read_table(night["density_profile.ecsv"], "atmosphere/density_profile")
+    model = read_table(night["atmospheric_model.ecsv"], "atmosphere/atmospheric_model")
+    for kilometre in (2, 10, 20):
+        row = int(np.searchsorted(profile["altitude"].to_value(u.km), kilometre))
+        expected = (profile["pressure_stat_error"][row] / profile["pressure"][row]).value
+        measured = (model["thickness_stat_error"][kilometre] / model["thickness"][kilometre]).value
+        assert measured == pytest.approx(expected, rel=1e-6)
+        assert 1e-5 < measured < 5e-3  # about 1 hPa of 800, growing upward
+
+
 def test_model_closes(night):
     extinction = read_table(night["rayleigh_extinction.ecsv"], "atmosphere/rayleigh_extinction")
     header = extinction.meta["calibpipe"]
