@@ -16,11 +16,12 @@ from calibpipe.atmosphere.atmospheric_model import (
     shower_atmosphere,
 )
 from calibpipe.atmosphere.corsika_table import CORSIKA_ALTITUDES
-from calibpipe.atmosphere.density_profile import blended_profile, molecular_profile
+from calibpipe.atmosphere.density_profile import molecular_profile
 from calibpipe.atmosphere.five_layer_atmosphere import fit_five_layers
 from calibpipe.atmosphere.meteorology import night_mean, night_weights, site_sounding
 from calibpipe.atmosphere.profile_table import profile_from_table
 from calibpipe.atmosphere.rayleigh import rayleigh_optical_depth
+from calibpipe.atmosphere.upper_air import blended_profile
 from calibpipe.core.meteo_files import read_meteo_files
 from calibpipe.core.products import read_table
 from calibpipe.core.site import load_site
@@ -49,7 +50,7 @@ def calculation(meteo_file, site, pool):
     altitude = np.arange(0.0, 48_000.0, 100.0) * u.m
     measured = molecular_profile(mean, altitude, site.latitude, CO2)
     upper = nearest_reference(pool, measured.at([15.0] * u.km).number_density)
-    profile = blended_profile(measured, upper, FINE_ALTITUDES, site.latitude, CO2)
+    profile = blended_profile(measured, upper, FINE_ALTITUDES, site.latitude)
     shower = shower_atmosphere(profile, CORSIKA_ALTITUDES, 400 * u.nm, CO2)
     clock.append(time.process_time())
 

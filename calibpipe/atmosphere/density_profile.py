@@ -1,4 +1,4 @@
-r"""Molecular density between pressure levels, and above them.
+r"""Molecular density between pressure levels.
 
 Between levels the pressure is interpolated by the cubic Hermite polynomial of ln p against
 geopotential height whose slopes are the hydrostatic ones, :math:`d\ln p/dH = -g_0\rho/p`, of the
@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import astropy.units as u
 import numpy as np
 from scipy.interpolate import CubicHermiteSpline
-from scipy.optimize import brentq
 
 from ..core.exceptions import CorruptedInputError, MissingInputError
 from .humid_air import (
@@ -29,23 +28,14 @@ from .meteorology import (
     Sounding,
     geometric_altitude,
     geopotential_height,
-    normal_gravity,
 )
 
-__all__ = [
-    "MolecularProfile",
-    "blended_profile",
-    "column_above",
-    "molecular_profile",
-    "pressure_differences",
-    "systematic_relative_error",
-]
+__all__ = ["MolecularProfile", "column_above", "exponential_integral", "molecular_profile"]
 
 _G0 = STANDARD_GRAVITY.value
-_BOLTZMANN = GAS_CONSTANT / AVOGADRO  # J/K, consistent with the humid-air density
 # Thickness of a layer against its temperatures: below 0.1 % in the troposphere of real ERA5 and
 # GFS, up to 0.8 % in the thick layers of their stratosphere, where temperature is curved.
-_BALANCE_LIMIT = 0.03
+_BALANCE_LIMIT = 0.02
 _BURIED_BALANCE_LIMIT = 0.003
 _LAPSE_BELOW = 6.5e-3  # K/m, ICAO standard lapse rate
 _MARGIN_BELOW = 500.0  # m of extrapolation below the lowest level or the sea
@@ -139,7 +129,7 @@ def molecular_profile(
 
     Notes
     -----
-    A layer whose measured thickness differs by more than 3 % from the one its temperatures give is
+    A layer whose measured thickness differs by more than 2 % from the one its temperatures give is
     no hydrostatic layer: above ground a level or a field is wrong. Below ground weather models
     extrapolate heights and temperatures by different rules (ERA5 at Paranal: up to 3 %); layers
     off by more than 0.3 % there, and all below them, are left out. Below the lowest level that is
@@ -237,104 +227,7 @@ def _temperature(p, rho, x, co2):
     return t
 
 
-def blended_profile(
-    measured: MolecularProfile,
-    upper: MolecularProfile,
-    altitude: u.Quantity,
-    latitude: u.Quantity,
-    co2_mole_fraction: float,
-    scale: u.Quantity = 5 * u.km,
-) -> MolecularProfile:
-    r"""Measured profile continued into an upper-air model.
-
-    Above the highest measured altitude :math:`z_t`
-
-    .. math:: \ln\rho = \ln\rho_{up} + (\delta_0 + \delta_1 s)\,e^{-s},\quad s = (z - z_t)/L
-
-    with :math:`\delta_0` from a continuous density and :math:`\delta_1` from a continuous pressure:
-    the mass above the seam is the one that its measured pressure weighs. Pressure comes from
-    integrating downward from the model's own pressure at the top, temperature from both and the
-    model's mean molar mass. Nothing below the seam depends on the model.
-
-    Parameters
-    ----------
-    measured, upper : MolecularProfile
-        Upper must reach from below the seam to the highest of `altitude`.
-    altitude : Quantity
-        (n,) ascending, fine enough to be integrated (50 m).
-    latitude : Quantity
-        Of the site.
-    co2_mole_fraction : float
-        Of the air below the seam; only passed on.
-    scale : Quantity
-        L, at least 5 km (less would put the whole mismatch into a thin layer).
-
-    Raises
-    ------
-    ValueError
-        If `scale` is below 5 km.
-    MissingInputError
-        If the upper model does not reach as high or as low as needed.
-    CorruptedInputError
-        If density and pressure at the seam cannot both be met with \|delta_1\| < 1: measured and
-        upper air contradict each other.
-    """
-    if scale < 5 * u.km:
-        raise ValueError(f"cross-fade over {scale:g}: needs at least 5 km")
-    z = altitude.to_value(u.m)
-    seam = measured.altitude[-1].to_value(u.m)
-    below, above = z <= seam, z > seam
-    if not above.any():
-        return measured.at(altitude)
-    z_up = np.concatenate([[seam], z[above]])
-    model = upper.at(z_up * u.m)
-    at_seam = measured.at(seam * u.m)
-    gravity = normal_gravity(latitude, z_up * u.m).value
-    s = (z_up - seam) / scale.to_value(u.m)
-    delta_0 = np.log(at_seam.density.to_value(u.kg / u.m**3) / model.density[0].value)
-    top = model.pressure[-1].to_value(u.Pa)
-    target = at_seam.pressure.to_value(u.Pa) - top
-
-    def density(delta_1):
-        return model.density.value * np.exp((delta_0 + delta_1 * s) * np.exp(-s))
-
-    def excess(delta_1):
-        return _integral(density(delta_1) * gravity, z_up).sum() - target
-
-    limit = 1.0
-    if excess(-limit) * excess(limit) > 0:
-        raise CorruptedInputError(
-            f"upper air does not join at {seam / 1000:.1f} km: the density there needs a "
-            f"correction of {100 * np.expm1(delta_0):+.1f} % and the air above it weighs "
-            f"{excess(0.0) / target * 100:+.1f} % more than the pressure allows; use another "
-            "upper-air model or check the highest levels"
-        )
-    delta_1 = brentq(excess, -limit, limit, xtol=1e-12)
-    rho = density(delta_1)
-    p = top + np.append(np.cumsum(_integral(rho * gravity, z_up)[::-1])[::-1], 0.0)
-    n = rho * model.number_density.to_value(1 / u.m**3) / model.density.value
-    t = p / (n * _BOLTZMANN)
-    lower = measured.at(z[below] * u.m)
-    fade = np.exp(-s[1:])
-    vapour = at_seam.water_vapour_mole_fraction * fade + model.water_vapour_mole_fraction[1:] * (
-        1 - fade
-    )
-    join = _join
-    return MolecularProfile(
-        altitude=altitude.to(u.m),
-        pressure=join(lower.pressure.to_value(u.hPa), p[1:] / 100) * u.hPa,
-        temperature=join(lower.temperature.to_value(u.K), t[1:]) * u.K,
-        density=join(lower.density.to_value(u.kg / u.m**3), rho[1:]) * u.kg / u.m**3,
-        number_density=join(lower.number_density.to_value(1 / u.cm**3), n[1:] * 1e-6) / u.cm**3,
-        water_vapour_mole_fraction=join(lower.water_vapour_mole_fraction, vapour),
-    )
-
-
-def _join(lower, upper):
-    return np.concatenate([lower, upper])
-
-
-def _integral(values: np.ndarray, z: np.ndarray) -> np.ndarray:
+def exponential_integral(values: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Integral of each interval, exact for exponentials: (a - b) dz / ln(a/b)."""
     a, b = values[:-1], values[1:]
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -356,83 +249,6 @@ def column_above(altitude: u.Quantity, density: u.Quantity) -> u.Quantity:
     density : Quantity
         (n,) positive: mass density gives mass per area, number density molecules per area.
     """
-    pieces = _integral(density.value, altitude.to_value(u.cm))
+    pieces = exponential_integral(density.value, altitude.to_value(u.cm))
     column = np.append(np.cumsum(pieces[::-1])[::-1], 0.0)
     return column * u.cm * density.unit
-
-
-_HEIGHT_ERROR = 20.0  # m: reanalysis heights and gravity formula, 15 to 25 m at 15 km
-_REANALYSIS_ERROR = 3e-3  # density against radiosondes, 0.2 to 0.5 % in the troposphere
-_INTERPOLATION_ERROR = 1e-3  # largest error below 30 km on the US Standard Atmosphere
-_TIDE = 1.2e-3  # amplitude of the semidiurnal tide in density: 1 hPa at the ground
-_TIDE_PERIOD = 12.0  # h
-_UPPER_AIR_ERROR = 0.05  # of a climatological model where no data reach
-
-
-def systematic_relative_error(
-    altitude: u.Quantity,
-    density: u.Quantity,
-    top_of_data: u.Quantity,
-    scale: u.Quantity,
-    time_step: u.Quantity,
-) -> np.ndarray:
-    r"""Relative systematic error of density at each altitude.
-
-    Quadratic sum of the height error over the local scale height, the reanalysis against
-    radiosondes, the interpolation in altitude, the linear interpolation in time, and above the data
-    the upper-air model's error that sets in as :math:`1 - e^{-s}`. Between analyses
-    :math:`\Delta t` apart a tide is missed by :math:`A\min(1, (\omega\Delta t)^2/8)`.
-    # ASSUME: constants above; see docs/methods/density_profile.md.
-
-    Parameters
-    ----------
-    altitude, density : Quantity
-        (n,) profile.
-    top_of_data : Quantity
-        Highest altitude with data.
-    scale : Quantity
-        Cross-fade length into the upper-air model.
-    time_step : Quantity
-        Between analyses: 1 h for ERA5, 6 h for GDAS.
-    """
-    missed = min(1.0, (2 * np.pi / _TIDE_PERIOD * time_step.to_value(u.h)) ** 2 / 8)
-    z = altitude.to_value(u.m)
-    inverse_scale_height = -np.gradient(np.log(density.value), z)
-    s = np.clip((z - top_of_data.to_value(u.m)) / scale.to_value(u.m), 0, None)
-    return np.sqrt(
-        (_HEIGHT_ERROR * inverse_scale_height) ** 2
-        + _REANALYSIS_ERROR**2
-        + _INTERPOLATION_ERROR**2
-        + (_TIDE * missed) ** 2
-        + (_UPPER_AIR_ERROR * -np.expm1(-s)) ** 2
-    )
-
-
-def pressure_differences(
-    altitude: u.Quantity, pressure: u.Quantity, base: u.Quantity, top: u.Quantity
-) -> np.ndarray:
-    """Pressure at `base` less that at each altitude of `top`, for every time: the weighed column.
-
-    Parameters
-    ----------
-    altitude : Quantity
-        (n_altitudes,) ascending.
-    pressure : Quantity
-        (n_altitudes, n_times) hPa.
-    base : Quantity
-        Scalar altitude.
-    top : Quantity
-        (n,) altitudes; beyond the profile its last pressure is taken.
-
-    Returns
-    -------
-    ndarray
-        (n_times, n) hPa.
-    """
-    z = altitude.to_value(u.m)
-    log_p = np.log(pressure.to_value(u.hPa)).T
-
-    def at(heights):
-        return np.array([np.exp(np.interp(heights, z, row)) for row in log_p])
-
-    return at(np.atleast_1d(base.to_value(u.m))) - at(top.to_value(u.m))

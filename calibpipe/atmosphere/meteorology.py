@@ -27,6 +27,7 @@ __all__ = [
     "night_mean",
     "night_weights",
     "normal_gravity",
+    "require_dense_levels",
     "site_sounding",
     "weighted_spread",
 ]
@@ -198,6 +199,51 @@ def site_sounding(data, site, saturation: str) -> Sounding:
     )
 
 
+_HIGHEST_TOP = 20 * u.hPa  # the weakest data: GDAS as CTAO takes it ends there
+_WIDEST_LAYER = ((100.0, 0.41), (0.0, 0.70))  # above hPa: ln p; 150-100 and 20-10 hPa are allowed
+
+
+def require_dense_levels(pressure: u.Quantity, wanted: tuple[float, ...] = ()) -> None:
+    """Refuse data with missing levels: a profile from too few would be wrong without a sign.
+
+    Parameters
+    ----------
+    pressure : Quantity
+        (n_levels,) descending.
+    wanted : tuple of float
+        Levels (hPa) that the data set has; all of them must be there. Without: no layer may be
+        wider than those of GDAS, and the levels must reach from 950 to 20 hPa.
+
+    Raises
+    ------
+    MissingInputError
+        If a level is missing.
+    """
+    levels = pressure.to_value(u.hPa)
+    missing = [level for level in sorted(wanted) if not np.any(np.isclose(levels, level))]
+    if missing:
+        raise MissingInputError(
+            f"meteorological data lack {len(missing)} of {len(wanted)} levels: "
+            f"{', '.join(f'{level:g}' for level in missing)} hPa; retrieve all levels"
+        )
+    if wanted:
+        return
+    if levels[0] < 950 or levels[-1] > _HIGHEST_TOP.value + 1e-6:
+        raise MissingInputError(
+            f"meteorological data reach from {levels[0]:g} to {levels[-1]:g} hPa, needs 950 to "
+            f"{_HIGHEST_TOP.value:g} hPa; retrieve more levels"
+        )
+    wide = np.array([next(w for p, w in _WIDEST_LAYER if level > p - 1e-6) for level in levels[1:]])
+    layers = -np.diff(np.log(levels))
+    if np.any(bad := layers > wide):
+        worst = int(np.argmax(np.where(bad, layers / wide, 0)))
+        raise MissingInputError(
+            f"meteorological data have no level between {levels[worst]:g} and "
+            f"{levels[worst + 1]:g} hPa; layers may be as wide as those of GDAS (150 to 100, 20 to "
+            "10 hPa): retrieve the missing levels"
+        )
+
+
 _LEAST_VAPOUR = 1e-9  # mole fraction: far below the 4e-6 of the stratosphere
 
 
@@ -224,7 +270,9 @@ def _filled(vapour: np.ndarray, log_pressure: np.ndarray) -> np.ndarray:
     return np.array(rows)
 
 
-def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity) -> np.ndarray:
+def night_weights(
+    times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity, max_step: u.Quantity = 6 * u.h
+) -> np.ndarray:
     r"""Weight of each analysis in the mean over ``[begin, end]``.
 
     The mean of a quantity that runs linearly between analyses is
@@ -240,6 +288,8 @@ def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity)
         Dusk and dawn.
     max_edge_gap : Quantity
         Longest time between dusk and the first, or the last analysis and dawn.
+    max_step : Quantity
+        Longest time between two analyses that are used: the step of the data set.
 
     Returns
     -------
@@ -249,8 +299,8 @@ def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity)
     Raises
     ------
     MissingInputError
-        If the analyses leave more than `max_edge_gap` of the night uncovered at either end, or
-        have a hole in it of more than 6 h (the step of GDAS).
+        If the analyses leave more than `max_edge_gap` of the night uncovered at either end, or if
+        two that follow each other in the night are more than `max_step` apart.
     """
     t = (times - begin).to_value(u.h)
     length = (end - begin).to_value(u.h)
@@ -262,11 +312,16 @@ def night_weights(times: Time, begin: Time, end: Time, max_edge_gap: u.Quantity)
             f"{max_edge_gap.to_value(u.h):g} h may "
             "be missing at an end: give files of this night that bracket it"
         )
-    inside = t[(t > -6) & (t < length + 6)]
-    if inside.size > 1 and np.diff(inside).max() > 6 + 1e-6:
+    first = max(np.searchsorted(t, 0.0, side="right") - 1, 0)  # the one before dusk, if any
+    last = min(np.searchsorted(t, length), t.size - 1)
+    steps = np.diff(t[first : last + 1])
+    longest = max_step.to_value(u.h)
+    if steps.size and steps.max() > longest + 1 / 3600:
+        before = times[first + int(np.argmax(steps))]
         raise MissingInputError(
-            f"meteorological data have a hole of {np.diff(inside).max():g} h in the night from "
-            f"{begin.utc.iso[:16]} UTC; at most 6 h: give the missing analyses"
+            f"meteorological data of the night from {begin.utc.iso[:16]} UTC have a hole of "
+            f"{steps.max():g} h after {before.utc.iso[:16]} UTC; at most {longest:g} h: give the "
+            "missing analyses"
         )
     knots = np.unique(np.concatenate([[0.0, length], t[(t > 0) & (t < length)]]))
     hats = np.array([np.interp(knots, t, row) for row in np.eye(t.size)])

@@ -143,7 +143,7 @@ class NightAverage:
     profile : MolecularProfile
         Density, number density, pressure and humidity averaged; temperature follows from them.
     spread : Quantity
-        (n_altitudes,) sample standard deviation of density from night to night (kg/m3); zero for
+        (n_altitudes,) sample standard deviation of density from night to night (kg/m3); NaN for
         a single night.
     nights : tuple of str
         Which nights, sorted.
@@ -171,7 +171,7 @@ def night_average(profiles: dict[str, MolecularProfile]) -> NightAverage:
         raise InsufficientStatisticsError("a mean profile needs at least one night, got none")
     each = list(profiles.values())
     density = np.array([p.density.to_value(u.kg / u.m**3) for p in each])
-    spread = density.std(axis=0, ddof=1) if len(each) > 1 else np.zeros(density.shape[1])
+    spread = density.std(axis=0, ddof=1) if len(each) > 1 else np.full(density.shape[1], np.nan)
     mean = _mean_of(
         each[0].altitude,
         density.mean(axis=0),
@@ -207,11 +207,7 @@ def combined_average(first: NightAverage, second: NightAverage) -> NightAverage:
 
     unit = u.kg / u.m**3
     delta = b.density.to_value(unit) - a.density.to_value(unit)
-    squares = (
-        (n_a - 1) * first.spread.to_value(unit) ** 2
-        + (n_b - 1) * second.spread.to_value(unit) ** 2
-        + delta**2 * n_a * n_b / n
-    )
+    squares = _squares(first) + _squares(second) + delta**2 * n_a * n_b / n
     profile = _mean_of(
         a.altitude,
         mean(a.density, b.density, unit),
@@ -221,6 +217,13 @@ def combined_average(first: NightAverage, second: NightAverage) -> NightAverage:
     )
     nights = tuple(sorted(first.nights + second.nights))
     return NightAverage(profile, np.sqrt(squares / (n - 1)) * unit, nights)
+
+
+def _squares(average: NightAverage) -> np.ndarray:
+    """Sum of squared deviations from the mean; zero for a single night."""
+    if len(average.nights) == 1:
+        return np.zeros(average.spread.shape)
+    return (len(average.nights) - 1) * average.spread.to_value(u.kg / u.m**3) ** 2
 
 
 def _mean_of(altitude, density, number_density, pressure, vapour) -> MolecularProfile:

@@ -51,6 +51,9 @@ class Site:
         IANA name; decides which civil date an evening has.
     seasons : tuple of Season
         They cover every day of a leap year exactly once.
+    reference_densities : tuple of (str, float)
+        Season and published number density at 15 km (1/cm3) of the reference atmospheres that
+        simulations are made with; empty: those of the pool decide.
     """
 
     name: str
@@ -59,6 +62,7 @@ class Site:
     elevation: u.Quantity
     time_zone: str
     seasons: tuple[Season, ...]
+    reference_densities: tuple[tuple[str, float], ...] = ()
 
     def season(self, day: date) -> str:
         """Name of the season of a civil date."""
@@ -91,6 +95,10 @@ def load_site(path: str | Path) -> Site:
             seasons=tuple(
                 Season(s["name"], _month_day(s["first_day"]), _month_day(s["last_day"]))
                 for s in raw["seasons"]
+            ),
+            reference_densities=tuple(
+                (season, float(density))
+                for season, density in raw.get("number_density_15km_in_per_cm3", {}).items()
             ),
         )
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:

@@ -118,7 +118,7 @@ class CreateMolecularAtmosphericModel(NightTool):
                 self.add_input(self.density_profile, "density_profile"),
                 "atmosphere/density_profile",
             )
-        profile = self.fine_profile(site, measured, reference, co2)
+        profile = self.fine_profile(site, measured, reference)
         errors = self.relative_errors(profile, measured, reference)
         # everything is calculated and checked before anything is written
         shower = self.shower_product(site, night, profile, errors, co2, measured, reference)
@@ -137,13 +137,13 @@ class CreateMolecularAtmosphericModel(NightTool):
             temporary.write_text(text)
         self.add_output(exchange_output, f"atmosphere/{exchange_output.stem}")
 
-    def fine_profile(self, site, measured, reference, co2):
+    def fine_profile(self, site, measured, reference):
         """Profile on the fine grid: data below, upper-air model above, or the reference alone."""
         import astropy.units as u
 
         from ..atmosphere.atmospheric_model import FINE_ALTITUDES
-        from ..atmosphere.density_profile import blended_profile
         from ..atmosphere.profile_table import profile_from_table
+        from ..atmosphere.upper_air import blended_profile
 
         if measured is None:
             return profile_from_table(reference).at(FINE_ALTITUDES)
@@ -152,7 +152,6 @@ class CreateMolecularAtmosphericModel(NightTool):
             self.upper_profile(site, reference),
             FINE_ALTITUDES,
             site.latitude,
-            co2,
             self.cross_fade_in_km * u.km,
         )
 
@@ -172,27 +171,21 @@ class CreateMolecularAtmosphericModel(NightTool):
     def relative_errors(self, profile, measured, reference):
         """Relative errors of density (stat, sys) on the fine grid."""
         import astropy.units as u
-        import numpy as np
 
-        from ..atmosphere.density_profile import systematic_relative_error
+        from ..atmosphere.night_profile import density_errors
 
-        z = profile.altitude.to_value(u.m)
+        upper = (reference["altitude"], (reference["density_spread"] / reference["density"]).value)
         scale = self.cross_fade_in_km * u.km
         if measured is None:
-            stat = np.interp(
-                z,
-                reference["altitude"].to_value(u.m),
-                (reference["density_spread"] / reference["density"]).value,
-            )
-            # no data anywhere: the upper-air error holds from sea level on
-            return stat, systematic_relative_error(
-                profile.altitude, profile.density, -100 * u.km, scale, 24 * u.h
-            )
-        known = measured["altitude"].to_value(u.m)
-        step = measured.meta["calibpipe"]["largest_time_step_in_h"] * u.h
-        stat = np.interp(z, known, (measured["density_stat_error"] / measured["density"]).value)
-        return stat, systematic_relative_error(
-            profile.altitude, profile.density, known[-1] * u.m, scale, step
+            return density_errors(profile, None, scale, 24 * u.h, None, upper)
+        spread = (measured["density_stat_error"] / measured["density"]).value
+        return density_errors(
+            profile,
+            measured["altitude"][-1],
+            scale,
+            measured.meta["calibpipe"]["largest_time_step_in_h"] * u.h,
+            (measured["altitude"], spread),
+            upper,
         )
 
     def shower_product(self, site, night, profile, errors, co2, measured, reference):
@@ -296,7 +289,7 @@ class CreateMolecularAtmosphericModel(NightTool):
         edges = extinction_altitudes(site.elevation)
         dry, vapour = partial_columns(profile, edges)
         optical_depth = np.asarray(rayleigh_optical_depth(wavelength, dry, vapour, co2))
-        stat, sys = self.column_errors(site, night, profile, errors, edges, measured)
+        stat, sys = self.column_errors(night, profile, errors, edges, measured)
         metadata = self.metadata(
             EXTINCTION_KIND,
             f"Rayleigh extinction over {site.name} in the night {self.night}",
@@ -351,27 +344,30 @@ class CreateMolecularAtmosphericModel(NightTool):
             "limit": self.closure_limit,
         }
 
-    def column_errors(self, site, night, profile, errors, edges, measured):
-        """Relative errors (stat, sys) of the column from the site to each altitude."""
+    def column_errors(self, night, profile, errors, edges, measured):
+        """Relative errors (stat, sys) of the optical depth from the site to each altitude."""
+        import numpy as np
         from astropy.time import Time
 
         from ..atmosphere.atmospheric_model import column_relative_error
-        from ..atmosphere.density_profile import pressure_differences
-        from ..atmosphere.meteorology import weighted_spread
+        from ..atmosphere.night_profile import column_spread
+        from ..atmosphere.rayleigh import CROSS_SECTION_ERROR
 
         stat, sys = (
             column_relative_error(profile.altitude, profile.density, error, edges[0], edges[1:])
             for error in errors
         )
-        if measured is None:
-            return stat, sys
-        columns = pressure_differences(
-            measured["altitude"], measured["pressure_at_times"], site.elevation, edges[1:]
-        )
-        times = Time(measured.meta["calibpipe"]["times_utc"], format="isot", scale="utc")
-        spread = weighted_spread(columns, times, night.dusk, night.dawn)
-        mean = columns.mean(axis=0)
-        return spread / mean, sys
+        if measured is not None:
+            header = measured.meta["calibpipe"]
+            stat = column_spread(
+                measured["altitude"],
+                measured["pressure_at_times"],
+                Time(header["times_utc"], format="isot", scale="utc"),
+                np.array(header["time_weights"]),
+                night,
+                edges,
+            )
+        return stat, np.hypot(sys, CROSS_SECTION_ERROR)
 
 
 def main() -> None:

@@ -45,7 +45,7 @@ class CreateMolecularDensityProfile(NightTool):
     saturation = traits.CaselessStrEnum(
         ["auto", "water", "ice", "ifs", "gfs"],
         "auto",
-        help="What a relative humidity refers to; auto: ifs for category C, gfs for B",
+        help="What a relative humidity refers to; auto: ifs for ERA5, gfs for GDAS",
     ).tag(config=True)
 
     aliases: ClassVar[dict] = NightTool.aliases | {
@@ -118,80 +118,73 @@ class CreateMolecularDensityProfile(NightTool):
     def night_profile(self, data, site, night, co2):
         """Table of the night and the facts for its header."""
         import astropy.units as u
-        import numpy as np
         from astropy.table import QTable
 
-        from ..atmosphere.density_profile import molecular_profile, systematic_relative_error
-        from ..atmosphere.meteorology import (
-            geometric_altitude,
-            night_mean,
-            night_weights,
-            site_sounding,
-            weighted_spread,
-        )
+        from ..atmosphere.meteorology import require_dense_levels, site_sounding
+        from ..atmosphere.night_profile import night_profile, number_density_at
+        from ..atmosphere.profile_table import profile_table
         from ..atmosphere.reference_model import REFERENCE_ALTITUDE
 
-        saturation = self.saturation
-        if saturation == "auto":
-            saturation = {"B": "gfs", "C": "ifs"}[self.category]
-        sounding = site_sounding(data, site, saturation=saturation)
-        weights = night_weights(
-            sounding.times, night.dusk, night.dawn, self.max_edge_gap_in_h * u.h
+        levels, step = self.levels_and_step(data.dataset)
+        require_dense_levels(data.pressure, levels)
+        result = night_profile(
+            site_sounding(data, site, self.saturation_convention(data)),
+            night,
+            site,
+            co2,
+            self.altitude_step_in_m * u.m,
+            self.max_edge_gap_in_h * u.h,
+            step,
         )
-        used = np.flatnonzero(weights > 0)
-        mean_sounding = night_mean(sounding, weights)
-        highest = geometric_altitude(
-            np.min(sounding.geopotential_height[:, -1]), site.latitude
-        ).to_value(u.m)
-        altitude = np.arange(0.0, highest, self.altitude_step_in_m) * u.m
-        where = (altitude, site.latitude, co2, site.elevation)
-        mean = molecular_profile(mean_sounding, *where)
-        at_times = [molecular_profile(sounding, *where, time_index=i) for i in used]
-        density = np.array([p.density.to_value(u.kg / u.m**3) for p in at_times])
-        pressure = np.array([p.pressure.to_value(u.hPa) for p in at_times])
-        spread = weighted_spread(density, sounding.times[used], night.dusk, night.dawn)
-        pressure_spread = weighted_spread(pressure, sounding.times[used], night.dusk, night.dawn)
-        step = np.max(np.diff(sounding.times[used].unix)) * u.s if used.size > 1 else 6 * u.h
-        sys = systematic_relative_error(altitude, mean.density, altitude[-1], 5 * u.km, step)
-
-        table = QTable(
-            {
-                "altitude": altitude,
-                "pressure": mean.pressure,
-                "temperature": mean.temperature,
-                "water_vapour_mole_fraction": mean.water_vapour_mole_fraction,
-                "density": mean.density,
-                "number_density": mean.number_density,
-                "density_stat_error": spread * u.kg / u.m**3,
-                "density_sys_error": sys * mean.density,
-                "pressure_stat_error": pressure_spread * u.hPa,
-                "density_at_times": density.T * u.kg / u.m**3,
-                "pressure_at_times": pressure.T * u.hPa,
-            }
-        )
-        row = int(np.argmin(np.abs(altitude - REFERENCE_ALTITUDE)))
-        relative = np.hypot(spread[row] / mean.density.value[row], sys[row])
-        times = sounding.times[used]
+        density, error = number_density_at(result, REFERENCE_ALTITUDE)
+        table = QTable(profile_table(result.mean))
+        for name in (
+            "density_stat_error",
+            "density_sys_error",
+            "pressure_stat_error",
+            "density_at_times",
+            "pressure_at_times",
+        ):
+            table[name] = getattr(result, name)
         details = {
             "dataset": data.dataset,
             "experiment_version": data.experiment_version,
             "dusk_utc": night.dusk.utc.isot,
             "dawn_utc": night.dawn.utc.isot,
-            "times_utc": [t.utc.isot for t in times],
-            "largest_time_step_in_h": round(step.to_value(u.h), 4),
-            "time_weights": [float(w) for w in weights[used]],
-            "uncovered_in_h": [
-                round(max(0.0, (times[0] - night.dusk).to_value(u.h)), 4),
-                round(max(0.0, (night.dawn - times[-1]).to_value(u.h)), 4),
-            ],
-            "levels_in_hPa": [float(p) for p in sounding.pressure.value],
+            "times_utc": [t.utc.isot for t in result.times],
+            "time_weights": result.weights.tolist(),
+            "largest_time_step_in_h": round(result.largest_step.to_value(u.h), 4),
+            "uncovered_in_h": [round(float(h), 4) for h in result.uncovered.to_value(u.h)],
+            "levels_in_hPa": data.pressure.to_value(u.hPa).tolist(),
             "co2_mole_fraction": float(co2),
-            "number_density_15km_in_per_cm3": float(mean.number_density[row].to_value(1 / u.cm**3)),
-            "number_density_15km_error_in_per_cm3": float(
-                relative * mean.number_density[row].to_value(1 / u.cm**3)
-            ),
+            "number_density_15km_in_per_cm3": float(density.to_value(1 / u.cm**3)),
+            "number_density_15km_error_in_per_cm3": float(error.to_value(1 / u.cm**3)),
         }
         return table, details
+
+    @staticmethod
+    def levels_and_step(dataset):
+        """Levels that a data set has (none if it is not known), and the time between analyses."""
+        import astropy.units as u
+
+        from ..atmosphere.meteo_request import ERA5_LEVELS, GDAS_LEVELS
+
+        known = {"ERA5": (ERA5_LEVELS, 1 * u.h), "GDAS": (GDAS_LEVELS, 6 * u.h)}
+        return known.get(dataset, ((), 6 * u.h))
+
+    def saturation_convention(self, data):
+        """What a relative humidity of these data refers to."""
+        from .night_tool import require
+
+        if self.saturation != "auto" or data.humidity_kind == "specific":
+            return "water" if self.saturation == "auto" else self.saturation
+        known = {"ERA5": "ifs", "GDAS": "gfs"}
+        require(
+            data.dataset in known,
+            f"relative humidity of data set {data.dataset!r}: say with `saturation` what it refers "
+            "to (water, ice, ifs, gfs)",
+        )
+        return known[data.dataset]
 
 
 def main() -> None:

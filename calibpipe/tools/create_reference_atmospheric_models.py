@@ -100,9 +100,9 @@ class CreateReferenceAtmosphericModels(NightTool):
 
     def read_nights(self, site):
         """Profiles of nights on the altitude grid of the pool, continued by climatology."""
-        from ..atmosphere.density_profile import blended_profile
         from ..atmosphere.profile_table import profile_from_table
         from ..atmosphere.reference_model import CLIMATOLOGY_ALTITUDES, msis_climatology
+        from ..atmosphere.upper_air import blended_profile
         from ..core.night import night_date
         from ..core.products import read_table
         from .night_tool import require
@@ -126,7 +126,6 @@ class CreateReferenceAtmosphericModels(NightTool):
                 upper,
                 self.fine_altitudes(),
                 site.latitude,
-                header["co2_mole_fraction"],
             )
             profiles[night] = fine.at(CLIMATOLOGY_ALTITUDES)
         return profiles

@@ -55,6 +55,7 @@ class SelectReferenceAtmosphericModel(NightTool):
             self.log.warning("%s", choice.reason)
         model = models[choice.season]
         header = model.meta["calibpipe"]
+        densities, source = self.reference_densities(site, models)
         details = {
             "selection": {
                 "season": choice.season,
@@ -63,10 +64,8 @@ class SelectReferenceAtmosphericModel(NightTool):
                 "margin_in_sigma": choice.margin_in_sigma,
             },
             "model": {key: header[key] for key in ("season", "version", "source", "n_nights")},
-            "number_density_15km_in_per_cm3": {
-                season: table.meta["calibpipe"]["number_density_15km_in_per_cm3"]
-                for season, table in models.items()
-            },
+            "number_density_15km_in_per_cm3": densities,
+            "number_density_15km_source": source,
         }
         metadata = self.metadata(
             KIND,
@@ -116,14 +115,26 @@ class SelectReferenceAtmosphericModel(NightTool):
         profile = read_table(
             self.add_input(self.density_profile, "density_profile"), "atmosphere/density_profile"
         ).meta["calibpipe"]
+        densities, _ = self.reference_densities(site, models)
         return choice_by_density(
             profile["number_density_15km_in_per_cm3"] / u.cm**3,
             profile["number_density_15km_error_in_per_cm3"] / u.cm**3,
-            {
-                season: table.meta["calibpipe"]["number_density_15km_in_per_cm3"] / u.cm**3
-                for season, table in models.items()
-            },
+            {season: density / u.cm**3 for season, density in densities.items()},
         )
+
+    @staticmethod
+    def reference_densities(site, models):
+        """Number density at 15 km (1/cm3) that stands for each season of the pool, and whose it is.
+
+        The site's published ones, if it has one for every model; else those of the models.
+        """
+        published = dict(site.reference_densities)
+        if set(models) <= set(published):
+            return {season: published[season] for season in models}, "published for the site"
+        return {
+            season: table.meta["calibpipe"]["number_density_15km_in_per_cm3"]
+            for season, table in models.items()
+        }, "models of the pool"
 
 
 def main() -> None:

@@ -5,11 +5,8 @@ from astropy.time import Time
 
 from calibpipe.atmosphere.density_profile import (
     MolecularProfile,
-    blended_profile,
     column_above,
     molecular_profile,
-    pressure_differences,
-    systematic_relative_error,
 )
 from calibpipe.atmosphere.humid_air import moist_air_density
 from calibpipe.atmosphere.meteorology import STANDARD_GRAVITY, Sounding, geopotential_height
@@ -157,63 +154,6 @@ def exponential(scale, top, surface=1.2, factor=1.0, height=100.0):
 FINE = np.arange(0, 120_001, 50.0) * u.m
 
 
-@pytest.mark.parametrize("factor", [0.9, 1.0, 1.1])
-def test_blend_is_continuous_in_density_and_pressure(factor):
-    measured, upper = exponential(7000, 30_000), exponential(7000, 120_000, factor=factor)
-    blend = blended_profile(measured, upper, FINE, LATITUDE, CO2)
-    seam = int(np.searchsorted(FINE.value, 30_000))
-    below = slice(seam - 2, seam + 1)
-    for name in ("density", "pressure"):
-        steps = np.diff(np.log(getattr(blend, name).value[seam - 2 : seam + 4]))
-        # 50 m of a fade over 5 km of at most 25 %: the slope may change at the seam, no jump
-        np.testing.assert_allclose(steps, -50 / 7000, atol=0.25 * 50 / 5000)
-    np.testing.assert_allclose(
-        blend.density[below].value, measured.at(FINE[below]).density.value, rtol=1e-12
-    )
-
-
-def test_blend_below_the_seam_does_not_know_the_model():
-    measured = exponential(7000, 30_000)
-    one = blended_profile(measured, exponential(7000, 120_000, factor=0.95), FINE, LATITUDE, CO2)
-    two = blended_profile(measured, exponential(7200, 120_000), FINE, LATITUDE, CO2)
-    inside = 30_000 * u.m >= FINE
-    for name in ("density", "pressure", "temperature", "number_density"):
-        np.testing.assert_array_equal(getattr(one, name)[inside], getattr(two, name)[inside])
-
-
-def test_blend_returns_to_the_model_far_above():
-    measured, upper = exponential(7000, 30_000), exponential(7000, 120_000, factor=1.1)
-    blend = blended_profile(measured, upper, FINE, LATITUDE, CO2)
-    # (delta0 + delta1 s) exp(-s) with s = 16 at 110 km
-    np.testing.assert_allclose(
-        blend.density[2200] / upper.at(FINE[2200:2201]).density[0], 1, atol=3e-6
-    )
-
-
-def test_a23_column_above_the_data_is_that_of_the_pressure():
-    air = us_standard_profile(FINE)
-    for top_hpa, column, limit in [(20.0, 20.6, 0.1), (1.0, 1.0, 0.05)]:
-        top = FINE[np.argmin(np.abs(air.pressure.to_value(u.hPa) - top_hpa))]
-        measured = air.at(np.arange(0, top.value + 1, 100) * u.m)
-        blend = blended_profile(measured, air, FINE, LATITUDE, CO2)
-        total = column_above(blend.altitude, blend.density)
-        above = np.interp(top.value, FINE.value, total.to_value(u.g / u.cm**2))
-        assert above == pytest.approx(column, abs=limit)
-
-
-def test_air_that_contradicts_itself_does_not_join():
-    measured = exponential(7000, 30_000)
-    heavy = exponential(14_000, 120_000)
-    with pytest.raises(CorruptedInputError, match=r"upper air does not join at 30\.0 km"):
-        blended_profile(measured, heavy, FINE, LATITUDE, CO2)
-
-
-def test_fade_must_not_be_a_step():
-    measured = exponential(7000, 30_000)
-    with pytest.raises(ValueError, match="needs at least 5 km"):
-        blended_profile(measured, measured, FINE, LATITUDE, CO2, scale=1 * u.km)
-
-
 def test_column_of_an_exponential_is_exact():
     z = np.array([0.0, 3.0, 10.0, 40.0]) * u.km
     density = np.exp(-z.value / 7) * u.kg / u.m**3
@@ -248,21 +188,3 @@ def test_profile_at_other_altitudes():
     assert middle.density[0].value == pytest.approx(1.2 * np.exp(-150 / 7000), rel=1e-12)
     with pytest.raises(MissingInputError, match="reaches from 0 to 1000 m"):
         air.at([1001.0] * u.m)
-
-
-def test_systematic_error_grows_above_the_data():
-    z = np.arange(0, 60_001, 100.0) * u.m
-    density = np.exp(-z.value / 7000) * u.kg / u.m**3
-    error = systematic_relative_error(z, density, 30 * u.km, 5 * u.km, 1 * u.h)
-    # 20 m over 7 km, 0.3 %, 0.1 % and 3 % of the tide in quadrature
-    tide = 1.2e-3 * (np.pi / 6) ** 2 / 8
-    expected = np.sqrt((20 / 7000) ** 2 + 0.003**2 + 0.001**2 + tide**2)
-    np.testing.assert_allclose(error[z <= 30 * u.km], expected, rtol=1e-6)
-    assert error[-1] == pytest.approx(np.hypot(expected, 0.05 * (1 - np.exp(-6))), rel=1e-6)
-
-
-def test_pressure_differences_by_hand():
-    z = [0, 1000, 2000] * u.m
-    pressure = [[1000, 1010], [900, 909], [810, 818.1]] * u.hPa
-    columns = pressure_differences(z, pressure, 1000 * u.m, [2, 50] * u.km)
-    np.testing.assert_allclose(columns, [[90, 90], [90.9, 90.9]])

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from astropy.time import Time
 
+from calibpipe.atmosphere.meteo_request import ERA5_LEVELS, GDAS_LEVELS
 from calibpipe.atmosphere.meteorology import (
     Sounding,
     bilinear_weights,
@@ -13,6 +14,7 @@ from calibpipe.atmosphere.meteorology import (
     night_mean,
     night_weights,
     normal_gravity,
+    require_dense_levels,
     site_sounding,
     weighted_spread,
 )
@@ -150,10 +152,47 @@ def test_small_gap_holds_the_nearest_analysis():
     np.testing.assert_allclose(weights * 3, [1.5, 1, 0.5])
 
 
-def test_hole_in_the_night():
-    times = HOURS[[0, 9]]
-    with pytest.raises(MissingInputError, match=r"a hole of 9 h in the night"):
-        night_weights(times, HOURS[1], HOURS[8], NO_GAP)
+@pytest.mark.parametrize("hours", [(0, 9), (-7, 5, 11), (-1, 5, 17), (-7, 17), (0, 1, 8, 9)])
+def test_hole_in_the_night(hours):
+    dusk, dawn = HOURS[0], HOURS[0] + 9 * u.h
+    with pytest.raises(MissingInputError, match=r"a hole of \d+ h after .* at most 6 h"):
+        night_weights(HOURS[0] + np.array(hours) * u.h, dusk, dawn, NO_GAP)
+
+
+def test_a_missing_hour_of_era5_is_a_hole():
+    times = HOURS[[0, 1, 2, 4, 5, 6]]
+    with pytest.raises(MissingInputError, match=r"a hole of 2 h after 2024-07-10 22:00 UTC"):
+        night_weights(times, HOURS[1], HOURS[5], NO_GAP, max_step=1 * u.h)
+    # outside the night nobody misses it
+    assert night_weights(times, HOURS[4], HOURS[6], NO_GAP, max_step=1 * u.h).sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("drop", "message"),
+    [((500,), "lack 1 of 37 levels: 500 hPa"), ((1, 2, 3), "lack 3 of 37 levels: 1, 2, 3 hPa")],
+)
+def test_missing_level_of_a_known_data_set(drop, message):
+    levels = np.array([level for level in sorted(ERA5_LEVELS)[::-1] if level not in drop])
+    with pytest.raises(MissingInputError, match=message):
+        require_dense_levels(levels * u.hPa, ERA5_LEVELS)
+    require_dense_levels(np.array(sorted(ERA5_LEVELS)[::-1]) * u.hPa, ERA5_LEVELS)
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ((1000, 500, 100, 10), "no level between 500 and 100 hPa"),
+        ((1000, 850, 700, 500), "reach from 1000 to 500 hPa, needs 950 to 20 hPa"),
+        ((850, 700, 500, 350, 250, 200, 150, 100, 50, 30, 20), "reach from 850 to 20 hPa"),
+    ],
+)
+def test_too_few_levels_of_an_unknown_data_set(levels, message):
+    with pytest.raises(MissingInputError, match=message):
+        require_dense_levels(levels * u.hPa)
+
+
+def test_levels_of_gdas_are_dense_enough():
+    require_dense_levels(np.array(sorted(GDAS_LEVELS)[::-1]) * u.hPa)
 
 
 def test_spread_of_a_straight_line_and_of_a_constant():

@@ -135,7 +135,7 @@ def test_average_of_nights_and_its_spread():
 
 def test_average_of_one_night_has_no_spread():
     average = night_average(random_profiles(1))
-    assert np.all(average.spread.value == 0)
+    assert np.isnan(average.spread.value).all()
 
 
 def test_update_equals_all_nights_at_once():
