@@ -1,5 +1,5 @@
 # make demo   a whole simulated night, ends with the page to open
-# make test   the tests            make test-all   with the slow ones, as in CI
+# make test   the tests            make test-slow  the slow ones, which CI runs as well
 # make lint   every style check    make bench      side by side with the peer
 # make docs   the manual           make lock       new versions of the dependencies
 PYTHON ?= python3
@@ -13,7 +13,7 @@ export OPENBLAS_NUM_THREADS := 1
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/default
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint bench docs lock clean
+.PHONY: help install demo test test-slow lint bench docs lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -36,6 +36,9 @@ endif
 
 demo: $(VENV)/.installed
 	@mkdir -p demo
+	@if ls demo/.snakemake/locks/* > /dev/null 2>&1; then \
+	    PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml --unlock > /dev/null 2>&1; \
+	fi # a demo that was killed; the folder is its own
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 	@echo
 	@echo "The night is calibrated. Open:"
@@ -44,8 +47,8 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test-all: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2
+test-slow: $(VENV)/.installed
+	@$(BIN)/python -m pytest -m slow
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .

@@ -6,6 +6,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 HEADER = """# Conda environment of every rule. Written by `make lock`: do not edit.
+# calibpipe is not in it: jobs import the package of this checkout (PYTHONPATH, common.smk).
 name: calibpipe
 channels:
   - conda-forge

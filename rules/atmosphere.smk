@@ -20,9 +20,12 @@ rule meteo_data:
         f"{LOG}/atmosphere/meteo_data.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    resources:
+        cds=int(config["meteo"]["source"] == "archive"),
     params:
         cache=config["data_roots"]["meteo"],
-        version=calibpipe.__version__,
+        pattern=meteo_pattern,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: meteorological data"
     script:
@@ -46,7 +49,7 @@ rule macobac:
     params:
         cache=config["data_roots"]["co2"],
         online=config["co2"]["online"],
-        version=calibpipe.__version__,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: CO2 concentration"
     script:
@@ -69,7 +72,7 @@ rule density_profile:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=calibpipe.__version__,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: molecular density profile"
     script:
@@ -80,7 +83,7 @@ rule reference_model:
     input:
         site=site_file,
         config=tool_config("select_reference_atmospheric_model"),
-        pool=lambda wildcards: reference_pool(wildcards.site),
+        models=reference_models,
         density_profile=density_profile,
     output:
         product=f"{NIGHT}/atmosphere/reference_model.ecsv",
@@ -92,10 +95,11 @@ rule reference_model:
     conda:
         "../envs/calibpipe.yaml"
     params:
+        pool=lambda wildcards: reference_pool(wildcards.site),
         fallback_reason=lambda wildcards: override(
             wildcards.site, wildcards.night, "reference_model_by_date"
         ),
-        version=calibpipe.__version__,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: reference atmosphere"
     script:
@@ -122,7 +126,7 @@ rule atmospheric_model:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=calibpipe.__version__,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: atmospheric model and extinction"
     script:

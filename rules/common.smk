@@ -1,12 +1,15 @@
 """Configuration, keys and every input function of the workflow."""
 
+import hashlib
 import os
 import subprocess
 import sys
 from datetime import date, timedelta
+from itertools import product
 from pathlib import Path
 
 import yaml
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import validate
 
 import calibpipe
@@ -16,33 +19,91 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         threads, "1"
     )  # parallel are the jobs, not their linear algebra
 
+# In any environment (conda, too) the jobs take the package that lies beside this workflow.
+searched = [str(workflow.basedir), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(searched))))
+
 CONFIG = Path(workflow.basedir) / "config"
 NIGHT = "results/{site}/{category}/{night}"
 LOG = "logs/{site}/{category}/{night}"
 
 
+def package_version(*left_out):
+    """Version of the package with a digest of its files: an edited method is run again."""
+    folder = Path(calibpipe.__file__).parent
+    content = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder).as_posix()
+        if not path.is_file() or path.suffix == ".pyc" or name.startswith(left_out):
+            continue
+        content.update(name.encode() + path.read_bytes())
+    return f"{calibpipe.__version__}+{content.hexdigest()[:8]}"
+
+
+VERSION = package_version("report/", "tools/create_night_report.py")
+REPORT_VERSION = package_version()
+
+
+def texts(value):
+    """Dates as text, as YAML has them without quotes."""
+    if isinstance(value, dict):
+        return {key: texts(entry) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [texts(entry) for entry in value]
+    return value.isoformat() if isinstance(value, date) else value
+
+
+def day(text, where):
+    """A date that there is."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise WorkflowError(f"{where}: there is no day {text!r} ({error})") from error
+
+
 def days(nights):
     """Names of nights: one or a list as it is, {first, last} both included."""
     if isinstance(nights, dict):
-        first, last = (
-            date.fromisoformat(str(nights[end])) for end in ("first", "last")
-        )
+        first, last = (day(nights[end], f"nights, {end}") for end in ("first", "last"))
+        if last < first:
+            raise WorkflowError(
+                f"nights: the first, {first}, comes after the last, {last}"
+            )
         return [str(first + timedelta(days=k)) for k in range((last - first).days + 1)]
-    return [str(night) for night in (nights if isinstance(nights, list) else [nights])]
+    named = nights if isinstance(nights, list) else [nights]
+    return [str(day(night, "nights")) for night in named]
 
 
 def validated_yaml(name, schema):
     """Content of a YAML file of the configuration folder, checked against its closed schema."""
-    content = yaml.safe_load((CONFIG / name).read_text())
+    content = texts(yaml.safe_load((CONFIG / name).read_text()))
     validate(content, schema=str(CONFIG / "schemas" / schema))
     return content
 
 
-config["nights"] = days(config["nights"])
+def forced_decisions():
+    """Reason of each forced decision by decision, site and night (config/overrides.yaml)."""
+    reasons = {}
+    for entry in validated_yaml("overrides.yaml", "overrides.schema.yaml")["overrides"]:
+        key = entry["decision"], entry["site"], entry["night"]
+        for name in ("night", "date"):
+            day(entry[name], f"overrides.yaml, {name}")
+        if key in reasons:
+            raise WorkflowError(
+                f"overrides.yaml: two entries {' '.join(key)}; keep the one that holds"
+            )
+        reasons[key] = (
+            f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
+        )
+    return reasons
+
+
+config["nights"] = texts(config["nights"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
+config["nights"] = days(config["nights"])
 for site in config["sites"]:
     validated_yaml(f"sites/{site}.yaml", "site.schema.yaml")
-OVERRIDES = validated_yaml("overrides.yaml", "overrides.schema.yaml")["overrides"]
+OVERRIDES = forced_decisions()
 
 
 wildcard_constraints:
@@ -51,18 +112,21 @@ wildcard_constraints:
     night=r"\d{4}-\d{2}-\d{2}",
 
 
-def every_night(product, unless=None):
+def requested_nights():
+    """Site, category and night of everything that is asked for."""
+    return product(config["sites"], config["categories"], config["nights"])
+
+
+def every_night(name, unless=None):
     """A product for every site, category and night that is asked for.
 
     `unless` names a forced decision that makes a night do without it.
     """
-    if Path(product).parts[0] not in config["domains"]:
+    if Path(name).parts[0] not in config["domains"]:
         return []
     return [
-        f"results/{site}/{category}/{night}/{product}"
-        for site in config["sites"]
-        for category in config["categories"]
-        for night in config["nights"]
+        f"results/{site}/{category}/{night}/{name}"
+        for site, category, night in requested_nights()
         if not (unless and override(site, night, unless))
     ]
 
@@ -82,28 +146,34 @@ def reference_pool(site):
     return str(Path(config["reference_models"] or CONFIG / "reference_models") / site)
 
 
+def reference_models(wildcards):
+    """The site's reference atmospheres: one that is added or changed makes nights anew."""
+    return sorted(map(str, Path(reference_pool(wildcards.site)).glob("*.ecsv")))
+
+
 def override(site, night, decision):
-    """Reason of a forced decision about a night (config/overrides.yaml), or an empty text."""
-    for entry in OVERRIDES:
-        if (entry["site"], entry["night"], entry["decision"]) == (
-            site,
-            night,
-            decision,
-        ):
-            return (
-                f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
-            )
-    return ""
+    """Reason of a forced decision about a night, or an empty text."""
+    return OVERRIDES.get((decision, site, night), "")
+
+
+def meteo_pattern(wildcards):
+    """Where meteorological files lie that are already there; empty when they are made."""
+    if config["meteo"]["source"] != "files":
+        return ""
+    pattern = config["meteo"]["files"].format(**wildcards)
+    return str(Path(config["data_roots"]["meteo"]) / pattern)
 
 
 def meteo_files(wildcards):
-    """Meteorological files that are already there; none when they come from the archive."""
+    """Meteorological files that are there or simulated; none when they come from the archive.
+
+    A night whose files are not there has none, too: its step fails, the other nights go on.
+    """
     if config["meteo"]["source"] == "simulation":
         return f"{NIGHT}/simulation/meteo.grib".format(**wildcards)
     if config["meteo"]["source"] == "files":
         pattern = config["meteo"]["files"].format(**wildcards)
-        found = sorted(map(str, Path(config["data_roots"]["meteo"]).glob(pattern)))
-        return found or str(Path(config["data_roots"]["meteo"]) / pattern)
+        return sorted(map(str, Path(config["data_roots"]["meteo"]).glob(pattern)))
     return []
 
 
@@ -121,31 +191,53 @@ def meteo_data(wildcards):
     return f"{NIGHT}/atmosphere/meteo_data.json".format(**wildcards)
 
 
+def needs_page(site, category, night):
+    """Whether something is in the folders of a night that its page does not show.
+
+    A job that was killed leaves no record of a failure. Its product is absent; if there was one of
+    an earlier run, its folder changed when that was removed.
+    """
+    keys = {"site": site, "category": category, "night": night}
+    folder, logs = Path(NIGHT.format(**keys)), Path(LOG.format(**keys))
+    if not folder.is_dir() and not logs.is_dir():
+        return False  # nothing was begun
+    if any(logs.glob("*/*.failure.json")):
+        return True
+    page = folder / "report/index.html"
+    folders = [path for path in folder.glob("*/") if path != page.parent]
+    made = [path for part in folders for path in (part, *part.iterdir())]
+    return not page.is_file() or any(
+        path.stat().st_mtime > page.stat().st_mtime for path in made
+    )
+
+
+def make_page(site, category, night):
+    """The page of a night from what there is, and where it is."""
+    keys = {"site": site, "category": category, "night": night}
+    page = Path(NIGHT.format(**keys)) / "report/index.html"
+    options = {
+        "config": tool_config("create_night_report"),
+        "site": CONFIG / f"sites/{site}.yaml",
+        "night": night,
+        "category": category,
+        "pool": reference_pool(site),
+        "night-folder": page.parents[1],
+        "log-folder": LOG.format(**keys),
+        "output": page,
+        "provenance-log": Path(LOG.format(**keys)) / "report/report.provenance.json",
+    }
+    command = [sys.executable, "-m", "calibpipe.tools.create_night_report"]
+    command += ["--overwrite", "--quiet"]
+    command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
+    command += [f"--{name}={value}" for name, value in options.items()]
+    code = subprocess.run(command, check=False).returncode
+    told = page.resolve() if code == 0 else f"not made, exit code {code}"
+    print(f"Page of {site} {category} {night}: {told}", file=sys.stderr)
+
+
 def report_what_failed():
-    """After a failure: the page of each night with a failed step, from what there is."""
-    for record in sorted(
-        {path.parents[1] for path in Path("logs").glob("*/*/*/*/*.failure.json")}
-    ):
-        site, category, night = record.parts[1:4]
-        folder = Path("results") / site / category / night
-        options = {
-            "site": CONFIG / f"sites/{site}.yaml",
-            "night": night,
-            "category": category,
-            "pool": reference_pool(site),
-            "night-folder": folder,
-            "log-folder": record,
-            "output": folder / "report/index.html",
-            "provenance-log": record / "report/report.provenance.json",
-        }
-        command = [
-            sys.executable,
-            "-m",
-            "calibpipe.tools.create_night_report",
-            "--overwrite",
-        ]
-        command += [
-            "--quiet",
-            *(f"--{name}={value}" for name, value in options.items()),
-        ]
-        subprocess.run(command, check=False)
+    """After a failure: the page of each requested night that it concerns."""
+    if "report" in config["domains"]:
+        for keys in requested_nights():
+            if needs_page(*keys):
+                make_page(*keys)

@@ -17,6 +17,7 @@ rule night_report:
         ],
         meteo_data=meteo_data,
         density_profile=density_profile,
+        models=reference_models,
     output:
         product=f"{NIGHT}/report/index.html",
         provenance=f"{NIGHT}/report/report.provenance.json",
@@ -30,7 +31,10 @@ rule night_report:
         night_folder=lambda wildcards: NIGHT.format(**wildcards),
         log_folder=lambda wildcards: LOG.format(**wildcards),
         pool=lambda wildcards: reference_pool(wildcards.site),
-        version=calibpipe.__version__,
+        by_date=lambda wildcards: bool(
+            override(wildcards.site, wildcards.night, "reference_model_by_date")
+        ),
+        version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:

@@ -19,7 +19,7 @@ rule simulated_meteo_data:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=calibpipe.__version__,
+        version=VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: simulate meteorological data"
     script:

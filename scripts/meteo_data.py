@@ -10,6 +10,6 @@ run_step(
     night=snakemake.wildcards.night,
     category=snakemake.wildcards.category,
     cache=snakemake.params.cache,
-    input=snakemake.input.get("files"),
+    input=snakemake.input.get("files") or snakemake.params.pattern,
     output=snakemake.output.product,
 )

@@ -12,5 +12,6 @@ run_step(
     night_folder=snakemake.params.night_folder,
     log_folder=snakemake.params.log_folder,
     pool=snakemake.params.pool,
+    by_date=snakemake.params.by_date,
     output=snakemake.output.product,
 )

@@ -9,7 +9,7 @@ run_step(
     site=snakemake.input.site,
     night=snakemake.wildcards.night,
     category=snakemake.wildcards.category,
-    pool=snakemake.input.pool,
+    pool=snakemake.params.pool,
     density_profile=snakemake.input.get("density_profile"),
     fallback_reason=snakemake.params.fallback_reason,
     output=snakemake.output.product,

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from .exceptions import StorageError
 
-__all__ = ["atomic_path", "sha256"]
+__all__ = ["atomic_path", "is_disk_full", "sha256", "storage_error"]
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 
 @contextmanager
@@ -33,7 +35,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise _storage_error(path, error) from error
+        raise storage_error(path, error) from error
     temporary = Path(name)
     try:
         yield temporary
@@ -42,8 +44,8 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
-            raise _storage_error(path, error) from error
+        if is_disk_full(error) or error.errno == errno.EACCES:
+            raise storage_error(path, error) from error
         raise
     finally:
         temporary.unlink(missing_ok=True)
@@ -55,7 +57,13 @@ def _umask() -> int:
     return mask
 
 
-def _storage_error(path: Path, error: OSError) -> StorageError:
+def is_disk_full(error: BaseException) -> bool:
+    """Whether an error says that the disk is full, over quota or read-only."""
+    return isinstance(error, OSError) and error.errno in _FULL
+
+
+def storage_error(path: str | Path, error: OSError) -> StorageError:
+    """What cannot be written, why, and what to do."""
     return StorageError(
         f"cannot write {path}: {error.strerror or error}. Nothing was left half-written; "
         "free space or choose another folder and run the same command again"

@@ -8,6 +8,7 @@ entry: kind, status, site, night, category, validity, software, configuration di
 import hashlib
 import json
 import re
+import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -27,38 +28,63 @@ __all__ = ["ProductMetadata", "content_hash", "digest", "read_table", "write_jso
 DATA_MODEL_VERSION = "1.0.0"
 COMPLETE = "COMPLETE"
 
-# What a repetition of the same calculation may change: left out of content hashes.
-VOLATILE_KEYS = frozenset(
-    {
-        "CTA PRODUCT CREATION TIME",
-        "CTA ACTIVITY ID",
-        "CTA ACTIVITY START TIME",
-        "CTA ACTIVITY STOP TIME",
-        "CTA CONTACT NAME",
-        "CTA CONTACT EMAIL",
-        "CTA CONTACT ORGANIZATION",
-        "path",
-        "software",
-        "retrieved",
-    }
+_NAMESPACE = uuid.UUID("cbc7a23b-216c-4d40-b46a-3e6c85157be7")  # of product identifiers
+_HASH_FORMAT = "%.5e"  # six significant digits: processors and libraries differ from the 13th on
+
+# What a repetition of the same calculation may change. None of it is in a content hash.
+_OF_THE_RUN = (
+    "CTA PRODUCT CREATION TIME",
+    "CTA PRODUCT ID",  # follows from the hash
+    "CTA ACTIVITY ID",
+    "CTA ACTIVITY START TIME",
+    "CTA ACTIVITY STOP TIME",
+    "CTA ACTIVITY SOFTWARE VERSION",
+    "CTA CONTACT NAME",
+    "CTA CONTACT EMAIL",
+    "CTA CONTACT ORGANIZATION",
 )
+# The five layers are a least-squares fit to the column `thickness`, which is in the hash. The fit
+# is ill-conditioned: the last bit of a thickness moves its parameters in the seventh digit.
+_HEADER_OF_THE_RUN = ("software", "five_layers")
+_CONTENT_OF_THE_RUN = ("retrieved",)
 
 
 def digest(value: Any) -> str:
-    """SHA-256 of a JSON-like value, independent of the order of keys; volatile keys left out."""
-    text = json.dumps(_stable(value), sort_keys=True, default=str)
+    """SHA-256 of a JSON-like value, independent of the order of keys."""
+    text = json.dumps(value, sort_keys=True, default=_plain)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+def _plain(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _without(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
+    return {key: entry for key, entry in value.items() if key not in keys}
+
+
+def _document_hash(document: dict[str, Any]) -> str:
+    """Hash of what a repetition on another machine has in common with this document."""
+    kept = _without(document, _OF_THE_RUN)
+    kept["calibpipe"] = _without(kept["calibpipe"], _HEADER_OF_THE_RUN)
+    if "content" in kept:
+        kept["content"] = _without(kept["content"], _CONTENT_OF_THE_RUN)
+    return digest(_stable(kept))
+
+
 def _stable(value: Any) -> Any:
+    """Floats as text of six digits; of a file with a checksum its place is left out.
+
+    A file that is itself a product counts by its identifier, not by its bytes (creation time).
+    """
     if isinstance(value, dict):
-        # an input that is a product counts by its content, not by its bytes (creation time)
-        left_out = VOLATILE_KEYS | ({"sha256"} if "product_id" in value else set())
-        return {k: _stable(v) for k, v in value.items() if k not in left_out}
+        left_out = ("path",) if "sha256" in value else ()
+        left_out += ("sha256",) if "product_id" in value else ()
+        return {key: _stable(entry) for key, entry in value.items() if key not in left_out}
     if isinstance(value, list | tuple):
-        return [_stable(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
+        return [_stable(entry) for entry in value]
+    if isinstance(value, float | np.floating):
+        return _HASH_FORMAT % (value + 0.0)  # no negative zero
     return value
 
 
@@ -125,7 +151,12 @@ class ProductMetadata:
             **self.details,
         }
 
-    def reference_header(self, product_id: str) -> dict[str, str]:
+    def header(self) -> dict[str, Any]:
+        """Both headers; the identifier is given when the content is known."""
+        own = json.loads(json.dumps(self.calibpipe_header(), default=str))
+        return self.reference_header() | {"calibpipe": own}
+
+    def reference_header(self) -> dict[str, str]:
         """Flat ``CTA ...`` header (CTAO reference metadata, version 1)."""
         now = datetime.now(UTC).isoformat(sep=" ", timespec="milliseconds").removesuffix("+00:00")
         activity = {"name": "unknown", "id": "", "start": now} | self.activity
@@ -137,7 +168,7 @@ class ProductMetadata:
             "CTA CONTACT ORGANIZATION": contact["organization"],
             "CTA PRODUCT DESCRIPTION": self.description,
             "CTA PRODUCT CREATION TIME": now,
-            "CTA PRODUCT ID": product_id,
+            "CTA PRODUCT ID": "",
             "CTA PRODUCT DATA CATEGORY": self.category or "Other",
             "CTA PRODUCT DATA LEVELS": "",
             "CTA PRODUCT DATA ASSOCIATION": "Other",
@@ -187,19 +218,19 @@ def _versions() -> dict[str, str]:
 
 
 def _product_id(content: str) -> str:
-    """Identifier of a product: same content, same identifier."""
-    return f"{content[:8]}-{content[8:12]}-{content[12:16]}-{content[16:20]}-{content[20:32]}"
+    """Identifier of a product: same content hash, same identifier."""
+    return str(uuid.uuid5(_NAMESPACE, content))
 
 
-def _table_digest(table: QTable, header: dict[str, Any]) -> str:
-    """Hash of header, names, units and values of a table."""
+def _columns(table: QTable) -> dict[str, list[Any]]:
+    """Unit, shape and values of each column, for the hash."""
     columns = {}
     for name in table.colnames:
         column = table[name]
         unit = getattr(column, "unit", None)
         values = np.asarray(column.value if hasattr(column, "value") else column)
-        columns[name] = [str(unit or ""), str(values.shape), repr(values.tolist())]
-    return digest({"header": header, "columns": columns})
+        columns[name] = [str(unit or ""), str(values.shape), values.ravel().tolist()]
+    return columns
 
 
 def write_table(path: str | Path, table: QTable, metadata: ProductMetadata) -> Path:
@@ -211,10 +242,11 @@ def write_table(path: str | Path, table: QTable, metadata: ProductMetadata) -> P
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
-    header = json.loads(json.dumps(metadata.calibpipe_header(), default=str))
-    content = _table_digest(table, header)
     out = table.copy(copy_data=False)
-    out.meta = metadata.reference_header(_product_id(content)) | {"calibpipe": header}
+    out.meta = metadata.header()
+    out.meta["CTA PRODUCT ID"] = _product_id(
+        _document_hash(out.meta | {"columns": _columns(table)})
+    )
     with atomic_path(path) as temporary:
         out.write(temporary, format="ascii.ecsv", overwrite=True)
     return path
@@ -222,14 +254,11 @@ def write_table(path: str | Path, table: QTable, metadata: ProductMetadata) -> P
 
 def write_json(path: str | Path, content: dict[str, Any], metadata: ProductMetadata) -> Path:
     """Write a JSON product: the headers and `content` under its own key."""
-    header = json.loads(json.dumps(metadata.calibpipe_header(), default=str))
-    product_id = _product_id(digest({"header": header, "content": content}))
-    document = metadata.reference_header(product_id) | {"CTA PRODUCT FORMAT": "json"}
+    document = metadata.header() | {"CTA PRODUCT FORMAT": "json"}
+    document["content"] = json.loads(json.dumps(content, default=str))
+    document["CTA PRODUCT ID"] = _product_id(_document_hash(document))
     with atomic_path(path) as temporary:
-        temporary.write_text(
-            json.dumps(document | {"calibpipe": header, "content": content}, indent=2, default=str)
-            + "\n"
-        )
+        temporary.write_text(json.dumps(document, indent=2) + "\n")
     return Path(path)
 
 
@@ -292,10 +321,11 @@ def _check_header(path: Path, kind: str, header: dict[str, Any]) -> None:
 def content_hash(path: str | Path) -> str:
     """Hash of a product's content without creation times, software versions and paths.
 
-    Same input and configuration give the same hash on any machine.
+    Floats count with six significant digits, so that same input and configuration give the same
+    hash on machines with other processors. The product's identifier is made from it.
     """
     path = Path(path)
     if path.suffix == ".json":
-        return digest(json.loads(path.read_text()))
+        return _document_hash(json.loads(path.read_text()))
     table = QTable.read(path, format="ascii.ecsv")
-    return _table_digest(table, dict(table.meta))
+    return _document_hash(dict(table.meta) | {"columns": _columns(table)})

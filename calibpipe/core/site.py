@@ -75,8 +75,8 @@ def load_site(path: str | Path) -> Site:
     Raises
     ------
     ConfigurationError
-        If the file is not there (the message lists its neighbours), lacks a key, or if its
-        seasons leave a day out or cover one twice.
+        If the file is not there (the message lists its neighbours), lacks a key, is not called
+        after its site, or if its seasons leave a day out or cover one twice.
     """
     path = Path(path)
     if not path.is_file():
@@ -103,6 +103,11 @@ def load_site(path: str | Path) -> Site:
         )
     except (KeyError, TypeError, ValueError, yaml.YAMLError) as error:
         raise ConfigurationError(f"{path} does not describe a site: {error!r}") from error
+    if site.name != path.stem:
+        raise ConfigurationError(
+            f"{path} describes the site {site.name!r}: name the file {site.name}.yaml, or change "
+            "`name`; both are the key of the site's products"
+        )
     _check_seasons(site, path)
     return site
 

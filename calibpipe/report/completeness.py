@@ -10,6 +10,7 @@ __all__ = ["absent_groups", "absent_products", "failure_facts", "status"]
 
 EXIT_CODES = {
     1: "unexpected error",
+    2: "command line or configuration: change it",
     100: "may pass: run the same command again later",
     101: "configuration or request: change it",
     102: "storage: a file could not be written or read",
@@ -31,27 +32,20 @@ def absent_products(material: NightMaterial) -> list[dict[str, str]]:
     """Products that are not there or cannot be used, each with the reason."""
     failed = {record.get("step") for record in material.failures}
     absent = []
-    for step in STEPS:
+    for step in material.steps:
         for path in step.products:
             product = material.products.get(path)
             if product is not None and not product.problem:
-                continue
-            if material.by_date and _of_the_weather(step.name):
                 continue
             reason = product.problem if product else _why_not_made(step, failed, material)
             absent.append({"path": path, "step": step.name, "reason": reason})
     return absent
 
 
-def _of_the_weather(step: str) -> bool:
-    """Whether a step is left out when the date chooses the reference model."""
-    return step in ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/density_profile")
-
-
 def _why_not_made(step: Step, failed: set[str | None], material: NightMaterial) -> str:
     if step.name in failed:
         return "its step failed, see above"
-    needed = _all_needs(step)
+    needed = [name for name in _all_needs(step) if name in {s.name for s in material.steps}]
     if causes := [name for name in needed if name in failed]:
         return f"not made, because it needs {listed(causes)}, which failed"
     made = {s.name for s in STEPS if s.products and s.products[0] in material.products}
@@ -97,7 +91,7 @@ def status(
             "word": "Incomplete",
             "sentence": f"{counted(len(absent), 'product')} absent, no failure recorded.",
         }
-    found = counted(len(material.products), "product")
+    found = counted(len(material.used), "product")
     if warnings:
         titles = "; ".join(remark["title"] for remark in warnings)
         return {"level": "warning", "word": "Complete, look twice", "sentence": f"{titles}."}

@@ -46,7 +46,7 @@ def _density_number(material: NightMaterial) -> dict[str, Any]:
             notes.append("the only model of the pool")
     unit = f"× {power_of_ten(18)} cm⁻³"
     if profile is None:
-        if material.by_date:
+        if material.by_date and model is not None:
             season = model.facts["selection"]["season"]
             density = model.facts["number_density_15km_in_per_cm3"][season]
             return _number(

@@ -9,7 +9,7 @@ from astropy.table import QTable
 from ..core.night import AstronomicalNight
 from ..core.site import Site
 
-__all__ = ["CO2_METHODS", "STEPS", "FoundProduct", "NightMaterial", "Step"]
+__all__ = ["CO2_METHODS", "STEPS", "WEATHER_STEPS", "FoundProduct", "NightMaterial", "Step"]
 
 CO2_METHODS = {
     "measured": "measured",
@@ -64,6 +64,9 @@ STEPS = (
 )
 """The steps of a night, each after what it needs."""
 
+WEATHER_STEPS = ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/density_profile")
+"""Steps that a night does without when the date chooses the reference model."""
+
 
 @dataclass(frozen=True)
 class FoundProduct:
@@ -115,9 +118,10 @@ class NightMaterial:
     darkness : AstronomicalNight or None
         None if the Sun does not sink deep enough.
     products : dict
-        Path in the folder of the night to `FoundProduct`; only what is there.
+        Path in the folder of the night to `FoundProduct`; only what is there. What a choice by
+        date left behind unused is among them, but not in `used`.
     failures : sequence of dict
-        Records that failed steps left.
+        Records that failed steps of this night left.
     log_warnings : sequence of (str, str)
         Step and warning.
     models : dict
@@ -126,6 +130,8 @@ class NightMaterial:
         Distance to the boundary between two models, in sigma, below which the page warns.
     co2_age_limit : float
         Days without measured CO2 above which the page says so.
+    forced_by_date : bool
+        Whether the date was forced to choose the reference model, made or not.
     """
 
     site: Site
@@ -136,19 +142,38 @@ class NightMaterial:
     failures: Sequence[dict[str, Any]] = ()
     log_warnings: Sequence[tuple[str, str]] = ()
     models: dict[str, QTable] = field(default_factory=dict)
-    margin_limit: float = 1.0
+    margin_limit: float = 2.0
     co2_age_limit: float = 400.0
+    forced_by_date: bool = False
 
     def usable(self, stem: str) -> FoundProduct | None:
         """Product ``atmosphere/<stem>`` if it is there and can be used."""
         for suffix in (".ecsv", ".json"):
-            product = self.products.get(f"atmosphere/{stem}{suffix}")
+            product = self.used.get(f"atmosphere/{stem}{suffix}")
             if product is not None and not product.problem:
                 return product
         return None
 
     @property
     def by_date(self) -> bool:
-        """Whether the date chose the reference model."""
-        model = self.usable("reference_model")
-        return model is not None and model.facts["selection"]["method"] == "date"
+        """Whether the date chose the reference model, or was forced to."""
+        model = self.products.get("atmosphere/reference_model.ecsv")
+        chosen = model is not None and not model.problem and model.facts["selection"]["method"]
+        return self.forced_by_date or chosen == "date"
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that this night needs."""
+        return tuple(s for s in STEPS if not (self.by_date and s.name in WEATHER_STEPS))
+
+    @property
+    def used(self) -> dict[str, FoundProduct]:
+        """Products of the steps that this night needs."""
+        paths = {path for step in self.steps for path in step.products}
+        return {path: product for path, product in self.products.items() if path in paths}
+
+    @property
+    def unused(self) -> dict[str, FoundProduct]:
+        """Products of an earlier run that this night does without."""
+        used = self.used
+        return {path: product for path, product in self.products.items() if path not in used}

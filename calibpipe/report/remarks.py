@@ -20,6 +20,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_weather_remarks(material),
             *_co2_remarks(material),
             *_consistency_remarks(material),
+            *_unused_remarks(material),
         )
     ]
     return sorted(remarks, key=lambda remark: remark["level"] != "warning")
@@ -105,8 +106,8 @@ def _co2_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
 
 
 def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
-    by_name = {path.rsplit("/", 1)[-1]: product for path, product in material.products.items()}
-    used = [product for product in material.products.values() if product.facts]
+    by_name = {path.rsplit("/", 1)[-1]: product for path, product in material.used.items()}
+    used = [product for product in material.used.values() if product.facts]
     for product in used:
         keys = tuple(product.facts.get(key) for key in ("site", "night", "category"))
         expected = (material.site.name, material.night, material.category)
@@ -118,9 +119,7 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
             )
         for entry in product.facts.get("inputs", ()):
             name = entry["path"].rsplit("/", 1)[-1]
-            if f"atmosphere/{name}" in material.products and (
-                by_name[name].sha256 != entry["sha256"]
-            ):
+            if name in by_name and by_name[name].sha256 != entry["sha256"]:
                 yield (
                     "warning",
                     f"{product.path} was made from another {name}",
@@ -132,6 +131,16 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
             "warning",
             "The products were made with different software versions",
             f"{_sentence(listed(mixed))}",
+        )
+
+
+def _unused_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
+    if material.unused:
+        yield (
+            "note",
+            f"Unused: {listed(list(material.unused))}",
+            "Of an earlier run, before the date was made to choose the reference model; no number "
+            "of this page comes from it.",
         )
 
 

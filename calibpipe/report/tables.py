@@ -12,6 +12,7 @@ def product_facts(material: NightMaterial) -> list[dict[str, str]]:
     """Rows of the table of products, in the order of the steps."""
     failed = {record.get("step") for record in material.failures}
     absent = {entry["path"]: entry["reason"] for entry in absent_products(material)}
+    unused = material.unused
     rows = []
     for step in STEPS:
         for path in step.products:
@@ -21,7 +22,9 @@ def product_facts(material: NightMaterial) -> list[dict[str, str]]:
                 rows.append(_product_row(path, "absent", reason))
                 continue
             state, word = "good", product.facts.get("status", "written")
-            if product.problem:
+            if path in unused:
+                state, word = "absent", "of an earlier run, not used: the date chose the model"
+            elif product.problem:
                 state, word = "bad", product.problem
             elif step.name in failed:
                 state, word = "bad", "of an earlier run; the last one failed"
@@ -49,9 +52,9 @@ def _readable_size(size: int) -> str:
 
 def input_facts(material: NightMaterial) -> list[dict[str, Any]]:
     """Inputs of all products, each once: role, path, checksum, which products used it."""
-    own = {product.sha256 for product in material.products.values()}
+    own = {product.sha256 for product in material.used.values()}
     inputs: dict[tuple[str, str], dict[str, Any]] = {}
-    for product in material.products.values():
+    for product in material.used.values():
         for entry in product.facts.get("inputs", ()):
             if entry["sha256"] in own:
                 continue
@@ -64,7 +67,7 @@ def input_facts(material: NightMaterial) -> list[dict[str, Any]]:
 def configuration_facts(material: NightMaterial) -> list[dict[str, Any]]:
     """Configuration of each Tool that made a product, with its digest."""
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for product in material.products.values():
+    for product in material.used.values():
         if "configuration" not in product.facts:
             continue
         tool = product.header.get("CTA ACTIVITY NAME", "unknown")
@@ -81,7 +84,7 @@ def configuration_facts(material: NightMaterial) -> list[dict[str, Any]]:
 def versions(material: NightMaterial) -> dict[str, str]:
     """Software behind the products; several versions of one package are all named."""
     found: dict[str, set[str]] = {}
-    for product in material.products.values():
+    for product in material.used.values():
         for name, version in product.facts.get("software", {}).items():
             found.setdefault(name, set()).add(version)
     names = sorted(found, key=lambda name: (name != "calibpipe", name))

@@ -11,6 +11,7 @@ from .night_tool import NightTool, require
 
 KIND = "atmosphere/macobac"
 OLD = 400  # days from the last month to the night, above which the log warns
+FRESH = 86400  # s: a younger download is not repeated for a month that no record can hold yet
 
 
 class CalculateMacobac(NightTool):
@@ -18,7 +19,8 @@ class CalculateMacobac(NightTool):
 
     Mean of the last twelve measured months at Mauna Loa up to the month of the night. Sources in
     this order: a given file; a cached file that reaches the month of the night; the addresses
-    (with --online); the newest cached file; a published annual mean. The product says which.
+    (with --online; for a night of this or the last month, what came from them within a day); the
+    newest cached file; a published annual mean. The product says which.
     """
 
     name = "calibpipe-calculate-macobac"
@@ -167,6 +169,9 @@ class CalculateMacobac(NightTool):
         month = f"{night:%Y-%m}"
         yield from (("cached", path.name, path) for last, path in cached if last >= month)
         for url in self.urls if self.online else ():
+            if _is_recent(night) and _is_fresh(self.place(url)):
+                yield "cached", self.place(url).name, self.place(url)
+                continue
             try:
                 yield "measured", public_url(url), self.downloaded(url)
             except CalibPipeError as error:
@@ -187,7 +192,7 @@ class CalculateMacobac(NightTool):
 
     def downloaded(self, url: str) -> Path:
         """File of the cache, fresh from an address."""
-        from ..core.download import Patience, download, public_url
+        from ..core.download import Patience, download
 
         patience = Patience(
             tries=self.tries,
@@ -196,13 +201,13 @@ class CalculateMacobac(NightTool):
             deadline=2 * self.tries * self.timeout,
             notify=self.log.info,
         )
-        name = Path(public_url(url)).name
-        return download(
-            url,
-            self.cache / f"{name.removesuffix('.csv')}.csv",
-            check=read_record,
-            patience=patience,
-        )
+        return download(url, self.place(url), check=read_record, patience=patience)
+
+    def place(self, url: str) -> Path:
+        """Where the record of an address is kept."""
+        from ..core.download import public_url
+
+        return self.cache / f"{Path(public_url(url)).name.removesuffix('.csv')}.csv"
 
     def report(self, method: str, source: str, result: Any, age: int) -> None:
         """Say where the number comes from; loudly if it is not what it should be."""
@@ -244,6 +249,21 @@ def last_measured_month(record: Any) -> str:
     """Month of the last value of a record; empty if there is none."""
     measured = record.months[record.co2_mole_fraction.value > 0]
     return str(measured[-1]) if measured.size else ""
+
+
+def _is_recent(night: date) -> bool:
+    """Whether a night belongs to this month or the last, which no record holds yet."""
+    from datetime import UTC, datetime
+
+    today = datetime.now(UTC).date()
+    return 12 * (today.year - night.year) + today.month - night.month <= 1
+
+
+def _is_fresh(path: Path) -> bool:
+    """Whether a file came less than a day ago."""
+    import time
+
+    return path.is_file() and time.time() - path.stat().st_mtime < FRESH
 
 
 def _last_day(month: str) -> date:

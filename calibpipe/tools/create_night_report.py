@@ -16,7 +16,9 @@ class CreateNightReport(NightTool):
     """Create the page of one night: one HTML file that opens without network.
 
     Takes what there is in the folder of the night. What is absent is listed with the reason: the
-    records that failed steps left beside their logs, or the step that it waits for.
+    records that failed steps left beside their logs, or the step that it waits for. Records that
+    are older than the products of their step, and those of steps that the night does without, do
+    not count.
     """
 
     name = "calibpipe-create-night-report"
@@ -46,9 +48,13 @@ class CreateNightReport(NightTool):
         help="Folder with the reference models of the site, to compare the night with",
     ).tag(config=True)
     margin_limit_in_sigma = traits.Float(
-        1.0,
+        2.0,
         min=0,
         help="The page warns when the density at 15 km is nearer to the boundary of two models",
+    ).tag(config=True)
+    by_date = traits.Bool(
+        False,
+        help="The date was forced to choose the reference model: nothing of the weather is missed",
     ).tag(config=True)
     co2_age_limit_in_days = traits.Float(
         400.0, min=0, help="The page says so when measured CO2 ends longer before the night"
@@ -58,6 +64,12 @@ class CreateNightReport(NightTool):
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
+    }
+    flags: ClassVar[dict] = {
+        "by-date": (
+            {"CreateNightReport": {"by_date": True}},
+            "The date was forced to choose the reference model",
+        ),
     }
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
 
@@ -82,6 +94,8 @@ class CreateNightReport(NightTool):
 
     def material(self) -> Any:
         """Everything that the page is made from."""
+        from dataclasses import replace
+
         from ..core.exceptions import MissingInputError
         from ..core.night import astronomical_night
         from ..report.material import STEPS, NightMaterial
@@ -92,18 +106,18 @@ class CreateNightReport(NightTool):
         except MissingInputError:  # no darkness: the page says so
             darkness = None
         paths = [path for step in STEPS for path in step.products]
-        return NightMaterial(
+        found = NightMaterial(
             site=site,
             night=self.night,
             category=self.category,
             darkness=darkness,
             products={p: self.product(p) for p in paths if (self.night_folder / p).is_file()},
-            failures=self.failures(),
-            log_warnings=self.log_warnings(),
             models=self.models(),
             margin_limit=self.margin_limit_in_sigma,
             co2_age_limit=self.co2_age_limit_in_days,
+            forced_by_date=self.by_date,
         )
+        return replace(found, failures=self.failures(found), log_warnings=self.log_warnings(found))
 
     def product(self, name: str) -> Any:
         """A product of the night as it lies there; one that cannot be read says why."""
@@ -137,39 +151,67 @@ class CreateNightReport(NightTool):
             problem=problem,
         )
 
-    def failures(self) -> list[dict[str, Any]]:
-        """Records of failed steps, the first failure first."""
+    def failures(self, night: Any) -> list[dict[str, Any]]:
+        """Records of failed steps among those that the night needs, the first failure first."""
         import json
 
         records = []
-        for path in self.logs("failure.json"):
+        for step, path in self.logs("failure.json", night):
+            if self.is_outdated(step, path):
+                continue
             self.add_input(path, "failure record")
             try:
                 record = dict(json.loads(path.read_text()))
             except (ValueError, TypeError) as error:
                 record = {
-                    "step": f"{path.parent.name}/{path.name.removesuffix('.failure.json')}",
+                    "step": step,
                     "error": type(error).__name__,
                     "message": f"the failure record {path} cannot be read: {error}; see the log",
                 }
             records.append(record)
         return sorted(records, key=lambda record: str(record.get("time_utc", "")))
 
-    def log_warnings(self) -> list[tuple[str, str]]:
-        """Warnings in the logs of the night, each once: step and text."""
+    def is_outdated(self, step: str, record: Path) -> bool:
+        """Whether all that a step makes was made after the record of its failure.
+
+        The simulation makes no product of the page: those of the steps that need it count.
+        """
+        from ..report.material import STEPS
+
+        own = [path for s in STEPS if s.name == step for path in s.products]
+        later = [path for s in STEPS if step in s.needs for path in s.products]
+        paths = [self.night_folder / path for path in own or later]
+        failed = record.stat().st_mtime_ns
+        return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
+
+    def log_warnings(self, night: Any) -> list[tuple[str, str]]:
+        """Warnings in the logs of the steps that the night needs, each once: step and text."""
         found = {}
-        for path in self.logs("log"):
+        for step, path in self.logs("log", night):
             for line in path.read_text(errors="replace").splitlines():
                 if match := _WARNING.match(_COLOUR.sub("", line)):
-                    found[f"{path.parent.name}/{path.stem}", match[1]] = None
+                    found[step, match[1]] = None
         return list(found)
 
-    def logs(self, suffix: str) -> list[Path]:
-        """Files of the steps in the log folder; those of earlier reports left out."""
+    def logs(self, suffix: str, night: Any) -> list[tuple[str, Path]]:
+        """Step and file of what the steps left in the log folder.
+
+        Left out: earlier reports, and steps that the night does without.
+        """
+        from ..report.material import STEPS
+
         if self.log_folder is None:
             return []
+        left_out = {step.name for step in STEPS} - {step.name for step in night.steps}
         paths = sorted(self.log_folder.glob(f"*/*.{suffix}"))
-        return [path for path in paths if path.parent.name != "report"]
+        steps = {
+            path: f"{path.parent.name}/{path.name.removesuffix(f'.{suffix}')}" for path in paths
+        }
+        return [
+            (step, path)
+            for path, step in steps.items()
+            if path.parent.name != "report" and step not in left_out
+        ]
 
     def models(self) -> dict[str, Any]:
         """Newest reference model of each season in the pool; none without a pool."""

@@ -42,6 +42,7 @@ class NightTool(Tool):
     }
 
     required: ClassVar[tuple[str, ...]] = ("site", "night", "output")
+    _loaded_site: Any = None
 
     def setup(self) -> None:
         """Check what has to be given; a product is never overwritten by accident."""
@@ -55,12 +56,18 @@ class NightTool(Tool):
     def finish(self) -> None:
         """Nothing is left to be done when the product is written."""
 
+    def write_provenance(self) -> None:
+        """Provenance of the run; none if the options were not even understood."""
+        if self.provenance_log is not None:
+            super().write_provenance()
+
     def load_site(self) -> Any:
-        """Site of the configuration."""
+        """Site of the configuration; its name goes into the products."""
         from ..core.site import load_site
 
         self.add_input(self.site, "site")
-        return load_site(self.site)
+        self._loaded_site = load_site(self.site)
+        return self._loaded_site
 
     def add_input(self, path: str | Path, role: str) -> Path:
         """Record an input file for provenance and for the product's header."""
@@ -88,7 +95,7 @@ class NightTool(Tool):
 
         activity = Provenance().current_activity.provenance
         values: dict[str, Any] = {
-            "site": Path(self.site).stem if self.site else None,
+            "site": self._loaded_site.name if self._loaded_site else None,
             "night": self.night or None,
             "category": self.category,
             "activity": {

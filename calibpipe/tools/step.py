@@ -2,15 +2,24 @@
 
 import json
 import shlex
+import signal
 import sys
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from datetime import UTC, datetime
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
-from ctapipe.core import Tool
+from ctapipe.core import Tool, ToolConfigurationError
+from traitlets import TraitError
+
+from ..core.exceptions import StorageError
+from ..core.files import atomic_path, is_disk_full, storage_error
 
 __all__ = ["run_step"]
+
+WRONG_OPTION, INTERRUPTED = 2, 130  # exit codes
 
 
 def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
@@ -27,39 +36,100 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
     snakemake : object
         The `snakemake` object of the script: ``input.config``, ``output.provenance``, ``log``.
     options : dict
-        Command-line options; ``None``, empty texts and empty lists are left out, lists give the
-        option once for each entry, ``True`` gives the bare flag.
+        Command-line options; ``None``, ``False``, empty texts and empty lists are left out, lists
+        give the option once for each entry, ``True`` gives the bare flag.
     """
     log = Path(snakemake.log[0])
-    failure = log.with_suffix(".failure.json")
-    failure.unlink(missing_ok=True)
     command = command_line(snakemake, options)
-    tool = tool_class()
-    error: BaseException | None = None
-    with log.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
-        print(shlex.join([tool.name, *command]), flush=True)
-        try:
-            tool.run(command, raises=True)
-        except SystemExit as end:
-            error = None if end.code in (0, None) else end
-        except BaseException as caught:  # an interrupt leaves its record, too
-            error = caught
-    if error is not None:
-        code = getattr(error, "exit_code", None) or (
-            130 if isinstance(error, KeyboardInterrupt) else 1
-        )
-        record = {
+    with _noticed_interrupts() as interrupts:
+        error = _logged_error(tool_class, command, log)
+    if error is None:
+        return
+    if interrupts:  # ctapipe may have made something else of it
+        error = KeyboardInterrupt()
+    name, message, code = _named(error, log)
+    print(f"{tool_class.name}: {name}: {message}", file=sys.stderr)
+    _keep_record(
+        log,
+        {
             "step": str(log.with_suffix("").relative_to(log.parents[1])),
-            "tool": tool.name,
-            "error": type(error).__name__,
-            "message": str(error),
+            "tool": tool_class.name,
+            "error": name,
+            "message": message,
             "exit_code": code,
             "time_utc": datetime.now(UTC).isoformat(timespec="seconds"),
-            "command": shlex.join([tool.name, *command]),
-        }
-        failure.write_text(json.dumps(record, indent=2) + "\n")
-        print(f"{record['tool']}: {record['error']}: {record['message']}", file=sys.stderr)
-        sys.exit(code)
+            "command": shlex.join([tool_class.name, *command]),
+        },
+    )
+    sys.exit(code)
+
+
+@contextmanager
+def _noticed_interrupts() -> Iterator[list[int]]:
+    """Signals of Ctrl-C that came; each raises KeyboardInterrupt, as ever."""
+    seen: list[int] = []
+
+    def notice(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    before = signal.signal(signal.SIGINT, notice)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _logged_error(tool: type[Tool], command: list[str], log: Path) -> BaseException | None:
+    """What went wrong with a Tool whose output goes to a log; None if nothing did."""
+    error = None
+    try:
+        _record_path(log).unlink(missing_ok=True)
+        with log.open("w") as stream, redirect_stdout(stream), redirect_stderr(stream):
+            print(shlex.join([tool.name, *command]), flush=True)
+            error = _error(tool, command)
+    except OSError as trouble:  # with the log: what the Tool raises is caught
+        error = error or storage_error(log, trouble)
+    return error
+
+
+def _error(tool: type[Tool], command: list[str]) -> BaseException | None:
+    try:
+        tool().run(command, raises=True)
+    except SystemExit as end:
+        return None if end.code in (0, None) else end
+    except BaseException as caught:  # an interrupt leaves its record, too
+        return caught
+    return None
+
+
+def _named(error: BaseException, log: Path) -> tuple[str, str, int]:
+    """Class, message and exit code of an error, for people.
+
+    A Tool ends itself with 130 after Ctrl-C, and with 1 or 2 when ctapipe does not understand its
+    options.
+    """
+    if isinstance(error, KeyboardInterrupt) or getattr(error, "code", None) == INTERRUPTED:
+        return "KeyboardInterrupt", "interrupted: run the same command again", INTERRUPTED
+    if isinstance(error, SystemExit):
+        return "ToolConfigurationError", f"wrong option or configuration, see {log}", WRONG_OPTION
+    if isinstance(error, OSError) and is_disk_full(error):
+        error = storage_error(error.filename or f"a file of this step, see {log}", error)
+    wrong = isinstance(error, ToolConfigurationError | TraitError)
+    code = WRONG_OPTION if wrong else getattr(error, "exit_code", 1)
+    return type(error).__name__, str(error), code
+
+
+def _record_path(log: Path) -> Path:
+    return log.with_suffix(".failure.json")
+
+
+def _keep_record(log: Path, record: dict[str, Any]) -> None:
+    try:
+        with atomic_path(_record_path(log)) as temporary:
+            temporary.write_text(json.dumps(record, indent=2) + "\n")
+    except (StorageError, OSError) as trouble:
+        print(f"{record['tool']}: this failure could not be recorded: {trouble}", file=sys.stderr)
 
 
 def command_line(snakemake: Any, options: dict[str, Any]) -> list[str]:
@@ -75,5 +145,5 @@ def command_line(snakemake: Any, options: dict[str, Any]) -> list[str]:
             arguments.append(option)
             continue
         values = value if isinstance(value, list | tuple) else [value]
-        arguments += [f"{option}={v}" for v in values if v not in (None, "")]
+        arguments += [f"{option}={v}" for v in values if not (v is None or v is False or v == "")]
     return arguments

@@ -1,4 +1,5 @@
 import json
+import uuid
 
 import astropy.units as u
 import numpy as np
@@ -7,6 +8,7 @@ from astropy.table import QTable
 from astropy.time import Time
 from ctapipe.io.metadata import Reference
 
+from calibpipe.core import products
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.core.products import (
     ProductMetadata,
@@ -111,9 +113,76 @@ def test_json_product(tmp_path):
     )
 
 
-def test_digest_ignores_order_and_volatile_keys():
-    assert digest({"a": 1, "b": [1.5]}) == digest({"b": (1.5,), "a": np.int64(1), "path": "x"})
+def test_identifier_follows_from_the_content_hash(tmp_path):
+    one = write_table(tmp_path / "1.ecsv", table(), metadata())
+    two = write_json(tmp_path / "2.json", {"files": ["a"], "x": 1.5}, metadata())
+    for path, header in ((one, read_table(one, KIND).meta), (two, read_json(two, KIND))):
+        identifier = uuid.UUID(header["CTA PRODUCT ID"])
+        assert identifier.version == 5
+        assert identifier == uuid.uuid5(products._NAMESPACE, content_hash(path))
+
+
+@pytest.mark.parametrize(("factor", "same"), [(1 + 1e-9, True), (1 + 1e-4, False)])
+def test_floats_count_with_six_digits(tmp_path, factor, same):
+    """The seventh digit may differ between processors, in columns and in headers alike."""
+    for name in ("column", "header"):
+        paths = []
+        for f in (1.0, factor):
+            column, header = (f, 1.0) if name == "column" else (1.0, f)
+            values = QTable({"x": np.array([1.23456e-7, 0.0, -2.0]) * column * u.m})
+            written = metadata(details={"x": {"y": [-1.23456 * header]}})
+            paths.append(write_table(tmp_path / f"{name}{f}.ecsv", values, written))
+        assert (content_hash(paths[0]) == content_hash(paths[1])) is same
+
+
+def test_zero_has_no_sign(tmp_path):
+    hashes = {
+        content_hash(write_table(tmp_path / "p.ecsv", QTable({"x": [zero]}), metadata()))
+        for zero in (0.0, -0.0)
+    }
+    assert len(hashes) == 1
+
+
+def test_what_the_fit_gives_is_not_hashed(tmp_path):
+    """Least squares multiply the last bit; the column that was fitted is in the hash."""
+    one, two = (
+        write_table(tmp_path / f"{a}.ecsv", table(), metadata(details={"five_layers": {"a": a}}))
+        for a in (1.0, 1.001)
+    )
+    assert content_hash(one) == content_hash(two)
+
+
+def test_version_of_the_software_is_not_hashed(tmp_path, monkeypatch):
+    one = write_table(tmp_path / "1.ecsv", table(), metadata())
+    monkeypatch.setattr(products, "__version__", "99.0")
+    two = write_table(tmp_path / "2.ecsv", table(), metadata())
+    assert QTable.read(two).meta["CTA ACTIVITY SOFTWARE VERSION"] == "99.0"
+    assert content_hash(one) == content_hash(two)
+
+
+@pytest.mark.parametrize("key", ["path", "software", "retrieved"])
+def test_facts_are_hashed_whatever_they_are_called(tmp_path, key):
+    one, two = (
+        write_table(tmp_path / f"{value}.ecsv", table(), metadata(details={"fact": {key: value}}))
+        for value in ("a", "b")
+    )
+    assert content_hash(one) != content_hash(two)
+
+
+def test_a_file_counts_by_its_checksum_not_by_its_place(tmp_path):
+    def hashed(path, checksum, retrieved):
+        content = {"files": [{"path": path, "sha256": checksum}], "retrieved": retrieved}
+        return content_hash(write_json(tmp_path / "p.json", content, metadata()))
+
+    assert hashed("/a", "1", "today") == hashed("/b", "1", "tomorrow")
+    assert hashed("/a", "1", "today") != hashed("/a", "2", "today")
+
+
+def test_digest_ignores_the_order_alone():
+    assert digest({"a": 1, "b": [1.5]}) == digest({"b": (1.5,), "a": np.int64(1)})
     assert digest({"a": 1}) != digest({"a": 2})
+    assert digest({"a": 1}) != digest({"a": 1, "path": "x"})
+    assert digest({"a": 1.0}) != digest({"a": 1.0 + 1e-9})
 
 
 @pytest.mark.parametrize("read", [read_table, read_json])

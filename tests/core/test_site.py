@@ -54,10 +54,19 @@ seasons: [{name: summer, first_day: 01-01, last_day: %s}]
 
 
 def test_seasons_must_cover_the_year(tmp_path):
-    path = tmp_path / "site.yaml"
+    path = tmp_path / "Somewhere.yaml"
     path.write_text(SITE % "12-30")
     with pytest.raises(ConfigurationError, match=r"31 December belongs to 0 seasons"):
         load_site(path)
+
+
+def test_the_file_is_called_after_the_site(tmp_path):
+    """Its stem is the key of paths, its name that of products: they are one."""
+    path = tmp_path / "Elsewhere.yaml"
+    path.write_text(SITE % "12-31")
+    with pytest.raises(ConfigurationError, match=r"site 'Somewhere': name the file Somewhere.yaml"):
+        load_site(path)
+    assert load_site(path.rename(tmp_path / "Somewhere.yaml")).name == "Somewhere"
 
 
 @pytest.mark.parametrize("broken", ["name: x", "]", SITE % "13-01", SITE % "02-30"])

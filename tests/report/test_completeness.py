@@ -111,7 +111,8 @@ def test_warnings_give_way_to_failures_only(whole_material):
 
 
 @pytest.mark.parametrize(
-    ("code", "meaning"), [(100, "later"), (101, "change it"), (105, "missing"), (77, "unexpected")]
+    ("code", "meaning"),
+    [(2, "change it"), (100, "later"), (101, "change it"), (105, "missing"), (77, "unexpected")],
 )
 def test_exit_codes_have_a_meaning(code, meaning):
     assert meaning in failure_facts(failure(exit_code=code))["meaning"]

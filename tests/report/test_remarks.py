@@ -30,11 +30,11 @@ def test_close_choice(made_night):
     made_night.meteo_data()
     made_night.macobac()
     made_night.density_profile()
-    made_night.reference_model(margin=0.99)
+    made_night.reference_model(margin=1.96)
     (remark,) = night_remarks(made_night.material())
     assert remark["level"] == "warning"
-    assert "1.0 σ from the boundary to another model (limit 1 σ)" in remark["text"]
-    assert night_remarks(made_night.material(margin_limit=0.9)) == []
+    assert "2.0 σ from the boundary to another model (limit 2 σ)" in remark["text"]
+    assert night_remarks(made_night.material(margin_limit=1.9)) == []
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,10 @@
 """The Tool for CO2: every way a number can come, a server that misbehaves, exit codes."""
 
+import os
 import threading
+import time
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
@@ -152,6 +155,47 @@ def test_download(run, tmp_path):
     assert [path.name for path in (tmp_path / "cache").iterdir()] == ["co2.csv"]
 
 
+def this_month(months=0):
+    return (datetime.now(UTC).date().replace(day=1) - timedelta(days=28 * months)).isoformat()
+
+
+@pytest.mark.parametrize("months", [0, 1])
+def test_months_that_no_record_holds_yet_are_asked_for_once_a_day(run, tmp_path, months):
+    """Every night of the month would fetch the same file again."""
+    last = np.datetime64("today", "M") - np.timedelta64(3, "M")
+    text = record(first=str(last - np.timedelta64(29, "M")), number=30)
+    with http_server({"/co2.csv": (200, "text/csv", text)}) as (url, asked):
+        first, _ = run(urls=[f"{url}/co2.csv"], night=this_month(months))
+        again, _ = run(urls=[f"{url}/co2.csv"], night=this_month(months))
+        assert (first["method"], again["method"]) == ("measured", "cached")
+        assert again["source"] == "co2.csv"
+        assert again["last_month"] == first["last_month"] == str(last)
+        assert len(asked) == 1
+        yesterday = time.time() - 86401
+        os.utime(tmp_path / "cache/co2.csv", (yesterday, yesterday))
+        run(urls=[f"{url}/co2.csv"], night=this_month(months))
+        assert len(asked) == 2
+
+
+def test_a_record_that_is_not_of_the_address_does_not_stop_the_download(run, tmp_path):
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/copied.csv").write_text(record(first="2020-01", number=24))
+    with http_server({"/co2.csv": (200, "text/csv", record())}) as (url, asked):
+        row, _ = run(urls=[f"{url}/co2.csv"], night=this_month())
+    assert asked == ["/co2.csv"]
+    assert row["method"] == "measured"
+
+
+def test_older_nights_are_worth_a_download(run, tmp_path):
+    """A month that a newer record may hold: a fresh file that does not is no reason to wait."""
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache/co2.csv").write_text(record(number=36))
+    with http_server({"/co2.csv": (200, "text/csv", record())}) as (url, asked):
+        row, _ = run(urls=[f"{url}/co2.csv"])
+    assert asked == ["/co2.csv"]
+    assert row["last_month"] == "2023-06"
+
+
 BAD = {
     "404": ((404, "text/plain", "not here"), "404"),
     "500": ((500, "text/plain", "broken"), "500"),
@@ -222,6 +266,7 @@ def test_secrets_of_an_address_are_in_no_product(run, tmp_path):
 
 def test_shipped_configuration_is_the_default(root):
     shipped = yaml.safe_load((root / "config/tools/calculate_macobac.yaml").read_text())
+    assert "online" not in shipped["CalculateMacobac"]  # the workflow always says it
     tool = CalculateMacobac()
     assert {key: getattr(tool, key) for key in shipped["CalculateMacobac"]} == shipped[
         "CalculateMacobac"

@@ -123,6 +123,72 @@ def test_record_that_cannot_be_read_is_a_failure_too(made_night):
     assert "cannot be read" in html
 
 
+def older(path, seconds):
+    """Set the time of a file back."""
+    then = path.stat().st_mtime - seconds
+    os.utime(path, (then, then))
+
+
+@pytest.mark.usefixtures("quick_figures")
+@pytest.mark.parametrize(
+    "step", ["atmosphere/density_profile", "atmosphere/atmospheric_model", "simulation/meteo"]
+)
+def test_record_of_a_failure_since_overcome_does_not_count(made_night, step):
+    logs = made_night.folder.parent / "logs"
+    write_failure(logs, failure(step))
+    older(logs / f"{step}.failure.json", 10)
+    made_night.make()
+    assert status(report(made_night))[0] == "Complete"
+    older(made_night["atm_trans.dat"], 20)
+    older(made_night["meteo_data.json"], 20)
+    older(made_night["density_profile.ecsv"], 20)
+    assert status(report(made_night, "--overwrite"))[0] == "1 step failed"
+
+
+@pytest.mark.usefixtures("quick_figures")
+def test_record_of_a_step_that_nobody_knows_is_shown(made_night):
+    write_failure(made_night.folder.parent / "logs", failure("camera/pedestal"))
+    assert status(report(made_night.make())) == ("1 step failed", "camera/pedestal.")
+
+
+def by_date(night):
+    """Everything chosen by date, after a run with data."""
+    night.make()
+    night.reference_model(method="date", margin=float("nan"), reason="no data will ever come")
+    night.atmospheric_model(top=0.0)
+    log = night.folder.parent / "logs/atmosphere/meteo_data.log"
+    log.parent.mkdir(parents=True)
+    log.write_text("2024-07-11 05:46:04,989 WARNING [calibpipe.x] (x.report): old trouble\n")
+    write_failure(night.folder.parent / "logs", failure("atmosphere/meteo_data"))
+    return night
+
+
+def test_numbers_of_before_the_decision_are_not_shown(made_night):
+    html = report(by_date(made_night))
+    word, sentence = status(html)
+    assert (word, sentence.split(";")[0]) == (
+        "Complete, look twice",
+        "Reference model intermediate was chosen by date, not by density.",
+    )
+    assert "Unused: atmosphere/meteo_data.json and atmosphere/density_profile.ecsv" in html
+    assert html.count("of an earlier run, not used: the date chose the model") == 2
+    assert "of the reference model, not of the night" in html
+    assert "old trouble" not in html
+    assert "calibpipe-make-density_profile" not in html  # no configuration of it
+    assert "ERA5" not in html
+    assert "analyses (points)" not in html
+
+
+@pytest.mark.usefixtures("quick_figures")
+def test_forced_decision_before_anything_is_made(made_night):
+    """The workflow says so: nothing of the weather is missed, its old failure does not count."""
+    write_failure(made_night.folder.parent / "logs", failure("atmosphere/meteo_data"))
+    html = report(made_night, "--by-date")
+    assert status(html) == ("Incomplete", "6 products absent, no failure recorded.")
+    assert "density_profile, which" not in html
+    assert status(report(made_night, "--overwrite"))[0] == "1 step failed"
+
+
 @pytest.mark.usefixtures("quick_figures")
 def test_failure_of_the_report_itself_is_not_reported(made_night):
     """Its record lies there while it runs again."""
@@ -200,7 +266,7 @@ def test_warnings_of_the_logs(made_night):
 def test_night_without_darkness_has_a_page(made_night, tmp_path):
     site = tmp_path / "Tromso.yaml"
     text = (ROOT / "config/sites/CTAO-North.yaml").read_text()
-    site.write_text(text.replace("28.761795", "69.65"))
+    site.write_text(text.replace("28.761795", "69.65").replace("CTAO-North", "Tromso"))
     html = report(made_night, f"--site={site}")
     assert "the Sun stays above" in html
 

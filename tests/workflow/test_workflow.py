@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import shutil
 import signal
@@ -10,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 
@@ -25,35 +27,74 @@ nights: ["2024-07-10"]
 meteo: {source: simulation}
 co2: {online: false}
 """
+DECISION = {
+    "decision": "reference_model_by_date",
+    "site": "CTAO-North",
+    "night": "2024-07-10",
+    "author": "A. Shifter",
+    "date": "2024-07-20",
+    "reason": "no ERA5 for this night, ever",
+}
 
 
-def command(folder, *options):
-    (folder / "small.yaml").write_text(SMALL)
+def command(folder, *options, workflow=ROOT):
+    if not (folder / "small.yaml").exists():
+        (folder / "small.yaml").write_text(SMALL)
     return [
         str(BIN / "snakemake"),
-        f"--snakefile={ROOT}/Snakefile",
-        f"--profile={ROOT}/profiles/default",
+        f"--snakefile={workflow}/Snakefile",
+        f"--profile={workflow}/profiles/default",
         f"--directory={folder}",
         f"--configfile={folder}/small.yaml",
         *options,
     ]
 
 
-def environment():
-    return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"}
+def environment(**more):
+    return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | more
 
 
-def snakemake(folder, *options, check=True):
+def snakemake(folder, *options, check=True, workflow=ROOT, **more):
     result = subprocess.run(
-        command(folder, *options),
+        command(folder, *options, workflow=workflow),
         check=False,
-        env=environment(),
+        env=environment(**more),
         capture_output=True,
         text=True,
     )
     if check and result.returncode:
         pytest.fail(result.stdout + result.stderr)
     return result.returncode, result.stdout + result.stderr
+
+
+@pytest.fixture(scope="module")
+def unchanged(tmp_path_factory):
+    """The whole workflow in another folder, where nobody edits it meanwhile."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for name in ("rules", "scripts", "envs", "config", "profiles", "calibpipe"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "Snakefile", folder)
+    return folder
+
+
+@pytest.fixture
+def other_workflow(unchanged, tmp_path):
+    """The whole workflow, to be changed."""
+    return shutil.copytree(unchanged, tmp_path / "workflow")
+
+
+@pytest.fixture
+def night_of_before(finished, tmp_path):
+    """A finished night to go on with."""
+    return shutil.copytree(finished, tmp_path / "night")
+
+
+def page(folder, night="2024-07-10"):
+    return folder / f"results/CTAO-North/C/{night}/report/index.html"
+
+
+def status(folder, night="2024-07-10"):
+    return re.search(r"<strong>(.*?)</strong>", page(folder, night).read_text())[1]
 
 
 def test_ten_nights_at_two_sites_are_planned(tmp_path):
@@ -79,6 +120,15 @@ def test_ten_nights_at_two_sites_are_planned(tmp_path):
         ("sites=['CTAO-West']", "CTAO-West"),
         ("nights=['10.7.2024']", "does not match"),
         ("domains=['camera']", "'camera' is not one of"),
+        ("nights=[]", "should be non-empty"),
+        ("nights=['2024-02-31']", "nights: there is no day '2024-02-31'"),
+        ("nights={'first': '2024-07-10'}", "'last' is a required property"),
+        ("nights={'first': '2024-07-10', 'lst': '2024-07-10'}", "'lst' was unexpected"),
+        (
+            "nights={'first': '2024-07-11', 'last': '2024-07-10'}",
+            "the first, 2024-07-11, comes after the last, 2024-07-10",
+        ),
+        ("meteo={'files': '{nigth}/*'}", "does not match"),
     ],
 )
 def test_wrong_configuration_is_refused(tmp_path, option, message):
@@ -87,10 +137,33 @@ def test_wrong_configuration_is_refused(tmp_path, option, message):
     assert message in output
 
 
+def test_one_night_needs_no_list_and_no_quotes(tmp_path):
+    (tmp_path / "small.yaml").write_text(SMALL.replace('["2024-07-10"]', "2024-07-11"))
+    _, output = snakemake(tmp_path, "--dry-run")
+    assert "2024-07-11 CTAO-North C: report" in output
+
+
+@pytest.mark.parametrize(
+    ("second", "message"),
+    [
+        ({}, "two entries reference_model_by_date CTAO-North 2024-07-10"),
+        ({"site": "CTAO-West"}, "'CTAO-West' is not one of"),
+        ({"night": "2024-02-31"}, "overrides.yaml, night: there is no day '2024-02-31'"),
+        ({"date": "2024-06-31"}, "overrides.yaml, date: there is no day '2024-06-31'"),
+    ],
+)
+def test_wrong_decision_is_refused(tmp_path, other_workflow, second, message):
+    entries = [DECISION, DECISION | second]
+    (other_workflow / "config/overrides.yaml").write_text(yaml.safe_dump({"overrides": entries}))
+    code, output = snakemake(tmp_path, "--dry-run", workflow=other_workflow, check=False)
+    assert code != 0
+    assert message in output
+
+
 @pytest.mark.parametrize("name", ["config", "site", "overrides"])
 def test_schemas_are_closed(name):
     def closed(schema):
-        if schema.get("type") == "object" and "properties" in schema:
+        if "object" in schema.get("type", "") and "properties" in schema:
             assert schema["additionalProperties"] is False
         for part in schema.get("properties", {}).values():
             closed(part)
@@ -122,10 +195,10 @@ def test_every_rule_has_log_benchmark_and_environment():
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
+def finished(tmp_path_factory, unchanged):
     """A night that ran through the workflow."""
     folder = tmp_path_factory.mktemp("night")
-    snakemake(folder)
+    snakemake(folder, workflow=unchanged)
     return folder
 
 
@@ -138,8 +211,8 @@ def test_a_night_ends_with_its_page(finished):
     assert all(not Path(i["path"]).is_absolute() for i in header["inputs"] if i["role"] != "site")
 
 
-def test_nothing_is_done_twice(finished):
-    _, output = snakemake(finished, "--dry-run")
+def test_nothing_is_done_twice(finished, unchanged):
+    _, output = snakemake(finished, "--dry-run", workflow=unchanged)
     assert "Nothing to be done" in output
 
 
@@ -160,8 +233,28 @@ def test_the_log_begins_with_a_command_that_repeats_the_step(finished):
     assert content_hash(product) == before
 
 
-def test_another_machine_gets_the_same_numbers(finished, tmp_path):
-    snakemake(tmp_path, "--cores", "1")
+@pytest.fixture
+def another_processor():
+    """Environment in which numpy, BLAS and the C library take other ways through the processor."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    if not found:
+        pytest.skip("this processor has no features beyond numpy's baseline to do without")
+    other = {"NPY_DISABLE_CPU_FEATURES": " ".join(found)}
+    if platform.machine() == "x86_64":
+        other["OPENBLAS_CORETYPE"] = "Nehalem"
+        other["GLIBC_TUNABLES"] = "glibc.cpu.hwcaps=-AVX512F,-AVX2,-FMA"
+    return other
+
+
+def test_another_machine_gets_the_same_numbers(finished, tmp_path, another_processor):
+    """The last bits differ, what is hashed and what is written as text does not."""
+    snakemake(tmp_path, "--cores", "1", **another_processor)
+    one, two = (
+        read_table(folder / NIGHT / "atmosphere/density_profile.ecsv", "atmosphere/density_profile")
+        for folder in (finished, tmp_path)
+    )
+    assert any((one[name] != two[name]).any() for name in one.colnames)
+    assert one.meta["CTA PRODUCT ID"] == two.meta["CTA PRODUCT ID"]
     products = sorted((finished / NIGHT / "atmosphere").glob("*.ecsv"))
     assert len(products) == 5
     for product in products:
@@ -187,12 +280,131 @@ def test_interrupted_night_goes_on(finished, tmp_path):
     _, output = snakemake(tmp_path, "--unlock")
     _, output = snakemake(tmp_path)
     assert (tmp_path / NIGHT / "report/index.html").exists()
-    assert "rule simulated_meteo_data" not in output
+    assert "atmospheric model" in output  # the messages of the rules are there
+    assert "simulate meteorological data" not in output
     model = "atmosphere/atmospheric_model.ecsv"
     assert content_hash(tmp_path / NIGHT / model) == content_hash(finished / NIGHT / model)
 
 
+def test_ctrl_c_and_the_same_command_again(finished, tmp_path):
+    """What a terminal sends goes to the whole process group; nothing has to be unlocked."""
+    with (tmp_path / "output.txt").open("w") as stream:
+        process = subprocess.Popen(
+            command(tmp_path), env=environment(), stdout=stream, stderr=stream, process_group=0
+        )
+        product = tmp_path / NIGHT / "atmosphere/meteo_data.json"
+        deadline = time.monotonic() + 120
+        while not product.exists() and time.monotonic() < deadline:
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(timeout=60) != 0
+    assert product.exists()
+    model = tmp_path / NIGHT / "atmosphere/atmospheric_model.ecsv"
+    assert not model.exists()
+    _, output = snakemake(tmp_path)
+    assert "atmospheric model" in output  # the messages of the rules are there
+    assert "simulate meteorological data" not in output
+    assert status(tmp_path) == status(finished)
+    assert content_hash(model) == content_hash(finished / model.relative_to(tmp_path))
+
+
+def test_a_killed_job_is_on_the_page(night_of_before, other_workflow):
+    """No record of a failure (kill -9, out of memory), the product of before is gone."""
+    script = other_workflow / "scripts/macobac.py"
+    script.write_text("import os, signal\n\nos.kill(os.getpid(), signal.SIGKILL)\n")
+    code, output = snakemake(night_of_before, workflow=other_workflow, check=False)
+    assert code == 1
+    assert status(night_of_before) == "Incomplete"
+    assert "not made, and no failure is recorded" in page(night_of_before).read_text()
+    assert f"Page of CTAO-North C 2024-07-10: {page(night_of_before)}" in output
+
+
+@pytest.mark.parametrize(
+    ("module", "anew"), [("atmosphere/rayleigh.py", True), ("report/wording.py", False)]
+)
+def test_an_edited_method_is_run_again(finished, other_workflow, module, anew):
+    """The density profile after a change in the package; a change of the page leaves it alone."""
+    options = ("--rerun-triggers", "params", "--dry-run")
+    target = f"{NIGHT}/atmosphere/density_profile.ecsv"
+    _, output = snakemake(finished, *options, target, workflow=other_workflow)
+    assert "molecular density profile" not in output
+    path = other_workflow / "calibpipe" / module
+    path.write_text(path.read_text() + "\n# edited\n")
+    _, output = snakemake(finished, *options, target, workflow=other_workflow)
+    assert ("molecular density profile" in output) is anew
+    _, output = snakemake(finished, *options, workflow=other_workflow)
+    assert "C: report" in output
+
+
+def test_jobs_import_the_package_of_their_checkout(tmp_path, other_workflow):
+    """Whatever is installed in the environment."""
+    package = other_workflow / "calibpipe/__init__.py"
+    package.write_text(re.sub(r'__version__ = ".*"', '__version__ = "9.9.9"', package.read_text()))
+    snakemake(tmp_path, f"{NIGHT}/atmosphere/macobac.ecsv", workflow=other_workflow)
+    header = read_table(tmp_path / NIGHT / "atmosphere/macobac.ecsv", "atmosphere/macobac").meta
+    assert header["calibpipe"]["software"]["calibpipe"] == "9.9.9"
+    profile = yaml.safe_load((ROOT / "profiles/default/config.yaml").read_text())
+    assert profile["conda-not-block-search-path-envvars"] is True  # else conda hides the checkout
+
+
+def test_each_reference_model_is_an_input(finished, unchanged):
+    """Not their folder, whose time says nothing of their content."""
+    _, output = snakemake(finished, "--detailed-summary", workflow=unchanged)
+    pool = unchanged / "config/reference_models/CTAO-North"
+    (inputs,) = re.findall(
+        rf"^{NIGHT}/atmosphere/reference_model.ecsv\t.*", output, flags=re.MULTILINE
+    )
+    assert str(pool / "winter_v1.ecsv") in inputs
+    assert not re.search(rf"{pool}(?!/)", inputs)
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+
+begin = time.monotonic()
+time.sleep(3)
+Path(f"waited-{snakemake.wildcards.night}").write_text(
+    f"{begin} {time.monotonic()} {snakemake.resources.runtime}"
+)
+sys.exit(1)
+"""
+
+
+def test_requests_wait_for_the_archive_one_at_a_time(tmp_path, other_workflow):
+    """Of two cores one goes on with other work; a job may wait as long as the Tool does."""
+    (other_workflow / "scripts/meteo_data.py").write_text(WAITING)
+    options = ("--config", 'nights=["2024-07-10", "2024-07-11"]', "meteo={'source': 'archive'}")
+    snakemake(tmp_path, *options, "domains=['atmosphere']", workflow=other_workflow, check=False)
+    waits = sorted(
+        [float(x) for x in path.read_text().split()] for path in tmp_path.glob("waited-*")
+    )
+    (_, end, _), (begin, _, runtime) = waits
+    assert begin > end
+    tool = yaml.safe_load((ROOT / "config/tools/retrieve_meteo_data.yaml").read_text())
+    assert 60 * runtime > tool["RetrieveMeteoData"]["deadline_in_s"]
+    assert (tmp_path / "results/CTAO-North/C/2024-07-11/atmosphere/macobac.ecsv").exists()
+
+
+def test_demo_that_was_killed_is_unlocked(tmp_path):
+    """The recipe with a snakemake that only says how it was called."""
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.installed", ".venv/bin/snakemake"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("#!/bin/sh\necho $* >> calls\n")
+    (tmp_path / ".venv/bin/snakemake").chmod(0o755)
+    locks = tmp_path / "demo/.snakemake/locks"
+    locks.mkdir(parents=True)
+    make = ["make", "-f", ROOT / "Makefile", "demo"]
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    (locks / "0.input.lock").write_text("")
+    subprocess.run(make, cwd=tmp_path, check=True, capture_output=True)
+    calls = (tmp_path / "calls").read_text().splitlines()
+    assert ["--unlock" in call for call in calls] == [False, True, False]
+    assert all("--directory demo" in call for call in calls)
+
+
 def test_one_bad_night_does_not_stop_the_others(tmp_path):
+    """One night is whole, one damaged, of one there is nothing, one was not asked for."""
     for night in ("2024-07-10", "2024-07-11"):
         folder = tmp_path / "cache/meteo/CTAO-North" / night
         folder.mkdir(parents=True)
@@ -207,55 +419,47 @@ def test_one_bad_night_does_not_stop_the_others(tmp_path):
             check=True,
             cwd=tmp_path,
         )
-        (folder / "era5.truth.ecsv").unlink()
+        (folder / "notes.txt").write_text("not meteorological")
+    record = tmp_path / "logs/CTAO-North/C/2023-01-01/atmosphere/macobac.failure.json"
+    record.parent.mkdir(parents=True)
+    record.write_text("{}")
     bad = tmp_path / "cache/meteo/CTAO-North/2024-07-10/era5.grib"
     bad.write_bytes(bad.read_bytes()[:-1000])
-    options = ("--config", 'nights=["2024-07-10", "2024-07-11"]', "meteo={'source': 'files'}")
+    nights = 'nights=["2024-07-10", "2024-07-11", "2024-07-12"]'
+    options = ("--config", nights, "meteo={'source': 'files'}")
     code, output = snakemake(tmp_path, *options, check=False)
     assert code == 1
     assert "CorruptedInputError" in output
-    good, failed = (
-        (tmp_path / f"results/CTAO-North/C/2024-07-{day}/report/index.html").read_text()
-        for day in (11, 10)
-    )
+    failed, good, missing = (page(tmp_path, f"2024-07-{d}").read_text() for d in (10, 11, 12))
     assert "CorruptedInputError" not in good
     assert "cut off or damaged" in failed
     assert "atmosphere/density_profile" in failed
+    assert "no file matches &#39;cache/meteo/CTAO-North/2024-07-12/*.[gn]*&#39;" in missing
+    assert "exit code 105" in missing
+    assert not page(tmp_path, "2023-01-01").exists()
+    for day in (10, 12):
+        assert f"Page of CTAO-North C 2024-07-{day}: {page(tmp_path, f'2024-07-{day}')}" in output
+    report = tmp_path / "logs/CTAO-North/C/2024-07-12/report/report.provenance.json"
+    assert f"--config={ROOT}/config/tools/create_night_report.yaml" in report.read_text()
 
 
-def test_forced_decision_uses_the_date(finished, tmp_path):
-    """The whole workflow folder with an override in it."""
-    workflow = tmp_path / "workflow"
-    for name in ("rules", "scripts", "envs", "config", "profiles"):
-        shutil.copytree(ROOT / name, workflow / name)
-    shutil.copy(ROOT / "Snakefile", workflow)
-    (workflow / "config/overrides.yaml").write_text(
-        "overrides:\n"
-        "  - {decision: reference_model_by_date, site: CTAO-North, night: '2024-07-10',\n"
-        "     author: A. Shifter, date: '2024-07-20', reason: 'no ERA5 for this night, ever'}\n"
-    )
-    run = tmp_path / "run"
-    run.mkdir()
-    (run / "small.yaml").write_text(SMALL.replace("simulation", "archive"))
-    result = subprocess.run(
-        [
-            str(BIN / "snakemake"),
-            f"--profile={ROOT}/profiles/default",
-            f"--directory={run}",
-            f"--configfile={run}/small.yaml",
-        ],
-        check=False,
-        cwd=workflow,
-        env=environment(),
-        capture_output=True,
-        text=True,
-    )
-    assert result.returncode == 0, result.stderr
-    header = read_table(
-        run / NIGHT / "atmosphere/atmospheric_model.ecsv", "atmosphere/atmospheric_model"
-    ).meta["calibpipe"]
+def test_forced_decision_uses_the_date(night_of_before, other_workflow):
+    """After a run with data, and a failure to get them again: none of it is shown."""
+    record = night_of_before / "logs/CTAO-North/C/2024-07-10/atmosphere/meteo_data.failure.json"
+    record.write_text(json.dumps({"step": "atmosphere/meteo_data", "message": "no such hours"}))
+    overrides = yaml.safe_dump({"overrides": [DECISION]})
+    (other_workflow / "config/overrides.yaml").write_text(overrides)
+    source = ("--config", "meteo={'source': 'archive'}")
+    snakemake(night_of_before, *source, workflow=other_workflow)
+    model = night_of_before / NIGHT / "atmosphere/atmospheric_model.ecsv"
+    header = read_table(model, "atmosphere/atmospheric_model").meta["calibpipe"]
     assert header["reference_model"]["method"] == "date"
     assert (
         "no ERA5 for this night, ever (decided by A. Shifter" in header["reference_model"]["reason"]
     )
-    assert not (run / NIGHT / "atmosphere/density_profile.ecsv").exists()
+    assert all("density_profile" not in entry["path"] for entry in header["inputs"])
+    assert status(night_of_before) == "Complete, look twice"
+    html = page(night_of_before).read_text()
+    assert "no such hours" not in html
+    assert "Unused: atmosphere/meteo_data.json and atmosphere/density_profile.ecsv" in html
+    assert "of the reference model, not of the night" in html
