@@ -1,0 +1,1 @@
+"""Camera calibration: from waveforms to coefficients."""

@@ -1,0 +1,413 @@
+"""Statistics of each pixel over chunks of events: mean, median, spread and their errors."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from math import erf, exp, pi, sqrt
+
+import numba
+import numpy as np
+
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
+
+__all__ = [
+    "ChunkStatistics",
+    "chunk_statistics",
+    "chunks_by_count",
+    "chunks_by_time",
+    "clipped_variance_factor",
+]
+
+type Rows = tuple[np.ndarray, ...]
+REMAINDERS = ("truncate", "merge", "skip")
+BLOCK = 16  # pixels gathered together: one cache line of float32
+
+
+@dataclass(frozen=True)
+class ChunkStatistics:
+    """Statistics of one quantity (charge, peak time or variance) over one chunk of events.
+
+    Attributes
+    ----------
+    time_start, time_end: float
+        First and last time of the chunk, TAI seconds since 1970-01-01 (unix_tai).
+    event_id_start, event_id_end: int
+        Event numbers at these times.
+    n_events: ndarray, shape (n_channels, n_pixels), int64
+        Values used: finite, not masked, not clipped.
+    mean, median, std: ndarray, shape (n_channels, n_pixels), float64
+        In the unit of the quantity; `std` with divisor `n_events` as in ctapipe, corrected for
+        clipping if asked; NaN where `n_events` is 0.
+    mean_error, variance_error: ndarray, shape (n_channels, n_pixels), float64
+        Standard errors of `mean` and of ``std**2``; NaN where `n_events` is below 2 and 4.
+    """
+
+    time_start: float
+    time_end: float
+    event_id_start: int
+    event_id_end: int
+    n_events: np.ndarray
+    mean: np.ndarray
+    median: np.ndarray
+    std: np.ndarray
+    mean_error: np.ndarray
+    variance_error: np.ndarray
+
+
+def clipped_variance_factor(max_sigma: float, iterations: int = 1) -> float:
+    r"""Variance of Gaussian data after sigma clipping, relative to that before.
+
+    .. math:: f(k) = 1 - \frac{2 k \varphi(k)}{\mathrm{erf}(k/\sqrt2)}, \quad
+              k_1 = k, \quad k_{j+1} = k \sqrt{f(k_j)}
+
+    The variance of a normal distribution truncated at :math:`\pm k` standard deviations; every
+    further iteration cuts at the spread that the one before has left. Dividing a clipped
+    variance by it removes the bias of many Gaussian data.
+
+    Parameters
+    ----------
+    max_sigma: float
+        Limit k in standard deviations. Below about 1.73 repeated clipping leaves nothing.
+    iterations: int
+        Number of times that is clipped.
+
+    Returns
+    -------
+    float
+        0.97334 (k = 3), 0.998929 (4), 0.999985 (5) for one iteration; 0.96992 (3) for five.
+
+    Raises
+    ------
+    ConfigurationError
+        If `max_sigma` or `iterations` is not positive.
+
+    References
+    ----------
+    Johnson, Kotz & Balakrishnan 1994, Continuous Univariate Distributions 1, 13.10.1.
+    """
+    _require_clipping(max_sigma, iterations)
+    factor = 1.0
+    for _ in range(iterations):
+        k = max_sigma * sqrt(factor)
+        factor = 1 - 2 * k * exp(-k * k / 2) / sqrt(2 * pi) / erf(k / sqrt(2))
+    return factor
+
+
+def _require_clipping(max_sigma: float, iterations: int) -> None:
+    if not (max_sigma > 0 and iterations >= 1):
+        raise ConfigurationError(
+            "sigma clipping needs a positive max_sigma and at least 1 iteration, got "
+            f"{max_sigma} and {iterations}; correct them or switch clipping off"
+        )
+
+
+def chunk_statistics(
+    event_id: np.ndarray,
+    time: np.ndarray,
+    values: np.ndarray,
+    *,
+    masked: np.ndarray | None = None,
+    max_sigma: float | None = None,
+    iterations: int = 5,
+    correct_clipping: bool = True,
+) -> ChunkStatistics:
+    r"""Mean, median and spread of every pixel over the events of one chunk.
+
+    Clipping is astropy's and ctapipe's: values outside mean ± `max_sigma` · std are left out, at
+    most `iterations` times; the last limits are applied to all values. Errors from the central
+    moments :math:`m_2, m_4` of the n values used, f the clipping correction (1 without):
+
+    .. math:: \sigma_{mean} = \sqrt{\frac{m_2}{f (n - 1)}}, \quad
+              \sigma_{m_2} = \frac{1}{f}\sqrt{\frac{m_4 - m_2^2 (n-3)/(n-1)}{n}}
+
+    Parameters
+    ----------
+    event_id: ndarray, shape (n_events,)
+    time: ndarray, shape (n_events,)
+        unix_tai in seconds; need not be sorted.
+    values: ndarray, shape (n_events, n_channels, n_pixels)
+        NaN and infinite values are left out.
+    masked: ndarray of bool, shape (n_channels, n_pixels) or (n_events, n_channels, n_pixels)
+        Pixels, or values of single events, to leave out.
+    max_sigma: float, optional
+        Limit of the clipping; no clipping when not given.
+    iterations: int
+        Largest number of clippings.
+    correct_clipping: bool
+        Divide the variance by `clipped_variance_factor`. Only right for Gaussian values.
+
+    Returns
+    -------
+    ChunkStatistics
+
+    Raises
+    ------
+    ConfigurationError
+        If shapes do not fit, there is no event, or the clipping cannot be.
+
+    References
+    ----------
+    Astropy Collaboration 2022, doi:10.3847/1538-4357/ac7c74 (sigma_clip);
+    Kenney & Keeping 1951, Mathematics of Statistics 2 (variance of the variance).
+    """
+    shape = np.shape(values)
+    if len(shape) != 3 or not shape[0] or {np.shape(event_id), np.shape(time)} != {shape[:1]}:
+        raise ConfigurationError(
+            "a chunk needs at least one event and values of shape (events, channels, pixels), got "
+            f"{shape} for {np.shape(event_id)} event numbers and {np.shape(time)} times"
+        )
+    if max_sigma is not None:
+        _require_clipping(max_sigma, iterations)
+    mask = np.zeros(shape[1:], bool) if masked is None else np.asarray(masked, bool)
+    if mask.shape not in (shape, shape[1:]):
+        raise ConfigurationError(
+            f"the mask has the shape {mask.shape}, the values have {shape}; give a mask of "
+            "channels and pixels, with or without events"
+        )
+    mask = mask.reshape(-1, shape[1] * shape[2])
+    n, mean, median, m2, m4 = _moments(
+        np.ascontiguousarray(values).reshape(shape[0], -1),
+        mask,
+        0.0 if max_sigma is None else float(max_sigma),
+        0 if max_sigma is None else iterations,
+    )
+    corrected = max_sigma is not None and correct_clipping
+    factor = clipped_variance_factor(max_sigma, iterations) if corrected else 1.0
+    few, too_few = n < 2, n < 4
+    mean_error = np.sqrt(m2 / factor / np.where(few, np.nan, n - 1.0))
+    spread = (m4 - m2**2 * (n - 3) / np.where(few, np.nan, n - 1.0)) / np.where(few, np.nan, n)
+    variance_error = np.where(too_few, np.nan, np.sqrt(np.maximum(spread, 0))) / factor
+    first, last = np.argmin(time), np.argmax(time)
+    per_pixel = [
+        a.reshape(shape[1:])
+        for a in (n, mean, median, np.sqrt(m2 / factor), mean_error, variance_error)
+    ]
+    return ChunkStatistics(
+        float(time[first]), float(time[last]), int(event_id[first]), int(event_id[last]), *per_pixel
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _moments(values, mask, max_sigma, iterations):
+    n_events, n_columns = values.shape
+    count = np.zeros(n_columns, np.int64)
+    mean, median, m2, m4 = np.full((4, n_columns), np.nan)
+    gathered = np.empty((BLOCK, n_events))
+    kept = np.empty(n_events)
+    sizes = np.empty(BLOCK, np.int64)
+    for start in range(0, n_columns, BLOCK):
+        width = min(BLOCK, n_columns - start)
+        sizes[:] = 0
+        for event in range(n_events):
+            row = min(event, len(mask) - 1)
+            for j in range(width):
+                value = values[event, start + j]
+                if np.isfinite(value) and not mask[row, start + j]:
+                    gathered[j, sizes[j]] = value
+                    sizes[j] += 1
+        for j in range(width):
+            data = gathered[j, : sizes[j]]
+            lower, upper = _limits(data, kept, max_sigma, iterations)
+            n = 0
+            for value in data:
+                if lower <= value <= upper:
+                    kept[n] = value
+                    n += 1
+            column = start + j
+            count[column] = n
+            if n:
+                mean[column], m2[column], m4[column] = _central_moments(kept[:n])
+                median[column] = np.median(kept[:n])
+    return count, mean, median, m2, m4
+
+
+@numba.njit(cache=True, nogil=True)
+def _limits(data, kept, max_sigma, iterations):
+    """Last limits of the clipping of values, infinite without iterations."""
+    lower, upper = -np.inf, np.inf
+    n = len(data)
+    kept[:n] = data
+    for _ in range(iterations):
+        if n == 0:
+            break
+        centre, variance, _ = _central_moments(kept[:n])
+        lower = centre - max_sigma * np.sqrt(variance)
+        upper = centre + max_sigma * np.sqrt(variance)
+        n_left = 0
+        for i in range(n):
+            value = kept[i]
+            if lower <= value <= upper:
+                kept[n_left] = value
+                n_left += 1
+        if n_left == n:
+            break
+        n = n_left
+    return lower, upper
+
+
+@numba.njit(cache=True, nogil=True)
+def _central_moments(data):
+    """Mean and second and fourth central moment, of at least one value."""
+    total = 0.0
+    for value in data:
+        total += value
+    mean = total / len(data)
+    second = 0.0
+    fourth = 0.0
+    for value in data:
+        square = (value - mean) ** 2
+        second += square
+        fourth += square * square
+    return mean, second / len(data), fourth / len(data)
+
+
+class _RowBuffer:
+    """Rows of several arrays, appended until a chunk is complete."""
+
+    def __init__(self, capacity: int):
+        self.capacity = capacity
+        self.arrays: Rows | None = None
+        self.n = 0
+
+    def append(self, rows: Rows) -> None:
+        n = self.n + len(rows[0])
+        if self.arrays is None:
+            self.capacity = max(self.capacity, n)
+            self.arrays = tuple(np.empty((self.capacity, *a.shape[1:]), a.dtype) for a in rows)
+        elif n > self.capacity:
+            self.capacity = max(2 * self.capacity, n)
+            self.arrays = tuple(_enlarged(a, self.capacity, self.n) for a in self.arrays)
+        for array, new in zip(self.arrays, rows, strict=True):
+            array[self.n : n] = new
+        self.n = n
+
+    def take(self, n: int | None = None) -> Rows:
+        """The first `n` rows (all when not given), which leave the buffer."""
+        n = self.n if n is None else n
+        arrays, rest = self.arrays, self.n - n
+        taken = tuple(a[:n] for a in arrays)
+        self.arrays, self.n = None, 0
+        if rest:
+            self.append(tuple(a[n : n + rest] for a in arrays))
+        return taken
+
+
+def _enlarged(array: np.ndarray, capacity: int, n: int) -> np.ndarray:
+    larger = np.empty((capacity, *array.shape[1:]), array.dtype)
+    larger[:n] = array[:n]
+    return larger
+
+
+def chunks_by_count(
+    blocks: Iterable[Rows], size: int, *, remainder: str = "truncate"
+) -> Iterator[Rows]:
+    """Chunks of equal numbers of events, from blocks of any length.
+
+    Parameters
+    ----------
+    blocks: iterable of tuples of ndarray
+        Event numbers, times and any number of quantities, each (n, ...), in order.
+    size: int
+        Events in a chunk.
+    remainder: {"truncate", "merge", "skip"}
+        What is left after the last full chunk becomes a smaller chunk, is joined to the last
+        full chunk, or is left out. Every other event is in exactly one chunk.
+
+    Yields
+    ------
+    tuple of ndarray
+        As in `blocks`. Nothing for no event.
+
+    Raises
+    ------
+    ConfigurationError
+        If `size` is below 1 or `remainder` is none of the three.
+    """
+    if size < 1 or remainder not in REMAINDERS:
+        raise ConfigurationError(
+            f"chunks need a size of at least 1 and a remainder of {', '.join(REMAINDERS)}; "
+            f"got {size} and {remainder!r}"
+        )
+    return _count_chunks(blocks, size, remainder)
+
+
+def _count_chunks(blocks: Iterable[Rows], size: int, remainder: str) -> Iterator[Rows]:
+    full = 2 * size if remainder == "merge" else size  # a chunk to merge with is held back
+    buffer = _RowBuffer(full)
+    for block in blocks:
+        start, end = 0, len(block[0])
+        while start < end:
+            stop = min(end, start + full - buffer.n)
+            buffer.append(tuple(a[start:stop] for a in block))
+            start = stop
+            if buffer.n == full:
+                yield buffer.take(size)
+    if buffer.n and (remainder != "skip"):
+        yield buffer.take()
+
+
+def chunks_by_time(
+    blocks: Iterable[Rows], duration: float, *, origin: float | None = None
+) -> Iterator[Rows]:
+    """Chunks of equal durations, from blocks of any length.
+
+    Chunk k has the events with origin + k · duration <= time < origin + (k+1) · duration. Every
+    event is in exactly one chunk; intervals without events give none. The last chunk is kept
+    however short it is.
+
+    Parameters
+    ----------
+    blocks: iterable of tuples of ndarray
+        Event numbers, times in seconds and any number of quantities, each (n, ...), in the order
+        of time within half a chunk or so: disorder inside a chunk does not matter.
+    duration: float
+        Seconds.
+    origin: float, optional
+        Start of chunk 0; the first time when not given.
+
+    Yields
+    ------
+    tuple of ndarray
+        As in `blocks`. Nothing for no event.
+
+    Raises
+    ------
+    ConfigurationError
+        If `duration` is not positive.
+    CorruptedInputError
+        If an event belongs to a chunk that is already complete.
+    """
+    if not duration > 0:
+        raise ConfigurationError(f"the duration of a chunk must be positive, got {duration} s")
+    return _time_chunks(blocks, duration, origin)
+
+
+def _time_chunks(blocks: Iterable[Rows], duration: float, origin: float | None) -> Iterator[Rows]:
+    buffer = _RowBuffer(0)
+    current = None
+    for block in blocks:
+        if not len(block[0]):
+            continue
+        origin = float(block[1][0]) if origin is None else origin
+        index = _interval(block[1], duration, origin)
+        for k in np.unique(index):
+            rows = np.flatnonzero(index == k)
+            if current is not None and k < current:
+                late = origin + current * duration - block[1][rows[0]]
+                raise CorruptedInputError(
+                    f"event {block[0][rows[0]]} is {late:.6g} s earlier than the start of the "
+                    "chunk of the event before it; sort the events by time, or use chunks by count"
+                )
+            if current is not None and k > current:
+                yield buffer.take()
+            buffer.append(tuple(a[rows] for a in block))
+            current = k
+    if buffer.n:
+        yield buffer.take()
+
+
+def _interval(time: np.ndarray, duration: float, origin: float) -> np.ndarray:
+    """Number of the half-open interval of each time, by its edges as they are computed."""
+    k = np.floor((time - origin) / duration)
+    k -= time < origin + k * duration
+    k += time >= origin + (k + 1) * duration
+    return k.astype(np.int64)

@@ -1,0 +1,57 @@
+"""Relative arrival times of pixels from flat-field pulses."""
+
+import numpy as np
+
+from .ffactor import masked_median, masked_median_error
+
+__all__ = ["time_shift", "time_shift_error"]
+
+
+def time_shift(peak_time: np.ndarray, good: np.ndarray) -> np.ndarray:
+    """How much later than the camera a pixel is: t_pixel - median of the good pixels.
+
+    ctapipe subtracts it from the peak time of the pixel (lstchain stores it with the other sign).
+
+    Parameters
+    ----------
+    peak_time : array, (n_channels, n_pixels), ns
+        Mean peak time of flat-field pulses, extracted from pedestal-subtracted waveforms: under a
+        pedestal the centroid is pulled to the middle of the window.
+    good : bool array, (n_channels, n_pixels)
+        Pixels that make the median.
+
+    Returns
+    -------
+    array, (n_channels, n_pixels), ns
+        Of every pixel with a time, good or not; NaN without a time, and for a channel without
+        good pixels.
+    """
+    peak_time = np.asarray(peak_time, dtype=float)
+    return peak_time - masked_median(peak_time, good & np.isfinite(peak_time))
+
+
+def time_shift_error(
+    peak_time: np.ndarray, std: np.ndarray, n_events: np.ndarray, good: np.ndarray
+) -> np.ndarray:
+    """Statistical error of `time_shift`: s/sqrt(N-1) of the pixel and that of the camera median.
+
+    Parameters
+    ----------
+    peak_time : array, (n_channels, n_pixels), ns
+        As given to `time_shift`.
+    std : array, (n_channels, n_pixels), ns
+        Of the peak time from event to event, with divisor N as in ctapipe.
+    n_events : array, broadcastable
+        N; fewer than 2 give NaN.
+    good : bool array, (n_channels, n_pixels)
+
+    Returns
+    -------
+    array, (n_channels, n_pixels), ns
+    """
+    # ASSUME: times of different pixels fluctuate independently; what the light source does to all
+    # of them at once drops out of the difference and makes this error an upper bound.
+    degrees = np.where(np.asarray(n_events) > 1, np.asarray(n_events) - 1.0, np.nan)
+    of_mean = np.asarray(std, float) / np.sqrt(degrees)
+    counted = good & np.isfinite(of_mean) & np.isfinite(peak_time)
+    return np.hypot(of_mean, masked_median_error(peak_time, of_mean, counted))

@@ -1,0 +1,379 @@
+"""DL0 calibration data of one telescope and night with known truth."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from ctapipe.core import traits
+
+from .night_tool import NightTool, require
+
+KIND = "simulation/camera_truth"
+SHOWER_KIND = "simulation/shower_truth"
+CLOSED_CAMERA = ("DARK_PEDESTAL", "SINGLE_PE")  # before the camera sees the sky
+BLOCK = 64  # events simulated at once: 50 MB; the random numbers depend on it
+
+
+class ProduceCamcalibTestData(NightTool):
+    """Simulate calibration events of one LST in one night, as DL0.
+
+    Writes below the output folder the telescope's event streams and the subarray triggers in the
+    observatory's folders (``DL0/<array element>/...``), and the truth beside them
+    (``truth/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and ``.shower_truth.ecsv``
+    if there are showers). Flat-field, sky-pedestal and shower events are spread evenly over the
+    observation; dark pedestals and single-photoelectron events come first, with a closed camera.
+    The observation begins at astronomical dusk. Content depends on site, night, telescope and
+    configuration only.
+    """
+
+    name = "calibpipe-produce-camcalib-test-data"
+    description = __doc__
+    examples = """
+    calibpipe-produce-camcalib-test-data --site config/sites/CTAO-North.yaml --night 2024-07-10 \\
+        --tel-id 1 --n-flatfield 1000 --n-pedestal 1000 --seed 1 --output-folder simulated
+    """
+
+    output_folder = traits.Path(
+        None, allow_none=True, exists=None, file_ok=False, help="Folder of the DL0 tree"
+    ).tag(config=True)
+    tel_id = traits.Int(1, min=1, max=4, help="LST: 1 is LSTN-01").tag(config=True)
+    obs_id = traits.Int(0, min=0, help="Observation block; 0: the number of the telescope").tag(
+        config=True
+    )
+    sb_id = traits.Int(1, min=1, help="Scheduling block").tag(config=True)
+    n_streams = traits.Int(1, min=1, max=16, help="Parallel DL0 streams (SDH)").tag(config=True)
+    compression = traits.CaselessStrEnum(
+        ["raw", "zstd1", "fact"],
+        "raw",
+        help="Of the waveforms: raw is fastest (300 kB a dual-gain event), fact smallest (100 kB)",
+    ).tag(config=True)
+    n_flatfield = traits.Int(500, min=0, help="Flat-field events").tag(config=True)
+    n_pedestal = traits.Int(500, min=0, help="Sky-pedestal events").tag(config=True)
+    n_shower = traits.Int(0, min=0, help="Shower events, gain selected").tag(config=True)
+    n_dark_pedestal = traits.Int(0, min=0, help="Pedestals of the closed camera").tag(config=True)
+    n_single_pe = traits.Int(0, min=0, help="Single-photoelectron events").tag(config=True)
+    rate_in_hertz = traits.Float(100.0, help="Events per second, all types together").tag(
+        config=True
+    )
+    seed = traits.Int(0, min=0, help="Seed of everything random").tag(config=True)
+
+    flatfield_n_pe = traits.Float(80.0, min=0, help="Mean p.e. of a flat-field event").tag(
+        config=True
+    )
+    single_pe_n_pe = traits.Float(0.8, min=0, help="Mean p.e. of a single-p.e. event").tag(
+        config=True
+    )
+    intensity_jitter = traits.Float(
+        0.01, min=0, max=0.3, help="Relative rms of the light source from event to event (B)"
+    ).tag(config=True)
+    arrival_time_in_ns = traits.Float(18.0, help="After the first sample").tag(config=True)
+    time_jitter_in_ns = traits.Float(0.5, min=0, help="Rms of the arrival over events").tag(
+        config=True
+    )
+    transit_time_spread_in_ns = traits.Float(0.6, min=0, help="Of one photoelectron, rms").tag(
+        config=True
+    )
+    gain_selection_threshold = traits.Float(
+        3500.0, help="ADC of high gain above which a shower pixel is stored in low gain"
+    ).tag(config=True)
+    spread = traits.Dict(
+        {},
+        help="Means and spreads of the pixels that differ from the defaults: names and values of "
+        "calibpipe.simulation.camera.CameraSpread, such as {'dead': 0.005, 'gain_drift': 0.01}",
+    ).tag(config=True)
+
+    required: ClassVar[tuple[str, ...]] = ("site", "night", "output_folder")
+    aliases: ClassVar[dict] = {
+        "site": "NightTool.site",
+        "night": "NightTool.night",
+        ("o", "output-folder"): "ProduceCamcalibTestData.output_folder",
+        "tel-id": "ProduceCamcalibTestData.tel_id",
+        "n-flatfield": "ProduceCamcalibTestData.n_flatfield",
+        "n-pedestal": "ProduceCamcalibTestData.n_pedestal",
+        "n-shower": "ProduceCamcalibTestData.n_shower",
+        "rate": "ProduceCamcalibTestData.rate_in_hertz",
+        "seed": "ProduceCamcalibTestData.seed",
+    }
+
+    def start(self) -> None:
+        """Simulate block after block and write it."""
+        import numpy as np
+
+        from ..core.night import astronomical_night, night_date
+        from ..simulation.camera import camera_truth
+
+        require(
+            self.rate_in_hertz > 0,
+            f"rate_in_hertz is {self.rate_in_hertz:g}, needs more than 0 events per second",
+        )
+        site = self.load_site()
+        require(
+            self.n_events > 0,
+            "no events asked for; give --n-flatfield, --n-pedestal or --n-shower",
+        )
+        require(
+            site.name == "CTAO-North",
+            f"no camera of {site.name} can be described, only the LSTs of CTAO-North; give "
+            "--site config/sites/CTAO-North.yaml",
+        )
+        begin = astronomical_night(self.night, site).dusk
+        camera = self.camera()
+        observation = self.observation(begin, camera)
+        left = self.check_outputs(observation)
+        seed = [self.seed, night_date(self.night).toordinal(), self.tel_id]
+        rng = np.random.default_rng(seed)
+        truth = camera_truth(camera.geometry.n_pixels, rng, self.camera_spread())
+        showers = self.write_events(observation, camera, truth, rng)
+        for path in left:  # a stream of an earlier run would be read as one of this
+            path.unlink(missing_ok=True)
+        self.write_truth(observation, truth)
+        if self.n_shower:
+            self.write_showers(observation, showers)
+
+    @property
+    def n_events(self) -> int:
+        """Events of all types."""
+        return sum(self.n_of_type.values())
+
+    @property
+    def n_of_type(self) -> dict[str, int]:
+        """Number of events of each type, closed camera first."""
+        return {
+            "DARK_PEDESTAL": self.n_dark_pedestal,
+            "SINGLE_PE": self.n_single_pe,
+            "FLATFIELD": self.n_flatfield,
+            "SKY_PEDESTAL": self.n_pedestal,
+            "SUBARRAY": self.n_shower,
+        }
+
+    def camera(self) -> Any:
+        """Camera of the telescope, of the data that `ctapipe_io_zfits` brings along."""
+        import os
+
+        os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
+        from ctapipe_io_zfits.instrument import build_subarray_description
+
+        return build_subarray_description(self.subarray_id).tel[self.tel_id].camera
+
+    @property
+    def subarray_id(self) -> int:
+        """LST1 alone, or the four LSTs."""
+        return 1 if self.tel_id == 1 else 2
+
+    def camera_spread(self) -> Any:
+        """Spread of the configuration."""
+        from dataclasses import fields
+
+        from ..simulation.camera import CameraSpread
+
+        known = {entry.name for entry in fields(CameraSpread)}
+        unknown = sorted(set(self.spread) - known)
+        require(
+            not unknown,
+            f"spread has unknown entries {unknown}; known ones: {', '.join(sorted(known))}",
+        )
+        return CameraSpread(**self.spread)
+
+    def observation(self, begin: Any, camera: Any) -> Any:
+        """What is written, and where."""
+        from ..core.night import night_date
+        from ..simulation.dl0 import Dl0Observation
+
+        return Dl0Observation(
+            folder=Path(self.output_folder),
+            tel_id=self.tel_id,
+            array_element=f"LSTN-{self.tel_id:02d}",
+            subarray_id=self.subarray_id,
+            sb_id=self.sb_id,
+            obs_id=self.obs_id or self.tel_id,
+            evening=night_date(self.night),
+            start=begin,
+            n_pixels=camera.geometry.n_pixels,
+            n_samples=camera.readout.n_samples,
+            sampling_rate=camera.readout.sampling_rate,
+            n_streams=self.n_streams,
+        )
+
+    def truth_path(self, observation: Any, kind: str) -> Path:
+        """Where a truth goes."""
+        name = f"{observation.array_element}_OBSID{observation.obs_id}.{kind}.ecsv"
+        return Path(self.output_folder) / "truth" / self.night / name
+
+    def check_outputs(self, observation: Any) -> list[Path]:
+        """Nothing is overwritten by accident; what an earlier run left of this observation."""
+        own = {*observation.event_paths, observation.trigger_path}
+        own.add(self.truth_path(observation, "camera_truth"))
+        if self.n_shower:
+            own.add(self.truth_path(observation, "shower_truth"))
+        first = observation.event_paths[0]
+        left = set(first.parent.glob(first.name.replace("_SDH000_", "_SDH*_")))
+        left.add(self.truth_path(observation, "shower_truth"))
+        for path in sorted(own | left):
+            self.check_output(path)
+        return sorted(left - own)
+
+    def write_events(self, observation: Any, camera: Any, truth: Any, rng: Any) -> list[tuple]:
+        """All events in the order of time; event, p.e. and times of the showers."""
+        import numpy as np
+        from ctapipe.containers import EventType
+        from tqdm import tqdm
+
+        from ..simulation.camera import pulse_templates
+        from ..simulation.dl0 import Dl0Writer, event_times
+
+        readout = camera.readout
+        templates = pulse_templates(
+            readout.reference_pulse_shape,
+            readout.reference_pulse_sample_width,
+            readout.sampling_rate,
+        )
+        types = self.event_types()
+        seconds = np.arange(types.size) / self.rate_in_hertz
+        stamps = np.transpose(event_times(observation.start, seconds))
+        showers = []
+        with (
+            Dl0Writer(observation, types.size, self.compression) as writer,
+            tqdm(total=types.size, desc=observation.array_element, disable=None) as progress,
+        ):
+            for first in range(0, types.size, BLOCK):
+                block = slice(first, first + BLOCK)
+                events = self.block(types[block], seconds[block], camera, truth, templates, rng)
+                for i, (name, waveform, gain, n_pe, time) in enumerate(events, first):
+                    stamp = (int(part) for part in stamps[i])
+                    writer.write(i + 1, *stamp, EventType[name].value, waveform, gain)
+                    if name == "SUBARRAY":
+                        showers.append((i + 1, n_pe, time, gain))
+                progress.update(len(events))
+        for path in (*observation.event_paths, observation.trigger_path):
+            self.add_output(path, "simulation/dl0")
+        return showers
+
+    def event_types(self) -> Any:
+        """Type of each event, in the order of time: closed camera first, then the open one."""
+        import numpy as np
+
+        from ..simulation.camera import interleaved
+
+        names = list(self.n_of_type)
+        counts = list(self.n_of_type.values())
+        closed = len(CLOSED_CAMERA)
+        order = [interleaved(counts[:closed]), closed + interleaved(counts[closed:])]
+        return np.array(names)[np.concatenate(order)]
+
+    def block(
+        self, types: Any, seconds: Any, camera: Any, truth: Any, templates: Any, rng: Any
+    ) -> list[tuple]:
+        """Events of a block: type, waveform, selected gain, p.e., times of the pulses."""
+        import numpy as np
+
+        from ..simulation.camera import selected_gain, waveforms
+
+        events: list[Any] = [None] * types.size
+        for name in np.unique(types):
+            own = np.flatnonzero(types == name)
+            light = self.light(str(name), own.size, camera, truth, rng)
+            waveform = waveforms(
+                light,
+                truth,
+                templates,
+                camera.readout.n_samples,
+                rng,
+                hours=seconds[own] / 3600,
+                sky=name not in CLOSED_CAMERA,
+            )
+            for i, event in enumerate(own):
+                gain = None
+                if name == "SUBARRAY":
+                    gain = selected_gain(waveform[i], self.gain_selection_threshold)
+                events[event] = (str(name), waveform[i], gain, light.n_pe[i], light.time[i])
+        return events
+
+    def light(self, name: str, n_events: int, camera: Any, truth: Any, rng: Any) -> Any:
+        """Light of events of one type."""
+        import astropy.units as u
+
+        from ..simulation.camera import flat_field_light, no_light, shower_light
+
+        if name.endswith("PEDESTAL"):
+            return no_light(n_events, truth)
+        timing = {
+            "time": self.arrival_time_in_ns * u.ns,
+            "transit_time_spread": self.transit_time_spread_in_ns * u.ns,
+        }
+        if name == "SUBARRAY":
+            x, y = camera.geometry.pix_x, camera.geometry.pix_y
+            return shower_light(n_events, truth, rng, pixel_x=x, pixel_y=y, **timing)
+        return flat_field_light(
+            n_events,
+            truth,
+            rng,
+            n_pe=self.flatfield_n_pe if name == "FLATFIELD" else self.single_pe_n_pe,
+            intensity_jitter=self.intensity_jitter,
+            time_jitter=self.time_jitter_in_ns * u.ns,
+            **timing,
+        )
+
+    def write_truth(self, observation: Any, truth: Any) -> None:
+        """True pixels beside the data."""
+        from ..core.products import write_table
+        from ..simulation.camera import truth_table
+
+        path = self.truth_path(observation, "camera_truth")
+        metadata = self.metadata(
+            KIND,
+            f"True camera of {observation.array_element} in the simulated night {self.night}",
+            validity=self.validity(observation),
+            details=self.details(observation),
+        )
+        write_table(path, truth_table(truth), metadata)
+        self.add_output(path, KIND)
+
+    def write_showers(self, observation: Any, showers: list[tuple]) -> None:
+        """True photoelectrons and arrival times of the showers beside the data."""
+        import astropy.units as u
+        import numpy as np
+        from astropy.table import QTable
+
+        from ..core.products import write_table
+
+        event_id, n_pe, time, gain = (np.array(part) for part in zip(*showers, strict=True))
+        table = QTable(
+            {
+                "event_id": event_id,
+                "n_pe": n_pe,
+                "time": np.round(time, 3) * u.ns,
+                "selected_gain_channel": gain,
+            }
+        )
+        path = self.truth_path(observation, "shower_truth")
+        metadata = self.metadata(
+            SHOWER_KIND,
+            f"True images of {observation.array_element} in the simulated night {self.night}",
+            validity=self.validity(observation),
+            details=self.details(observation),
+        )
+        write_table(path, table, metadata)
+        self.add_output(path, SHOWER_KIND)
+
+    def validity(self, observation: Any) -> tuple[Any, Any]:
+        """From the first event to one period after the last."""
+        import astropy.units as u
+
+        return observation.start, observation.start + self.n_events / self.rate_in_hertz * u.s
+
+    def details(self, observation: Any) -> dict[str, Any]:
+        """Which data the truth belongs to."""
+        paths = (*observation.event_paths, observation.trigger_path)
+        return {
+            "tel_id": self.tel_id,
+            "array_element": observation.array_element,
+            "sb_id": observation.sb_id,
+            "obs_id": observation.obs_id,
+            "reference_time_tai": observation.start.tai.isot,
+            "n_events": self.n_of_type,
+            "files": [str(path.relative_to(self.output_folder)) for path in paths],
+        }
+
+
+def main() -> None:
+    """Run the Tool."""
+    ProduceCamcalibTestData().run()

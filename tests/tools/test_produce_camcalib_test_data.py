@@ -1,0 +1,154 @@
+"""The Tool that simulates calibration events: DL0, truth, exit codes."""
+
+import os
+
+os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.time import Time
+from ctapipe.containers import EventType
+from ctapipe.core import run_tool
+from ctapipe.core.tool import ToolConfigurationError
+from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSource
+
+from calibpipe.core.exceptions import ConfigurationError
+from calibpipe.core.night import astronomical_night
+from calibpipe.core.products import content_hash, read_table
+from calibpipe.simulation.camera import truth_from_table
+from calibpipe.tools.produce_camcalib_test_data import (
+    KIND,
+    SHOWER_KIND,
+    ProduceCamcalibTestData,
+)
+
+NIGHT = "2024-02-29"
+FEW = ("--n-flatfield=3", "--n-pedestal=3", "--n-shower=2")
+OWN = "--ProduceCamcalibTestData."
+
+
+@pytest.fixture
+def produce(root, tmp_path):
+    """Run of the Tool in a folder of the test."""
+
+    def run(*more, folder="simulated", site="CTAO-North", few=FEW, raises=True):
+        argv = [
+            f"--site={root}/config/sites/{site}.yaml",
+            f"--night={NIGHT}",
+            f"--output-folder={tmp_path / folder}",
+        ]
+        tool = ProduceCamcalibTestData()
+        code = run_tool(tool, argv=[*argv, *few, *more], cwd=tmp_path, raises=raises)
+        return code if not raises else tmp_path / folder
+
+    return run
+
+
+def files(folder):
+    return sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def streams(folder):
+    return [path for path in files(folder) if path.name.startswith("TEL")]
+
+
+def truth(folder, kind=KIND):
+    (path,) = (folder / "truth" / NIGHT).glob(f"*.{kind.split('/')[1]}.ecsv")
+    return read_table(path, kind)
+
+
+def test_events_of_all_types_in_the_night(produce, north):
+    closed = (f"{OWN}n_dark_pedestal=2", f"{OWN}n_single_pe=1", "--rate=0.01")
+    folder = produce(*closed, f"{OWN}n_streams=2")
+    with ProtozfitsTelescopeEventSource(streams(folder)[1]) as source:
+        events = [(e.index.event_id, e.trigger.event_type, e.trigger.time) for e in source]
+    event_id, kinds, times = zip(*events, strict=True)
+    assert event_id == tuple(range(1, 12))
+    assert set(kinds[:3]) == {EventType.DARK_PEDESTAL, EventType.SINGLE_PE}
+    assert [kinds.count(EventType[name]) for name in ("FLATFIELD", "SKY_PEDESTAL")] == [3, 3]
+    assert kinds.count(EventType.SUBARRAY) == 2
+    dusk = astronomical_night(NIGHT, north).dusk
+    seconds = (Time(list(times)) - dusk).to_value(u.s)
+    np.testing.assert_allclose(seconds, 100 * np.arange(11), atol=1e-6)
+
+
+def test_triggers_lead_to_the_telescope(produce):
+    folder = produce("--tel-id=1")
+    (triggers,) = (path for path in files(folder) if path.name.startswith("SUB"))
+    with ProtozfitsEventSource(triggers) as source:
+        assert [list(event.dl0.tel) for event in source] == [[1]] * 8
+
+
+def test_pedestals_and_showers_are_those_of_the_truth(produce):
+    folder = produce()
+    camera = truth_from_table(truth(folder))
+    showers = truth(folder, SHOWER_KIND)
+    with ProtozfitsTelescopeEventSource(streams(folder)[0]) as source:
+        events = {event.index.event_id: event.dl0.tel[1] for event in source}
+    for row in showers:
+        event = events[row["event_id"]]
+        assert event.event_type is EventType.SUBARRAY
+        assert (event.selected_gain_channel == row["selected_gain_channel"]).all()
+    dark = [e.waveform for e in events.values() if e.event_type is EventType.SKY_PEDESTAL]
+    baseline = np.mean(dark, axis=(0, 3)) - camera.pedestal
+    # shot noise of the night sky in 40 samples (edges left out), electronic noise, rounding
+    sky = camera.gain**2 * 1.222 * camera.nsb_rate / 1.024 / 40
+    error = np.sqrt((sky + (camera.electronic_noise**2 + 1 / 12) / 40) / 3)
+    for channel in range(2):
+        assert abs(np.mean(baseline / error, axis=1)[channel]) < 5 / np.sqrt(camera.n_pixels)
+
+
+def test_same_seed_same_content(produce):
+    first, again = produce("--seed=1"), produce("--seed=1", folder="again")
+    other = produce("--seed=2", folder="other")
+    camera = "*.camera_truth.ecsv"
+    hashes = [content_hash(next(folder.rglob(camera))) for folder in (first, again, other)]
+    assert hashes[0] == hashes[1] != hashes[2]
+    for name in (streams(first)[0], streams(again)[0]):
+        assert name.is_file()
+    waves = []
+    for folder in (first, again):
+        with ProtozfitsTelescopeEventSource(streams(folder)[0]) as source:
+            waves.append([event.dl0.tel[1].waveform for event in source])
+    assert all((a == b).all() for a, b in zip(*waves, strict=True))
+
+
+def test_nothing_is_overwritten_unless_asked_and_no_stream_is_left_over(produce):
+    folder = produce(f"{OWN}n_streams=2")
+    before = {path: path.read_bytes() for path in files(folder)}
+    with pytest.raises(ToolConfigurationError, match="exists"):
+        produce()
+    assert {path: path.read_bytes() for path in files(folder)} == before
+    produce("--overwrite", few=("--n-flatfield=1", "--n-pedestal=0"))
+    assert len(streams(folder)) == 1
+    assert not list(folder.rglob("*.shower_truth.ecsv"))
+
+
+@pytest.mark.parametrize(
+    ("more", "site", "message"),
+    [
+        (("--rate=0",), "CTAO-North", "needs more than 0 events per second"),
+        (("--n-flatfield=0", "--n-pedestal=0", "--n-shower=0"), "CTAO-North", "no events"),
+        ((), "CTAO-South", "no camera of CTAO-South"),
+    ],
+)
+def test_impossible_requests(produce, more, site, message):
+    with pytest.raises(ConfigurationError, match=message):
+        produce(*more, site=site, few=() if more and "n-" in more[0] else FEW)
+
+
+def test_missing_options_are_named(tmp_path):
+    with pytest.raises(ToolConfigurationError, match="needs --site, --night, --output-folder"):
+        run_tool(ProduceCamcalibTestData(), argv=[], cwd=tmp_path, raises=True)
+
+
+def test_shipped_configuration_is_accepted(produce, root):
+    config = f"--config={root}/config/tools/produce_camcalib_test_data.yaml"
+    folder, other = produce(config), produce(folder="other")
+    assert truth(folder).meta["CTA PRODUCT ID"] == truth(other).meta["CTA PRODUCT ID"]
+
+
+def test_help(tmp_path, capsys):
+    assert run_tool(ProduceCamcalibTestData(), argv=["--help"], cwd=tmp_path) == 0
+    assert "observatory's folders" in capsys.readouterr().out
