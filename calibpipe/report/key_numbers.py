@@ -62,7 +62,9 @@ def _density_number(material: NightMaterial) -> dict[str, Any]:
             profile.facts["number_density_15km_in_per_cm3"]
             / model.facts["number_density_15km_in_per_cm3"][season]
         )
-        notes.append(f"{signed(100 * (ratio - 1), 1)} % from the density of the model")
+        published = model.facts.get("number_density_15km_source") == "published for the site"
+        whose = "its published density" if published else "the density of the model"
+        notes.append(f"{signed(100 * (ratio - 1), 1)} % from {whose}")
     value, error = rounded(
         profile.facts["number_density_15km_in_per_cm3"] * 1e-18,
         profile.facts["number_density_15km_error_in_per_cm3"] * 1e-18,

@@ -4,7 +4,6 @@ import pytest
 from astropy.time import Time
 
 from calibpipe.atmosphere.density_profile import (
-    MolecularProfile,
     column_above,
     molecular_profile,
 )
@@ -136,21 +135,6 @@ def test_levels_extrapolated_into_the_ground_are_left_out():
         molecular_profile(sounding, z, LATITUDE, CO2, ground=500 * u.m)
 
 
-def exponential(scale, top, surface=1.2, factor=1.0, height=100.0):
-    """Isothermal air of one scale height."""
-    z = np.arange(0, top + 1, height) * u.m
-    density = factor * surface * np.exp(-z.to_value(u.m) / scale)
-    pressure = density * 9.7 * scale
-    return MolecularProfile(
-        z,
-        (pressure * u.Pa).to(u.hPa),
-        np.full(z.size, 250.0) * u.K,
-        density * u.kg / u.m**3,
-        density * 2.08e19 / u.cm**3,
-        np.full(z.size, 5e-6),
-    )
-
-
 FINE = np.arange(0, 120_001, 50.0) * u.m
 
 
@@ -183,8 +167,10 @@ def test_a13_column_of_the_us_standard_atmosphere():
 
 
 def test_profile_at_other_altitudes():
-    air = exponential(7000, 1000)
+    air = us_standard_profile([0.0, 100.0, 200.0, 1000.0] * u.m)
     middle = air.at([150.0] * u.m)
-    assert middle.density[0].value == pytest.approx(1.2 * np.exp(-150 / 7000), rel=1e-12)
+    for name in ("density", "pressure", "number_density"):
+        low, high = getattr(air, name).value[1:3]
+        assert getattr(middle, name).value[0] == pytest.approx(np.sqrt(low * high), rel=1e-12)
     with pytest.raises(MissingInputError, match="reaches from 0 to 1000 m"):
         air.at([1001.0] * u.m)
