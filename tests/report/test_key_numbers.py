@@ -48,10 +48,10 @@ def test_numbers_of_the_whole_night(whole_material):
     assert numbers["Data reach up to"]["value"] == "39.9"
 
 
-def test_published_densities_are_named_as_such(whole_material):
+def test_published_densities_are_named_as_such(whole_material, monkeypatch):
     """They need not be those of the pool's profile, which the figure shows."""
     model = whole_material.usable("reference_model")
-    model.facts["number_density_15km_source"] = "published for the site"
+    monkeypatch.setitem(model.facts, "number_density_15km_source", "published for the site")
     density = by_name(whole_material)["Number density at 15 km"]
     assert density["notes"][-1] == "+0.4 % from its published density"
 
