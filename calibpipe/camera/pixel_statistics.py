@@ -1,6 +1,6 @@
 """Statistics of each pixel over chunks of events: mean, median, spread and their errors."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import erf, exp, pi, sqrt
 
@@ -11,9 +11,9 @@ from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
 
 __all__ = [
     "ChunkStatistics",
+    "CountChunks",
+    "TimeChunks",
     "chunk_statistics",
-    "chunks_by_count",
-    "chunks_by_time",
     "clipped_variance_factor",
 ]
 
@@ -39,6 +39,9 @@ class ChunkStatistics:
         clipping if asked; NaN where `n_events` is 0.
     mean_error, variance_error: ndarray, shape (n_channels, n_pixels), float64
         Standard errors of `mean` and of ``std**2``; NaN where `n_events` is below 2 and 4.
+    common_variance: ndarray, shape (n_channels,), float64
+        Variance over events of what all pixels have in common (jitter of a light source or of its
+        time, common noise), without that of the pixels themselves; NaN if not known.
     """
 
     time_start: float
@@ -51,6 +54,7 @@ class ChunkStatistics:
     std: np.ndarray
     mean_error: np.ndarray
     variance_error: np.ndarray
+    common_variance: np.ndarray
 
 
 def clipped_variance_factor(max_sigma: float, iterations: int = 1) -> float:
@@ -119,6 +123,9 @@ def chunk_statistics(
     .. math:: \sigma_{mean} = \sqrt{\frac{m_2}{f (n - 1)}}, \quad
               \sigma_{m_2} = \frac{1}{f}\sqrt{\frac{m_4 - m_2^2 (n-3)/(n-1)}{n}}
 
+    The common variance is the covariance of the mean deviations of two halves of the camera (even
+    and odd pixels): noise of single pixels does not enter.
+
     Parameters
     ----------
     event_id: ndarray, shape (n_events,)
@@ -164,11 +171,14 @@ def chunk_statistics(
             "channels and pixels, with or without events"
         )
     mask = mask.reshape(-1, shape[1] * shape[2])
-    n, mean, median, m2, m4 = _moments(
+    n, mean, median, m2, m4, lower, upper = _moments(
         np.ascontiguousarray(values).reshape(shape[0], -1),
         mask,
         0.0 if max_sigma is None else float(max_sigma),
         0 if max_sigma is None else iterations,
+    )
+    common_variance = _common_variance(
+        np.ascontiguousarray(values).reshape(shape[0], -1), mask, shape[1], mean, lower, upper
     )
     corrected = max_sigma is not None and correct_clipping
     factor = clipped_variance_factor(max_sigma, iterations) if corrected else 1.0
@@ -182,7 +192,12 @@ def chunk_statistics(
         for a in (n, mean, median, np.sqrt(m2 / factor), mean_error, variance_error)
     ]
     return ChunkStatistics(
-        float(time[first]), float(time[last]), int(event_id[first]), int(event_id[last]), *per_pixel
+        float(time[first]),
+        float(time[last]),
+        int(event_id[first]),
+        int(event_id[last]),
+        *per_pixel,
+        common_variance,
     )
 
 
@@ -190,7 +205,7 @@ def chunk_statistics(
 def _moments(values, mask, max_sigma, iterations):
     n_events, n_columns = values.shape
     count = np.zeros(n_columns, np.int64)
-    mean, median, m2, m4 = np.full((4, n_columns), np.nan)
+    mean, median, m2, m4, lower_limit, upper_limit = np.full((6, n_columns), np.nan)
     gathered = np.empty((BLOCK, n_events))
     kept = np.empty(n_events)
     sizes = np.empty(BLOCK, np.int64)
@@ -214,10 +229,11 @@ def _moments(values, mask, max_sigma, iterations):
                     n += 1
             column = start + j
             count[column] = n
+            lower_limit[column], upper_limit[column] = lower, upper
             if n:
                 mean[column], m2[column], m4[column] = _central_moments(kept[:n])
                 median[column] = np.median(kept[:n])
-    return count, mean, median, m2, m4
+    return count, mean, median, m2, m4, lower_limit, upper_limit
 
 
 @numba.njit(cache=True, nogil=True)
@@ -260,6 +276,36 @@ def _central_moments(data):
     return mean, second / len(data), fourth / len(data)
 
 
+@numba.njit(cache=True, nogil=True)
+def _common_variance(values, mask, n_channels, mean, lower, upper):
+    """Covariance over events of the mean deviations of even and odd pixels, for each channel."""
+    n_events, n_columns = values.shape
+    n_pixels = n_columns // n_channels
+    out = np.full(n_channels, np.nan)
+    total = np.empty(2)
+    n = np.empty(2)
+    for channel in range(n_channels):
+        n_used, sum_even, sum_odd, sum_product = 0, 0.0, 0.0, 0.0
+        for event in range(n_events):
+            row = min(event, len(mask) - 1)
+            total[:] = 0.0
+            n[:] = 0.0
+            for column in range(channel * n_pixels, (channel + 1) * n_pixels):
+                value = values[event, column]
+                if lower[column] <= value <= upper[column] and not mask[row, column]:
+                    total[column % 2] += value - mean[column]
+                    n[column % 2] += 1
+            if n[0] and n[1]:
+                even, odd = total[0] / n[0], total[1] / n[1]
+                n_used += 1
+                sum_even += even
+                sum_odd += odd
+                sum_product += even * odd
+        if n_used > 1:
+            out[channel] = (sum_product - sum_even * sum_odd / n_used) / (n_used - 1)
+    return out
+
+
 class _RowBuffer:
     """Rows of several arrays, appended until a chunk is complete."""
 
@@ -297,112 +343,123 @@ def _enlarged(array: np.ndarray, capacity: int, n: int) -> np.ndarray:
     return larger
 
 
-def chunks_by_count(
-    blocks: Iterable[Rows], size: int, *, remainder: str = "truncate"
-) -> Iterator[Rows]:
-    """Chunks of equal numbers of events, from blocks of any length.
+class CountChunks:
+    """Chunks of equal numbers of events, from rows that come in pieces of any length.
+
+    Rows are tuples of arrays (n, ...): event numbers, times and any number of quantities, in
+    order. Every event is in exactly one chunk.
 
     Parameters
     ----------
-    blocks: iterable of tuples of ndarray
-        Event numbers, times and any number of quantities, each (n, ...), in order.
     size: int
         Events in a chunk.
     remainder: {"truncate", "merge", "skip"}
         What is left after the last full chunk becomes a smaller chunk, is joined to the last
-        full chunk, or is left out. Every other event is in exactly one chunk.
-
-    Yields
-    ------
-    tuple of ndarray
-        As in `blocks`. Nothing for no event.
+        full chunk, or is left out.
 
     Raises
     ------
     ConfigurationError
         If `size` is below 1 or `remainder` is none of the three.
     """
-    if size < 1 or remainder not in REMAINDERS:
-        raise ConfigurationError(
-            f"chunks need a size of at least 1 and a remainder of {', '.join(REMAINDERS)}; "
-            f"got {size} and {remainder!r}"
-        )
-    return _count_chunks(blocks, size, remainder)
 
+    def __init__(self, size: int, *, remainder: str = "truncate"):
+        if size < 1 or remainder not in REMAINDERS:
+            raise ConfigurationError(
+                f"chunks need a size of at least 1 and a remainder of {', '.join(REMAINDERS)}; "
+                f"got {size} and {remainder!r}"
+            )
+        self.size = size
+        self.remainder = remainder
+        # a chunk to merge with is held back
+        self._buffer = _RowBuffer(2 * size if remainder == "merge" else size)
+        self._full = self._buffer.capacity
 
-def _count_chunks(blocks: Iterable[Rows], size: int, remainder: str) -> Iterator[Rows]:
-    full = 2 * size if remainder == "merge" else size  # a chunk to merge with is held back
-    buffer = _RowBuffer(full)
-    for block in blocks:
-        start, end = 0, len(block[0])
+    def add(self, rows: Rows) -> Iterator[Rows]:
+        """Chunks that these rows complete."""
+        start, end = 0, len(rows[0])
         while start < end:
-            stop = min(end, start + full - buffer.n)
-            buffer.append(tuple(a[start:stop] for a in block))
+            stop = min(end, start + self._full - self._buffer.n)
+            self._buffer.append(tuple(a[start:stop] for a in rows))
             start = stop
-            if buffer.n == full:
-                yield buffer.take(size)
-    if buffer.n and (remainder != "skip"):
-        yield buffer.take()
+            if self._buffer.n == self._full:
+                yield self._buffer.take(self.size)
+
+    def rest(self) -> Iterator[Rows]:
+        """Chunk of what is left when no more rows come."""
+        if self._buffer.n >= self.size or (self._buffer.n and self.remainder != "skip"):
+            yield self._buffer.take()
 
 
-def chunks_by_time(
-    blocks: Iterable[Rows], duration: float, *, origin: float | None = None
-) -> Iterator[Rows]:
-    """Chunks of equal durations, from blocks of any length.
+class TimeChunks:
+    """Chunks of equal durations, from rows that come in pieces of any length.
 
     Chunk k has the events with origin + k · duration <= time < origin + (k+1) · duration. Every
     event is in exactly one chunk; intervals without events give none. The last chunk is kept
-    however short it is.
+    however short it is. Rows are tuples of arrays (n, ...): event numbers, times in seconds and
+    any number of quantities, in the order of time within half a chunk or so: disorder inside a
+    chunk does not matter.
 
     Parameters
     ----------
-    blocks: iterable of tuples of ndarray
-        Event numbers, times in seconds and any number of quantities, each (n, ...), in the order
-        of time within half a chunk or so: disorder inside a chunk does not matter.
     duration: float
         Seconds.
     origin: float, optional
         Start of chunk 0; the first time when not given.
-
-    Yields
-    ------
-    tuple of ndarray
-        As in `blocks`. Nothing for no event.
+    max_size: int, optional
+        An interval with more events gives several chunks, all but the last of this size: memory
+        stays bounded whatever the rate is.
 
     Raises
     ------
     ConfigurationError
-        If `duration` is not positive.
+        If the duration or the size is not positive.
     CorruptedInputError
-        If an event belongs to a chunk that is already complete.
+        If an event belongs to a chunk that is already complete (`add`).
     """
-    if not duration > 0:
-        raise ConfigurationError(f"the duration of a chunk must be positive, got {duration} s")
-    return _time_chunks(blocks, duration, origin)
 
+    def __init__(
+        self, duration: float, *, origin: float | None = None, max_size: int | None = None
+    ):
+        if not duration > 0:
+            raise ConfigurationError(f"the duration of a chunk must be positive, got {duration} s")
+        if max_size is not None and max_size < 1:
+            raise ConfigurationError(f"a chunk has at least 1 event, got a max_size of {max_size}")
+        self.duration = duration
+        self.origin = origin
+        self.max_size = max_size
+        self._buffer = _RowBuffer(0)
+        self._current: int | None = None
 
-def _time_chunks(blocks: Iterable[Rows], duration: float, origin: float | None) -> Iterator[Rows]:
-    buffer = _RowBuffer(0)
-    current = None
-    for block in blocks:
-        if not len(block[0]):
-            continue
-        origin = float(block[1][0]) if origin is None else origin
-        index = _interval(block[1], duration, origin)
+    def add(self, rows: Rows) -> Iterator[Rows]:
+        """Chunks that these rows complete."""
+        if not len(rows[0]):
+            return
+        self.origin = float(rows[1][0]) if self.origin is None else self.origin
+        index = _interval(rows[1], self.duration, self.origin)
         for k in np.unique(index):
-            rows = np.flatnonzero(index == k)
-            if current is not None and k < current:
-                late = origin + current * duration - block[1][rows[0]]
+            of_k = np.flatnonzero(index == k)
+            if self._current is not None and k < self._current:
+                late = self.origin + self._current * self.duration - rows[1][of_k[0]]
                 raise CorruptedInputError(
-                    f"event {block[0][rows[0]]} is {late:.6g} s earlier than the start of the "
+                    f"event {rows[0][of_k[0]]} is {late:.6g} s earlier than the start of the "
                     "chunk of the event before it; sort the events by time, or use chunks by count"
                 )
-            if current is not None and k > current:
-                yield buffer.take()
-            buffer.append(tuple(a[rows] for a in block))
-            current = k
-    if buffer.n:
-        yield buffer.take()
+            if self._current is not None and k > self._current and self._buffer.n:
+                yield self._buffer.take()
+            self._current = int(k)
+            size = self.max_size or len(of_k)
+            while len(of_k):
+                n = min(len(of_k), size - self._buffer.n) if self.max_size else size
+                self._buffer.append(tuple(a[of_k[:n]] for a in rows))
+                of_k = of_k[n:]
+                if self.max_size and self._buffer.n == self.max_size:
+                    yield self._buffer.take()
+
+    def rest(self) -> Iterator[Rows]:
+        """Chunk of what is left when no more rows come."""
+        if self._buffer.n:
+            yield self._buffer.take()
 
 
 def _interval(time: np.ndarray, duration: float, origin: float) -> np.ndarray:

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from calibpipe.camera.pixel_statistics import (
+    CountChunks,
+    TimeChunks,
     chunk_statistics,
-    chunks_by_count,
-    chunks_by_time,
     clipped_variance_factor,
 )
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
@@ -142,12 +142,17 @@ def blocks(lengths, times=None):
         start += length
 
 
+def chunked(builder, stream):
+    """All chunks of a stream of rows."""
+    return [*(chunk for rows in stream for chunk in builder.add(rows)), *builder.rest()]
+
+
 @pytest.mark.parametrize(
     ("remainder", "sizes"), [("truncate", [4, 4, 4, 3]), ("merge", [4, 4, 7]), ("skip", [4, 4, 4])]
 )
 @pytest.mark.parametrize("lengths", [[15], [1] * 15, [3, 0, 11, 1]])
-def test_chunks_by_count(remainder, sizes, lengths):
-    chunks = list(chunks_by_count(blocks(lengths), 4, remainder=remainder))
+def test_count_chunks(remainder, sizes, lengths):
+    chunks = chunked(CountChunks(4, remainder=remainder), blocks(lengths))
     assert [len(c[0]) for c in chunks] == sizes
     np.testing.assert_array_equal(np.concatenate([c[0] for c in chunks]), np.arange(sum(sizes)))
     for ids, times, values in chunks:
@@ -157,15 +162,15 @@ def test_chunks_by_count(remainder, sizes, lengths):
 
 @pytest.mark.parametrize("remainder", ["truncate", "merge", "skip"])
 def test_no_remainder(remainder):
-    chunks = list(chunks_by_count(blocks([8]), 4, remainder=remainder))
+    chunks = chunked(CountChunks(4, remainder=remainder), blocks([8]))
     assert [c[0].tolist() for c in chunks] == [[0, 1, 2, 3], [4, 5, 6, 7]]
-    assert list(chunks_by_count(blocks([]), 4, remainder=remainder)) == []
+    assert chunked(CountChunks(4, remainder=remainder), blocks([])) == []
 
 
 @pytest.mark.parametrize("lengths", [[41], [1] * 41, [7, 30, 4]])
-def test_chunks_by_time_are_half_open(lengths):
+def test_time_chunks_are_half_open(lengths):
     """Events every 0.1 s in chunks of 0.7 s: rounding of neither moves an event."""
-    chunks = list(chunks_by_time(blocks(lengths), 0.7))
+    chunks = chunked(TimeChunks(0.7), blocks(lengths))
     np.testing.assert_array_equal(np.concatenate([c[0] for c in chunks]), np.arange(41))
     for k, chunk in enumerate(chunks):
         assert np.all((chunk[1] >= k * 0.7) & (chunk[1] < (k + 1) * 0.7))
@@ -173,16 +178,24 @@ def test_chunks_by_time_are_half_open(lengths):
 
 def test_interval_without_events_and_origin():
     times = np.array([10.0, 10.5, 14.9, 15.0])
-    chunks = list(chunks_by_time(blocks([4], times), 1.0, origin=9.0))
+    chunks = chunked(TimeChunks(1.0, origin=9.0), blocks([4], times))
     assert [c[1].tolist() for c in chunks] == [[10.0, 10.5], [14.9], [15.0]]
+
+
+@pytest.mark.parametrize("lengths", [[23], [1] * 23, [2, 20, 1]])
+def test_intervals_of_many_events_are_split(lengths):
+    """Events every 0.1 s in chunks of 1 s, never more than 4."""
+    chunks = chunked(TimeChunks(1.0, max_size=4), blocks(lengths))
+    assert [len(c[0]) for c in chunks] == [4, 4, 2, 4, 4, 2, 3]
+    np.testing.assert_array_equal(np.concatenate([c[0] for c in chunks]), np.arange(23))
 
 
 def test_disorder_within_a_chunk_is_no_matter_beyond_is_an_error():
     times = np.array([0.0, 0.4, 0.2, 1.1, 1.05, 0.9])
-    chunks = list(chunks_by_time(blocks([2, 3], times), 1.0))
+    chunks = chunked(TimeChunks(1.0), blocks([2, 3], times))
     assert [c[0].tolist() for c in chunks] == [[0, 1, 2], [3, 4]]
     with pytest.raises(CorruptedInputError, match=r"event 5 is 0\.1 s earlier"):
-        list(chunks_by_time(blocks([5, 1], times), 1.0))
+        chunked(TimeChunks(1.0), blocks([5, 1], times))
 
 
 def test_memory_is_of_one_chunk():
@@ -196,8 +209,11 @@ def test_memory_is_of_one_chunk():
 
     statistics(np.ones((4, 1, 1), np.float32))  # compiled
     tracemalloc.start()
+    chunks = CountChunks(100)
     n = sum(
-        chunk_statistics(*c, max_sigma=4).n_events[0, 0] for c in chunks_by_count(stream(), 100)
+        chunk_statistics(*c, max_sigma=4).n_events[0, 0]
+        for rows in stream()
+        for c in chunks.add(rows)
     )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
@@ -217,8 +233,34 @@ def test_refusals():
     with pytest.raises(ConfigurationError, match="at least 1 iteration"):
         clipped_variance_factor(3, 0)
     with pytest.raises(ConfigurationError, match="'overlap'"):
-        chunks_by_count([], 10, remainder="overlap")
+        CountChunks(10, remainder="overlap")
     with pytest.raises(ConfigurationError, match="size of at least 1"):
-        chunks_by_count([], 0)
+        CountChunks(0)
     with pytest.raises(ConfigurationError, match="must be positive, got 0"):
-        chunks_by_time([], 0)
+        TimeChunks(0)
+
+
+@pytest.mark.parametrize("max_sigma", [None, 5])
+def test_common_variance_is_what_pixels_share(max_sigma):
+    """A jitter of 3 common to all, noise of 10 of each; pixels flickering, absent, masked."""
+    rng = np.random.default_rng(8)
+    n_events, jitter, noise = 4000, 3.0, 10.0
+    values = rng.normal(0, noise, (n_events, 2, 100)) + 500 * np.arange(100)
+    values[:, 0] += rng.normal(0, jitter, (n_events, 1))
+    values[:, :, 7] *= rng.choice([0.5, 1.0], (n_events, 2))
+    values[:, :, 8] = np.nan
+    values[:, :, 9] *= rng.normal(1, 10, (n_events, 2))
+    masked = np.zeros((2, 100), bool)
+    masked[:, 9] = True
+    found = statistics(
+        values.astype(np.float32), max_sigma=max_sigma, masked=masked
+    ).common_variance
+    # halves of 49 pixels: jitter, own noise, and a pixel that flickers between 1750 and 3500
+    half = jitter**2 + noise**2 / 49 + (875 / 49) ** 2
+    error = half * np.sqrt(2 / n_events)
+    assert found[0] == pytest.approx(jitter**2, abs=3 * error)
+    assert found[1] == pytest.approx(0, abs=3 * error)
+
+
+def test_common_variance_needs_two_halves():
+    assert np.isnan(statistics(np.ones((5, 2, 1), np.float32)).common_variance).all()
