@@ -11,6 +11,7 @@ configfile: workflow.source_path("config/config.yaml")
 include: "rules/common.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
+include: "rules/camera.smk"
 include: "rules/report.smk"
 
 
@@ -27,6 +28,8 @@ rule all:
         every_night("atmosphere/reference_model.ecsv"),
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
+        *every_block("camera/pixel_statistics.{block}.h5"),
+        *every_block("camera/coefficients.{block}.h5"),
         every_night("report/index.html"),
     message:
         "every night that was asked for is calibrated"

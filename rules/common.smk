@@ -26,6 +26,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(searched
 CONFIG = Path(workflow.basedir) / "config"
 NIGHT = "results/{site}/{category}/{night}"
 LOG = "logs/{site}/{category}/{night}"
+SIMULATION = (
+    "simulation/{site}/{night}"  # what the observatory delivers, whatever the category
+)
 
 
 def package_version(*left_out):
@@ -101,8 +104,18 @@ def forced_decisions():
 config["nights"] = texts(config["nights"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
 config["nights"] = days(config["nights"])
-for site in config["sites"]:
-    validated_yaml(f"sites/{site}.yaml", "site.schema.yaml")
+SITES = {
+    site: validated_yaml(f"sites/{site}.yaml", "site.schema.yaml")
+    for site in config["sites"]
+}
+unknown = set(config["telescopes"]).difference(
+    *(s["telescopes"] for s in SITES.values())
+)
+if unknown:
+    raise WorkflowError(
+        f"telescopes: no {' or '.join(sorted(unknown))} at {' or '.join(SITES)}; "
+        f"there are {', '.join(sum((s['telescopes'] for s in SITES.values()), []))}"
+    )
 OVERRIDES = forced_decisions()
 
 
@@ -110,6 +123,8 @@ wildcard_constraints:
     site="|".join(config["sites"]),
     category="[BC]",
     night=r"\d{4}-\d{2}-\d{2}",
+    tel=r"[A-Z]{3,4}-\d{2}",
+    block=r"OBSID\d+",
 
 
 def requested_nights():
@@ -128,6 +143,73 @@ def every_night(name, unless=None):
         f"results/{site}/{category}/{night}/{name}"
         for site, category, night in requested_nights()
         if not (unless and override(site, night, unless))
+    ]
+
+
+def every_block(name):
+    """A product for every telescope and observation block of the nights that are asked for.
+
+    Which they are says the night's index of DL0 files, when it is made.
+    """
+    if "camera" not in config["domains"]:
+        return []
+    return [
+        lambda wildcards, keys=keys: products_of_blocks(name, *keys)
+        for keys in requested_nights()
+        if telescopes(keys[0])
+    ]
+
+
+def products_of_blocks(name, site, category, night):
+    """A product for every telescope and observation block of a night."""
+    from calibpipe.core.dl0_files import blocks
+    from calibpipe.core.products import read_table
+
+    index = checkpoints.dl0_index.get(site=site, category=category, night=night)
+    folder = NIGHT.format(site=site, category=category, night=night)
+    return [
+        f"{folder}/{tel}/{name.format(block=f'OBSID{obs_id}')}"
+        for tel, obs_id in blocks(read_table(index.output.product, "array/dl0_index"))
+    ]
+
+
+def telescopes(site):
+    """Array elements of a site that are asked for."""
+    if "camera" not in config["domains"]:
+        return []
+    there = SITES[site]["telescopes"]
+    return [
+        tel for tel in there if tel in config["telescopes"] or not config["telescopes"]
+    ]
+
+
+def camera_products(name):
+    """Input function: a product for every telescope and observation block of the rule's night."""
+
+    def products(wildcards):
+        if not telescopes(wildcards.site):
+            return []
+        return products_of_blocks(
+            name, wildcards.site, wildcards.category, wildcards.night
+        )
+
+    return products
+
+
+def dl0_root(wildcards):
+    """Folder that contains DL0."""
+    if config["dl0"]["source"] == "simulation":
+        return SIMULATION.format(**wildcards)
+    return config["data_roots"]["dl0"]
+
+
+def dl0_folders(wildcards):
+    """DL0 that has to be simulated first; none when the observatory's is taken."""
+    if config["dl0"]["source"] != "simulation":
+        return []
+    return [
+        f"{SIMULATION}/DL0/{tel}".format(**wildcards)
+        for tel in telescopes(wildcards.site)
     ]
 
 
@@ -201,11 +283,11 @@ def needs_page(site, category, night):
     folder, logs = Path(NIGHT.format(**keys)), Path(LOG.format(**keys))
     if not folder.is_dir() and not logs.is_dir():
         return False  # nothing was begun
-    if any(logs.glob("*/*.failure.json")):
+    if any(logs.rglob("*.failure.json")):
         return True
     page = folder / "report/index.html"
-    folders = [path for path in folder.glob("*/") if path != page.parent]
-    made = [path for part in folders for path in (part, *part.iterdir())]
+    parts = [path for path in folder.glob("*/") if path != page.parent]
+    made = [path for part in parts for path in (part, *part.rglob("*"))]
     return not page.is_file() or any(
         path.stat().st_mtime > page.stat().st_mtime for path in made
     )
@@ -229,6 +311,7 @@ def make_page(site, category, night):
     command = [sys.executable, "-m", "calibpipe.tools.create_night_report"]
     command += ["--overwrite", "--quiet"]
     command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
+    command += ["--camera"] * bool(telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

@@ -18,6 +18,7 @@ rule night_report:
         meteo_data=meteo_data,
         density_profile=density_profile,
         models=reference_models,
+        coefficients=camera_products("camera/coefficients.{block}.h5"),
     output:
         product=f"{NIGHT}/report/index.html",
         provenance=f"{NIGHT}/report/report.provenance.json",
@@ -34,6 +35,7 @@ rule night_report:
         by_date=lambda wildcards: bool(
             override(wildcards.site, wildcards.night, "reference_model_by_date")
         ),
+        camera=lambda wildcards: bool(telescopes(wildcards.site)),
         version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

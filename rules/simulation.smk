@@ -1,6 +1,7 @@
 """A night with known truth, where no observatory delivers one.
 
-Outputs: simulation/meteo.grib and its truth.
+Outputs: simulation/meteo.grib and its truth; DL0 of every telescope and its truth, which are the same
+for all categories.
 """
 
 
@@ -24,3 +25,26 @@ rule simulated_meteo_data:
         "{wildcards.night} {wildcards.site} {wildcards.category}: simulate meteorological data"
     script:
         "../scripts/simulated_meteo_data.py"
+
+
+rule simulated_dl0:
+    input:
+        site=site_file,
+        config=tool_config("produce_camcalib_test_data"),
+    output:
+        dl0=directory(f"{SIMULATION}/DL0/{{tel}}"),
+        truth=f"{SIMULATION}/truth/{{night}}/{{tel}}_OBSID1.camera_truth.ecsv",
+        provenance=f"{SIMULATION}/truth/{{night}}/{{tel}}.provenance.json",
+    log:
+        "logs/{site}/simulation/{night}/{tel}/dl0.log",
+    benchmark:
+        "logs/{site}/simulation/{night}/{tel}/dl0.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        folder=lambda wildcards: SIMULATION.format(**wildcards),
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel}: simulate DL0 of calibration events"
+    script:
+        "../scripts/simulated_dl0.py"

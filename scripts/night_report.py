@@ -13,5 +13,6 @@ run_step(
     log_folder=snakemake.params.log_folder,
     pool=snakemake.params.pool,
     by_date=snakemake.params.by_date,
+    camera=snakemake.params.camera,
     output=snakemake.output.product,
 )

@@ -19,6 +19,7 @@ from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .ffactor import (
     MIN_PEDESTAL_EVENTS,
     flatfield_factor,
+    masked_median,
     masked_median_error,
     photon_statistics,
 )
@@ -40,6 +41,7 @@ __all__ = [
     "camera_coefficients",
     "coefficient_nodes",
     "coefficients_table",
+    "common_quadratic_noise",
     "fill_missing_channel",
 ]
 
@@ -54,6 +56,7 @@ class Chunk(Protocol):
     n_events: np.ndarray  # (n_channels, n_pixels)
     mean: np.ndarray
     std: np.ndarray
+    common_variance: np.ndarray  # (n_channels,), of what all pixels share, or NaN
 
 
 class InvalidReason(IntFlag):
@@ -76,8 +79,11 @@ class CoefficientSettings:
         Samples of the integration window of pedestals and flat fields.
     squared_excess_noise_factor, squared_excess_noise_factor_error : float or array
         F² and its systematic error, broadcastable to (n_channels, n_pixels).
-    squared_quadratic_noise, squared_quadratic_noise_error : float or array
-        B² and its error.
+    squared_quadratic_noise : float or array or None
+        B² of a filter scan; None: what the pixels of the flat fields have in common, chunk by
+        chunk (`common_quadratic_noise`).
+    squared_quadratic_noise_error : float or array
+        Its error.
     criteria : OutlierCriteria
     max_gap : float
         s between the end of a chunk and the next start that are no gap.
@@ -90,7 +96,7 @@ class CoefficientSettings:
     window_width: int = 12
     squared_excess_noise_factor: float | np.ndarray = 1.222
     squared_excess_noise_factor_error: float | np.ndarray = 0.0
-    squared_quadratic_noise: float | np.ndarray = 0.0
+    squared_quadratic_noise: float | np.ndarray | None = 0.0
     squared_quadratic_noise_error: float | np.ndarray = 0.0
     criteria: OutlierCriteria = field(default_factory=OutlierCriteria)
     max_gap: float = 1.0
@@ -326,6 +332,25 @@ def _row(
     return columns, InvalidReason(0) if is_valid else InvalidReason.BAD_PIXELS, text
 
 
+def common_quadratic_noise(pedestal: Chunk, flatfield: Chunk) -> np.ndarray:
+    """B² of what all pixels of flat fields have in common: the jitter of the light source.
+
+    Variance of the common charge, less that of pedestals, over the squared median signal
+    (nectarchain takes the variance of the mean charge of the camera instead, which has the noise
+    of the pixels in it). Noise that grows with the charge pixel by pixel is not seen.
+
+    Returns
+    -------
+    array, (n_channels, 1)
+        May be slightly negative; 0 where it is not known.
+    """
+    signal = np.asarray(flatfield.mean) - pedestal.mean
+    median = masked_median(signal, np.isfinite(signal))[:, 0]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        variance = np.asarray(flatfield.common_variance) - pedestal.common_variance
+        return np.nan_to_num(variance / median**2, posinf=0.0, neginf=0.0)[:, np.newaxis]
+
+
 def _measured_columns(
     pedestal: Chunk,
     flatfield: Chunk,
@@ -334,6 +359,9 @@ def _measured_columns(
     baseline: float | np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Everything that follows from three chunks, NaN where it does not."""
+    quadratic_noise = settings.squared_quadratic_noise
+    if quadratic_noise is None:
+        quadratic_noise = common_quadratic_noise(pedestal, flatfield)
     photons = photon_statistics(
         flatfield.mean,
         flatfield.std,
@@ -343,14 +371,15 @@ def _measured_columns(
         pedestal.n_events,
         squared_excess_noise_factor=settings.squared_excess_noise_factor,
         squared_excess_noise_factor_error=settings.squared_excess_noise_factor_error,
-        squared_quadratic_noise=settings.squared_quadratic_noise,
+        squared_quadratic_noise=quadratic_noise,
         squared_quadratic_noise_error=settings.squared_quadratic_noise_error,
         where=settings.where,
     )
     criteria = settings.criteria
     difference = np.asarray(flatfield.mean) - pedestal.mean
+    offset = baseline + np.asarray(pedestal.mean) / settings.window_width
     reasons = (
-        pedestal_reasons(pedestal.mean, pedestal.std, pedestal.n_events, criteria)
+        pedestal_reasons(offset, pedestal.std, pedestal.n_events, criteria)
         | flatfield_reasons(difference, flatfield.std, flatfield.n_events, criteria)
         | peak_time_reasons(peak_time.mean, criteria)
     )
@@ -366,11 +395,11 @@ def _measured_columns(
         "factor": factor,
         "factor_stat_error": np.hypot(stat, factor * of_median),
         "factor_sys_error": sys,
-        "pedestal_offset": baseline + np.asarray(pedestal.mean) / settings.window_width,
+        "pedestal_offset": offset,
         "pedestal_offset_stat_error": pedestal_error,
         "time_shift": time_shift(peak_time.mean, good),
         "time_shift_stat_error": time_shift_error(
-            peak_time.mean, peak_time.std, peak_time.n_events, good
+            peak_time.mean, _own_deviation(peak_time), peak_time.n_events, good
         ),
         "reasons": reasons,
         "gain": photons.gain,
@@ -380,6 +409,12 @@ def _measured_columns(
         "n_pe_stat_error": photons.n_pe_stat_error,
         "n_pe_sys_error": photons.n_pe_sys_error,
     }
+
+
+def _own_deviation(chunk: Chunk) -> np.ndarray:
+    """Deviation of a pixel from the camera: without the jitter that all pixels share."""
+    common = np.nan_to_num(np.asarray(chunk.common_variance, float))[:, np.newaxis]
+    return np.sqrt(np.maximum(np.square(chunk.std, dtype=float) - common, 0.0))
 
 
 def _masked(columns: dict[str, np.ndarray], measured: np.ndarray) -> dict[str, np.ndarray]:

@@ -1,11 +1,13 @@
 """Statistics of each pixel over chunks of events: mean, median, spread and their errors."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 from math import erf, exp, pi, sqrt
 
 import numba
 import numpy as np
+from astropy.table import Table
+from astropy.time import Time
 
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
 
@@ -14,7 +16,9 @@ __all__ = [
     "CountChunks",
     "TimeChunks",
     "chunk_statistics",
+    "chunks_of_table",
     "clipped_variance_factor",
+    "statistics_table",
 ]
 
 type Rows = tuple[np.ndarray, ...]
@@ -55,6 +59,48 @@ class ChunkStatistics:
     mean_error: np.ndarray
     variance_error: np.ndarray
     common_variance: np.ndarray
+
+
+def statistics_table(chunks: Sequence[ChunkStatistics]) -> Table:
+    """Table of chunks, one row each, as ctapipe-calculate-pixel-statistics writes it.
+
+    ctapipe's `outlier_mask` is empty: here all values count, reasons come with the coefficients.
+    """
+    columns = {f.name: np.array([getattr(c, f.name) for c in chunks]) for f in fields(chunks[0])}
+    for name in ("time_start", "time_end"):
+        columns[name] = Time(columns[name], format="unix_tai", scale="tai")
+    for name in ("event_id_start", "event_id_end"):
+        columns[name] = columns[name].astype(np.uint64)
+    for name in ("mean_error", "variance_error"):
+        columns[name] = columns[name].astype(np.float32)
+    columns["outlier_mask"] = np.zeros(columns["mean"].shape, bool)
+    columns["is_valid"] = np.ones(len(chunks), bool)
+    return Table(columns)
+
+
+def chunks_of_table(table: Table) -> list[ChunkStatistics]:
+    """Chunks of such a table, of ours or of ctapipe's.
+
+    What ctapipe does not know is NaN. Pixels that it calls outliers have no events.
+    """
+    shape = table["mean"].shape
+    columns: dict[str, np.ndarray] = {}
+    for entry in fields(ChunkStatistics):
+        name = entry.name
+        if name in ("time_start", "time_end"):
+            columns[name] = table[name].unix_tai.tolist()
+        elif name in ("event_id_start", "event_id_end"):
+            columns[name] = table[name].tolist()
+        elif name in table.colnames:
+            columns[name] = np.asarray(table[name])
+        else:
+            columns[name] = np.full(shape[:2] if name == "common_variance" else shape, np.nan)
+    outlier = np.asarray(table["outlier_mask"], bool)
+    columns["n_events"] = np.where(outlier, 0, columns["n_events"])
+    return [
+        ChunkStatistics(**{name: values[row] for name, values in columns.items()})
+        for row in range(len(table))
+    ]
 
 
 def clipped_variance_factor(max_sigma: float, iterations: int = 1) -> float:

@@ -40,7 +40,8 @@ def time_shift_error(
     peak_time : array, (n_channels, n_pixels), ns
         As given to `time_shift`.
     std : array, (n_channels, n_pixels), ns
-        Of the peak time from event to event, with divisor N as in ctapipe.
+        Of the peak time from event to event, with divisor N as in ctapipe, without what all pixels
+        share (jitter of the light source): that drops out of the shift.
     n_events : array, broadcastable
         N; fewer than 2 give NaN.
     good : bool array, (n_channels, n_pixels)
@@ -49,8 +50,8 @@ def time_shift_error(
     -------
     array, (n_channels, n_pixels), ns
     """
-    # ASSUME: times of different pixels fluctuate independently; what the light source does to all
-    # of them at once drops out of the difference and makes this error an upper bound.
+    # ASSUME: times of different pixels fluctuate independently; jitter of the light source that is
+    # still in `std` makes this error an upper bound.
     degrees = np.where(np.asarray(n_events) > 1, np.asarray(n_events) - 1.0, np.nan)
     of_mean = np.asarray(std, float) / np.sqrt(degrees)
     counted = good & np.isfinite(of_mean) & np.isfinite(peak_time)

@@ -31,6 +31,7 @@ __all__ = [
     "camera_configuration",
     "check_file",
     "read_batches",
+    "stream_sequences",
 ]
 
 EVENT_MESSAGE = "DL0v1.Telescope.Event"
@@ -280,7 +281,7 @@ def _require_same(
         )
 
 
-def _streams(paths: Sequence[Path]) -> dict[str, list[Path]]:
+def stream_sequences(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Files of each parallel stream in the order of their chunks, complete or an error."""
     found: dict[str, dict[int, Path]] = {}
     for path in paths:
@@ -401,7 +402,7 @@ def read_batches(
         raise ConfigurationError(f"batch_size must be at least 1, got {batch_size}")
     if not files:
         raise MissingInputError("no DL0 file is given; give all files of one telescope")
-    streams = _streams(files)
+    streams = stream_sequences(files)
     camera = _common_configuration([p for chunks in streams.values() for p in chunks])
     if tel_id is not None and camera.tel_id != tel_id:
         raise ConfigurationError(

@@ -84,13 +84,8 @@ def write_camera_coefficients(
     from ctapipe.io.hdf5dataformat import DL1_CAMERA_COEFFICIENTS_GROUP
     from ctapipe.io.metadata import write_to_hdf5
 
-    header = metadata.header()
-    own = header.pop("calibpipe")
-    header |= {
-        "CTA PRODUCT ID": _product_id(own, coefficients),
-        "CTA PRODUCT FORMAT": "hdf5",
-        "CTA PRODUCT DATA LEVELS": "DL1",
-    }
+    by_name = {f"tel_{tel_id:03d}": table for tel_id, table in sorted(coefficients.items())}
+    header = product_header(metadata, by_name)
     filters = tables.Filters(**COMPRESSION)
     with (
         atomic_path(path) as temporary,
@@ -102,7 +97,7 @@ def write_camera_coefficients(
             for first in range(0, len(table), ROWS_AT_ONCE):
                 rows = table[first : first + ROWS_AT_ONCE]
                 write_table(rows, h5file, node, append=first > 0, filters=filters)
-        write_to_hdf5(header | {"calibpipe": json.dumps(own)}, h5file)
+        write_to_hdf5(header, h5file)
     return Path(path)
 
 
@@ -156,17 +151,27 @@ def _check_table(table: Table, where: str, camera: tuple[int, int]) -> None:
         refuse("a masked pixel has a factor other than 0")
 
 
-def _product_id(header: dict, coefficients: Mapping[int, Table]) -> str:
-    """Identifier from the content: same coefficients, same identifier."""
-    kept = {key: value for key, value in header.items() if key != "software"}
+def product_header(metadata: ProductMetadata, tables: Mapping[str, Table]) -> dict[str, str]:
+    """Header of an HDF5 product; its identifier follows from the content of its tables.
+
+    Same content, same identifier; the ``calibpipe`` entry is JSON.
+    """
+    header = metadata.header()
+    own = header.pop("calibpipe")
+    kept = {key: value for key, value in own.items() if key != "software"}
     content = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
-    for tel_id, table in sorted(coefficients.items()):
+    for where, table in tables.items():
         for name in table.colnames:
             column = table[name]
             values = column.tai.mjd if isinstance(column, Time) else column
-            content.update(f"{tel_id} {name}".encode())
+            content.update(f"{where} {name}".encode())
             content.update(np.ascontiguousarray(values).tobytes())
-    return str(uuid.UUID(content.hexdigest()[:32]))
+    return header | {
+        "CTA PRODUCT ID": str(uuid.UUID(content.hexdigest()[:32])),
+        "CTA PRODUCT FORMAT": "hdf5",
+        "CTA PRODUCT DATA LEVELS": "DL1",
+        "calibpipe": json.dumps(own),
+    }
 
 
 def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:

@@ -51,6 +51,8 @@ class Site:
         IANA name; decides which civil date an evening has.
     seasons : tuple of Season
         They cover every day of a leap year exactly once.
+    telescopes : tuple of str
+        Array elements that deliver DL0.
     reference_densities : tuple of (str, float)
         Season and published number density at 15 km (1/cm3) of the reference atmospheres that
         simulations are made with; empty: those of the pool decide.
@@ -62,6 +64,7 @@ class Site:
     elevation: u.Quantity
     time_zone: str
     seasons: tuple[Season, ...]
+    telescopes: tuple[str, ...] = ()
     reference_densities: tuple[tuple[str, float], ...] = ()
 
     def season(self, day: date) -> str:
@@ -96,6 +99,7 @@ def load_site(path: str | Path) -> Site:
                 Season(s["name"], _month_day(s["first_day"]), _month_day(s["last_day"]))
                 for s in raw["seasons"]
             ),
+            telescopes=tuple(raw.get("telescopes", ())),
             reference_densities=tuple(
                 (season, float(density))
                 for season, density in raw.get("number_density_15km_in_per_cm3", {}).items()

@@ -52,7 +52,7 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
     _keep_record(
         log,
         {
-            "step": str(log.with_suffix("").relative_to(log.parents[1])),
+            "step": _step(log, snakemake.wildcards.night),
             "tool": tool_class.name,
             "error": name,
             "message": message,
@@ -62,6 +62,12 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
         },
     )
     sys.exit(code)
+
+
+def _step(log: Path, night: str) -> str:
+    """Name of a step: its log without the folder of the night and the suffix."""
+    parts = log.with_suffix("").parts
+    return "/".join(parts[parts.index(night) + 1 :])
 
 
 @contextmanager

@@ -10,8 +10,10 @@ from calibpipe.camera.coefficients import (
     InvalidReason,
     camera_coefficients,
     coefficient_nodes,
+    common_quadratic_noise,
     fill_missing_channel,
 )
+from calibpipe.camera.ffactor import masked_median_error
 from calibpipe.camera.outliers import OutlierCriteria, PixelReason
 from calibpipe.camera.pixel_statistics import chunk_statistics
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
@@ -37,14 +39,16 @@ class Statistics:
     mean: np.ndarray
     std: np.ndarray
     n_events: np.ndarray
+    common_variance: np.ndarray
 
 
-def chunk(start, end, mean, std, n_events=2500):
+def chunk(start, end, mean, std, n_events=2500, common_variance=(np.nan, np.nan)):
     """Of a true standard deviation; that of a chunk has the divisor n_events."""
     std = np.asarray(std) * np.sqrt(1 - 1 / n_events)
     shape = (2, N_PIXELS)
     mean, std = np.broadcast_to(mean, shape).copy(), np.broadcast_to(std, shape).copy()
-    return Statistics(T0 + start, T0 + end, mean, std, np.full(shape, n_events))
+    common = np.array(common_variance)
+    return Statistics(T0 + start, T0 + end, mean, std, np.full(shape, n_events), common)
 
 
 def pedestal(start, end, offset=400.0, **changes):
@@ -90,6 +94,52 @@ def test_one_chunk_hand_computed():
     np.testing.assert_allclose(found.time_shift[0, 1], np.linspace(-1, 1, N_PIXELS), atol=1e-6)
     assert not found.outlier_mask.any()
     assert not found.extrapolated_channel_mask.any()
+
+
+def test_jitter_that_all_pixels_share_is_taken_from_the_data():
+    """Source jitter B = 2 %: variance B² S², of which common noise of the pedestals is no part."""
+    signal = GAIN * 80.0
+    median = np.median(signal, axis=1)
+    ped = pedestal(0, 25, common_variance=[4.0, 1.0])
+    ff = flatfield(0, 25, common_variance=(0.02 * median) ** 2 + np.array([4.0, 1.0]))
+    ff = replace(ff, std=np.sqrt(ff.std**2 + (0.02 * signal) ** 2 * (1 - 1 / 2500)))
+    np.testing.assert_allclose(common_quadratic_noise(ped, ff), 0.02**2, rtol=1e-9)
+    settings = replace(SETTINGS, squared_quadratic_noise=None)
+    found = camera_coefficients([ped], [ff], [peak_time(0, 25)], settings)
+    np.testing.assert_allclose(found.gain[0], GAIN, rtol=1e-5)
+    uncorrected = camera_coefficients([ped], [ff], [peak_time(0, 25)], SETTINGS)
+    np.testing.assert_allclose(uncorrected.gain[0] / GAIN, 1 + 0.02**2 * 80 / F2, rtol=1e-5)
+
+
+def test_without_knowledge_of_common_noise_there_is_none():
+    assert common_quadratic_noise(pedestal(0, 25), flatfield(0, 25)).tolist() == [[0.0], [0.0]]
+
+
+def test_jitter_of_the_light_source_is_no_error_of_time_shifts():
+    """0.5 ns of which 0.4 ns are common: 0.3 ns of the pixel's own, and of the camera median."""
+    times = peak_time(0, 25, common_variance=np.full(2, 0.4**2 * (1 - 1 / 2500)))
+    found = camera_coefficients([pedestal(0, 25)], [flatfield(0, 25)], [times], SETTINGS)
+    own = np.full((2, N_PIXELS), 0.3 / np.sqrt(2500))
+    of_median = masked_median_error(times.mean, own, np.ones((2, N_PIXELS), bool))
+    expected = np.hypot(own, of_median)
+    np.testing.assert_allclose(found.time_shift_stat_error[0], expected, rtol=1e-5)
+
+
+def test_a_pedestal_off_the_camera_is_seen_below_its_baseline():
+    """The baseline of a pixel hides its pedestal from the charges, not from the criterion."""
+    rng = np.random.default_rng(4)
+    baseline = np.full((2, N_PIXELS), 400.0) + rng.normal(0, 2, (2, N_PIXELS))
+    baseline[:, 7] += 100.0
+    found = camera_coefficients(
+        [pedestal(0, 25, offset=0.0)],
+        [flatfield(0, 25, offset=0.0)],
+        [peak_time(0, 25)],
+        SETTINGS,
+        baseline=baseline,
+    )
+    assert np.flatnonzero(found.outlier_mask[0, 0]).tolist() == [7]
+    assert np.all(found.reasons[0, :, 7] == PixelReason.PEDESTAL_MEAN)
+    np.testing.assert_allclose(found.pedestal_offset[0], baseline, rtol=1e-6)
 
 
 def test_nodes_are_where_the_valid_chunks_change():

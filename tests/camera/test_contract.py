@@ -252,6 +252,7 @@ def test_our_coefficients_calibrate_events_of_a_drifting_pedestal(process, n_pix
             n_events=n_events,
             mean=mean * ones,
             std=std * ones,
+            common_variance=np.full(2, np.nan),
         )
 
     n_pe = PULSE.sum() / gain[0, 0]

@@ -1,0 +1,162 @@
+"""Which DL0 files of a night there are: the observatory's folders, and an index of them.
+
+::
+
+    DL0/<array element>/<user>/acada-adh/events/YYYY/MM/DD/TEL001_SDH000_..._CHUNK000.fits.fz
+
+The folders carry the date of the evening.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from astropy.table import QTable
+
+from .dl0 import FILE_NAME, camera_configuration, stream_sequences
+from .exceptions import (
+    CalibPipeError,
+    ConfigurationError,
+    CorruptedInputError,
+    MissingInputError,
+)
+
+__all__ = ["block_files", "blocks", "index_of_night"]
+
+COLUMNS = {
+    "array_element": str,
+    "tel_id": int,
+    "sb_id": int,
+    "obs_id": int,
+    "stream": str,
+    "chunk": int,
+    "path": str,
+    "size": int,
+    "problem": str,
+}
+
+
+def index_of_night(root: str | Path, night: date, array_elements: Sequence[str]) -> QTable:
+    """Index of the telescope event files of a night.
+
+    Parameters
+    ----------
+    root : path
+        Folder that contains ``DL0``.
+    night : date
+        Evening.
+    array_elements : sequence of str
+        Telescopes that are looked for.
+
+    Returns
+    -------
+    QTable
+        One row a file, sorted by telescope, observation, stream and chunk: `array_element`,
+        `tel_id`, `sb_id`, `obs_id`, `stream`, `chunk`, `path` (below `root`), `size` (bytes),
+        `problem` (why it, or its observation, cannot be read; empty if it can). The numbers of a
+        file whose configuration cannot be read are those of its name.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no file of any of the telescopes.
+    """
+    root = Path(root)
+    pattern = f"*/acada-adh/events/{night:%Y/%m/%d}/TEL*"
+    rows = [
+        _row(root, path, element)
+        for element in array_elements
+        for path in sorted((root / "DL0" / element).glob(pattern))
+    ]
+    if not rows:
+        raise MissingInputError(
+            f"no DL0 of {', '.join(array_elements)} in the night {night}: nothing like "
+            f"{root}/DL0/{array_elements[0] if array_elements else '*'}/{pattern}; "
+            "look at data_roots.dl0 and telescopes of the configuration"
+        )
+    for key in {(row["array_element"], row["obs_id"]) for row in rows}:
+        _check_streams(root, [r for r in rows if (r["array_element"], r["obs_id"]) == key])
+    rows.sort(key=lambda r: [r[n] for n in ("array_element", "obs_id", "stream", "chunk", "path")])
+    return QTable({name: [row[name] for row in rows] for name in COLUMNS}, dtype=COLUMNS.values())
+
+
+def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
+    """Row of a file, with what is wrong with the file itself."""
+    name = FILE_NAME.match(path.name)
+    row = {
+        "array_element": element,
+        "tel_id": int(name["tel_id"]) if name else -1,
+        "sb_id": _number(path.name, "SBID"),
+        "obs_id": _number(path.name, "OBSID"),
+        "stream": name["stream"] if name else "",
+        "chunk": int(name["chunk"]) if name else -1,
+        "path": path.relative_to(root).as_posix(),
+        "size": path.stat().st_size,
+        "problem": "",
+    }
+    try:
+        stream_sequences([path])
+        camera = camera_configuration(path)
+        if element.rpartition("-")[2] != f"{camera.tel_id:02d}":
+            raise CorruptedInputError(
+                f"{path.name} is of telescope {camera.tel_id}, but lies in the folder of "
+                f"{element}; put it where it belongs"
+            )
+    except CalibPipeError as error:
+        return row | {"problem": str(error)}
+    return row | {"tel_id": camera.tel_id, "sb_id": camera.sb_id, "obs_id": camera.obs_id}
+
+
+def _number(name: str, key: str) -> int:
+    """Number after a key in the name of a file, -1 if it has none."""
+    found = re.search(rf"_{key}(\d+)", name)
+    return int(found[1]) if found else -1
+
+
+def _check_streams(root: Path, rows: list[dict[str, Any]]) -> None:
+    """A stream or file that is missing is a problem of all files of the observation."""
+    try:
+        stream_sequences([root / row["path"] for row in rows if row["chunk"] >= 0])
+    except (ConfigurationError, MissingInputError) as error:
+        for row in rows:
+            row["problem"] = row["problem"] or str(error)
+
+
+def blocks(index: QTable) -> list[tuple[str, int]]:
+    """Telescope and observation block of everything in an index, sorted."""
+    return sorted({(str(row["array_element"]), int(row["obs_id"])) for row in index})
+
+
+def block_files(index: QTable, root: str | Path, array_element: str, obs_id: int) -> list[Path]:
+    """Files of one telescope and observation block.
+
+    Raises
+    ------
+    MissingInputError
+        If the index has none.
+    CorruptedInputError
+        If one of them has a problem, or has changed its size since: all are told.
+    """
+    rows = [
+        row for row in index if (row["array_element"], row["obs_id"]) == (array_element, obs_id)
+    ]
+    if not rows:
+        there = ", ".join(f"{element} {number}" for element, number in blocks(index))
+        raise MissingInputError(
+            f"the index has no observation {obs_id} of {array_element}, only {there}"
+        )
+    paths = [Path(root) / str(row["path"]) for row in rows]
+    problems = {str(row["problem"]) for row in rows if row["problem"]}
+    for path, row in zip(paths, rows, strict=True):
+        size = path.stat().st_size if path.is_file() else None
+        if size != row["size"]:
+            now = "is not there any more" if size is None else f"has {size} bytes now"
+            problems.add(f"{path.name} had {row['size']} bytes in the index and {now}; index again")
+    if problems:
+        raise CorruptedInputError(
+            f"observation {obs_id} of {array_element} cannot be read: "
+            + "; ".join(sorted(problems))
+        )
+    return paths

@@ -1,0 +1,74 @@
+"""The cameras of a night, telescope by telescope and observation block by observation block.
+
+Inputs: DL0 events of the observatory.
+Outputs: array/dl0_index, {tel}/camera/pixel_statistics, {tel}/camera/coefficients.
+"""
+
+
+checkpoint dl0_index:
+    input:
+        site=site_file,
+        config=tool_config("index_dl0"),
+        dl0=dl0_folders,
+    output:
+        product=f"{NIGHT}/array/dl0_index.ecsv",
+        provenance=f"{NIGHT}/array/dl0_index.provenance.json",
+    log:
+        f"{LOG}/array/dl0_index.log",
+    benchmark:
+        f"{LOG}/array/dl0_index.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        root=dl0_root,
+        telescopes=lambda wildcards: telescopes(wildcards.site),
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: which DL0 files there are"
+    script:
+        "../scripts/dl0_index.py"
+
+
+rule pixel_statistics:
+    input:
+        site=site_file,
+        config=tool_config("calculate_pixel_statistics"),
+        index=f"{NIGHT}/array/dl0_index.ecsv",
+    output:
+        product=f"{NIGHT}/{{tel}}/camera/pixel_statistics.{{block}}.h5",
+        provenance=f"{NIGHT}/{{tel}}/camera/pixel_statistics.{{block}}.provenance.json",
+    log:
+        f"{LOG}/{{tel}}/camera/pixel_statistics.{{block}}.log",
+    benchmark:
+        f"{LOG}/{{tel}}/camera/pixel_statistics.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        root=dl0_root,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: pixel statistics"
+    script:
+        "../scripts/pixel_statistics.py"
+
+
+rule camera_coefficients:
+    input:
+        site=site_file,
+        config=tool_config("calculate_camcalib_coefficients"),
+        statistics=rules.pixel_statistics.output.product,
+    output:
+        product=f"{NIGHT}/{{tel}}/camera/coefficients.{{block}}.h5",
+        provenance=f"{NIGHT}/{{tel}}/camera/coefficients.{{block}}.provenance.json",
+    log:
+        f"{LOG}/{{tel}}/camera/coefficients.{{block}}.log",
+    benchmark:
+        f"{LOG}/{{tel}}/camera/coefficients.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: coefficients"
+    script:
+        "../scripts/camera_coefficients.py"
