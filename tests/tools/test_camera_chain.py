@@ -1,0 +1,231 @@
+"""From simulated DL0 to coefficients that ctapipe-process applies: accuracy of the chain."""
+
+import os
+
+os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from ctapipe.core import run_tool
+
+from calibpipe.core.monitoring_file import read_camera_coefficients
+from calibpipe.core.products import read_table
+from calibpipe.core.telescope import telescope_subarray
+from calibpipe.simulation.camera import pulse_templates, truth_from_table
+from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
+from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
+from calibpipe.tools.index_dl0 import IndexDl0
+from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
+
+NIGHT = "2024-07-10"
+N_EVENTS, N_SHOWERS = 1500, 100  # of each kind
+N_PE = 80.0
+WINDOW, SHIFT = 12, 5
+FAULTS = {"dead": 0.005, "hot": 0.005, "noisy": 0.005, "flickering": 0.005}
+
+
+@pytest.fixture(scope="module")
+def chain(root, tmp_path_factory):
+    """Folder, truth, coefficients and showers of one telescope."""
+    folder = tmp_path_factory.mktemp("chain")
+    (folder / "simulation.yaml").write_text(
+        f"ProduceCamcalibTestData: {{spread: {FAULTS}, compression: raw, n_streams: 2, "
+        "gain_selection_threshold: 1500.0}"
+    )
+
+    def run(tool, *options):
+        night = [f"--site={root}/config/sites/CTAO-North.yaml", f"--night={NIGHT}"]
+        run_tool(tool(), argv=[*night, *options], cwd=folder, raises=True)
+
+    def config(name):
+        return f"--config={root}/config/tools/{name}.yaml"
+
+    run(
+        ProduceCamcalibTestData,
+        "--config=simulation.yaml",
+        "--tel-id=1",
+        f"--n-flatfield={N_EVENTS}",
+        f"--n-pedestal={N_EVENTS}",
+        f"--n-shower={N_SHOWERS}",
+        "--output-folder=simulated",
+        "--seed=3",
+    )
+    run(
+        IndexDl0,
+        "--dl0-root=simulated",
+        "--category=B",
+        "--telescopes=LSTN-01",
+        "--output=index.ecsv",
+    )
+    run(
+        CalculatePixelStatistics,
+        config("calculate_pixel_statistics"),
+        f"--CalculatePixelStatistics.flatfield_chunk_size={N_EVENTS}",
+        f"--CalculatePixelStatistics.pedestal_chunk_size={N_EVENTS}",
+        "--index=index.ecsv",
+        "--dl0-root=simulated",
+        "--telescope=LSTN-01",
+        "--obs-id=1",
+        "--category=B",
+        "--output=statistics.h5",
+    )
+    run(
+        CalculateCamcalibCoefficients,
+        config("calculate_camcalib_coefficients"),
+        "--input=statistics.h5",
+        "--category=B",
+        "--output=coefficients.h5",
+    )
+    truths = {
+        kind: read_table(
+            next(folder.glob(f"simulated/truth/*/*.{kind}_truth.ecsv")), f"simulation/{kind}_truth"
+        )
+        for kind in ("camera", "shower")
+    }
+    truth = truth_from_table(truths["camera"])
+    coefficients = read_camera_coefficients(folder / "coefficients.h5", 1)
+    return SimpleNamespace(
+        folder=folder,
+        dl0=next(folder.glob("simulated/DL0/LSTN-01/**/*_SDH000_*.fits.fz")),
+        truth=truth,
+        showers=truths["shower"],
+        coefficients=coefficients,
+        row=coefficients[-1],
+        good=(truth.status == 0) & ~coefficients["outlier_mask"][-1, 0],
+    )
+
+
+@pytest.fixture(scope="module")
+def fraction():
+    """Part of the charge of a pulse in the window, mean over the phases of its arrival."""
+    readout = telescope_subarray(1).tel[1].camera.readout
+    templates = pulse_templates(
+        readout.reference_pulse_shape, readout.reference_pulse_sample_width, readout.sampling_rate
+    )
+
+    def in_window(template):
+        first = template.argmax() - SHIFT
+        return template[max(first, 0) : first + WINDOW].sum(dtype=float)
+
+    return np.array([[np.mean([in_window(t) for t in channel])] for channel in templates.value])
+
+
+def test_all_rows_are_valid(chain):
+    assert chain.coefficients["is_valid"].all()
+    details = chain.coefficients.meta["calibpipe"]
+    assert (details["array_element"], details["obs_id"]) == ("LSTN-01", 1)
+
+
+def test_faulty_pixels_are_found_and_good_ones_kept(chain):
+    masked = chain.row["outlier_mask"][0]
+    faulty = chain.truth.status != 0
+    assert masked[faulty].mean() >= 0.99
+    assert masked[~faulty].mean() <= 0.001
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_gain(chain, fraction, channel):
+    """Bias below 0.3 %, errors that are the scatter.
+
+    The gain is that of the charge in the window. In it a pulse moves: 0.2 % at 80 p.e., in the
+    systematic error.
+    """
+    expected = (chain.truth.gain * fraction)[channel, chain.good]
+    gain = chain.row["gain"][channel, chain.good].astype(float)
+    ratio = gain / expected
+    assert abs(ratio.mean() - 1) < 0.003 + ratio.std() / np.sqrt(ratio.size)
+    pulls = (gain - expected * ratio.mean()) / chain.row["gain_stat_error"][channel, chain.good]
+    assert pulls.std() == pytest.approx(1, abs=0.05)
+    systematic = chain.row["gain_sys_error"][channel, chain.good] / gain
+    assert np.all(systematic > abs(ratio.mean() - 1))
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_pedestal(chain, channel):
+    difference = (chain.row["pedestal_offset"] - chain.truth.pedestal)[channel, chain.good]
+    pulls = difference / chain.row["pedestal_offset_stat_error"][channel, chain.good]
+    assert pulls.mean() == pytest.approx(0, abs=3 / np.sqrt(pulls.size))
+    assert pulls.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("channel", [0, 1])
+def test_time_offsets(chain, channel):
+    offset = chain.truth.time_offset[chain.good]
+    difference = chain.row["time_shift"][channel, chain.good] - (offset - np.median(offset))
+    assert np.abs(difference).max() < 0.05
+    assert difference.std() < 0.01
+
+
+def test_photoelectrons(chain):
+    """80 p.e. times the efficiency of the pixel, within the systematic error of F²."""
+    expected = N_PE * chain.truth.relative_efficiency[chain.good]
+    for channel in (0, 1):
+        n_pe = chain.row["n_pe"][channel, chain.good].astype(float)
+        assert np.mean(n_pe / expected) == pytest.approx(1, abs=0.004)
+
+
+def processed(chain, event_type):
+    """Images of all events of a type, by ctapipe-process."""
+    from ctapipe.io import read_table as read_hdf5
+    from ctapipe.tools.process import ProcessorTool
+
+    output = chain.folder / f"{event_type}.dl1.h5"
+    argv = [
+        f"--input={chain.dl0}",
+        f"--output={output}",
+        "--monitoring-source=HDF5MonitoringSource",
+        f"--HDF5MonitoringSource.input_files={chain.folder / 'coefficients.h5'}",
+        "--CameraCalibrator.image_extractor_type=LocalPeakWindowSum",
+        f"--LocalPeakWindowSum.window_width={WINDOW}",
+        f"--LocalPeakWindowSum.window_shift={SHIFT}",
+        "--LocalPeakWindowSum.apply_integration_correction=False",
+        f"--EventTypeFilter.allowed_types={event_type}",
+        "--write-images",
+        "--no-write-parameters",
+        "--quiet",
+    ]
+    run_tool(ProcessorTool(), argv=argv, cwd=chain.folder, raises=True)
+    return read_hdf5(output, "/dl1/event/telescope/images/tel_001")
+
+
+def test_flat_fields_come_out_in_photoelectrons_and_aligned(chain):
+    """The same number of true p.e. in every good pixel of both channels, at the same time."""
+    images = processed(chain, "FLATFIELD")
+    charge = images["image"][:, :, chain.good].mean(axis=0)
+    expected = N_PE * np.median(chain.truth.relative_efficiency[chain.good])
+    # the median over pixels of n_pe, of which each is known to sqrt(2/N)
+    error = np.sqrt(np.pi / 2 * 2 / N_EVENTS / np.count_nonzero(chain.good))
+    np.testing.assert_allclose(charge.mean(axis=1), expected, rtol=0.003 + 3 * error)
+    # the calibration is made of these events: pixels agree but for the clipped ones
+    assert np.all(charge.std(axis=1) / charge.mean(axis=1) < 2e-3)
+    time = images["peak_time"][:, :, chain.good].mean(axis=0)
+    assert np.all(np.ptp(time, axis=1) < 0.05)
+
+
+def test_showers_come_out_in_photoelectrons_and_aligned(chain):
+    """Gain-selected images against true p.e. and times, independent of the calibration events."""
+    images = processed(chain, "SUBARRAY")
+    order = np.argsort(images["event_id"])
+    np.testing.assert_array_equal(images["event_id"][order], chain.showers["event_id"])
+    true = chain.showers["n_pe"][:, chain.good].astype(float)
+    efficiency = chain.truth.relative_efficiency[chain.good]
+    image = images["image"][order][:, chain.good] * efficiency / np.median(efficiency)
+    is_low_gain = chain.showers["selected_gain_channel"][:, chain.good] == 1
+    offset = chain.truth.time_offset[chain.good] - np.median(chain.truth.time_offset[chain.good])
+    aligned = chain.showers["time"].to_value("ns")[:, chain.good] - offset
+    times = images["peak_time"][order][:, chain.good]
+    # far from the 60 p.e. or so where the gain is selected, which goes by the measured pulse
+    for low_gain, bright in enumerate([(true > 15) & (true < 35), true > 90]):
+        assert bright.sum() > 50
+        assert np.mean(is_low_gain[bright]) == low_gain
+        # of a pixel: excess noise, night sky in the window, electronics
+        spread = np.sqrt(0.222 * true[bright] + 1.222 * 0.25 * WINDOW + 20)
+        error = np.sqrt(np.sum(spread**2)) / true[bright].sum()
+        assert error < 0.02
+        ratio = image[bright].sum() / true[bright].sum()
+        assert ratio == pytest.approx(1, abs=0.004 + 3 * error)
+        # a constant is free: times are those of the centroid, true ones those of the maximum
+        late = times[bright] - aligned[bright]
+        assert late.std() < (0.1 if low_gain else 0.3)
