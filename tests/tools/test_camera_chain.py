@@ -20,7 +20,7 @@ from calibpipe.tools.index_dl0 import IndexDl0
 from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
 
 NIGHT = "2024-07-10"
-N_EVENTS, N_SHOWERS = 1500, 100  # of each kind
+N_EVENTS, N_SHOWERS = 1500, 300  # of each kind
 N_PE = 80.0
 WINDOW, SHIFT = 12, 5
 FAULTS = {"dead": 0.005, "hot": 0.005, "noisy": 0.005, "flickering": 0.005}
