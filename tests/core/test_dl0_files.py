@@ -1,0 +1,129 @@
+"""The index of a night's DL0 files: what is there, what cannot be read, what follows from it."""
+
+from datetime import date
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.time import Time
+
+from calibpipe.core.dl0_files import block_files, blocks, index_of_night
+from calibpipe.core.exceptions import CorruptedInputError, MissingInputError
+from calibpipe.simulation.dl0 import Dl0Observation, Dl0Writer
+
+NIGHT = date(2024, 7, 10)
+N_PIXELS, N_SAMPLES = 14, 8
+
+
+def observe(root, tel_id=1, obs_id=1, evening=NIGHT, element=None, n_streams=2):
+    """Six events of a small camera; the paths of the streams."""
+    observation = Dl0Observation(
+        folder=root,
+        tel_id=tel_id,
+        array_element=element or f"LSTN-{tel_id:02d}",
+        subarray_id=1,
+        sb_id=7,
+        obs_id=obs_id,
+        evening=evening,
+        start=Time("2024-07-10T22:00:00", scale="tai"),
+        n_pixels=N_PIXELS,
+        n_samples=N_SAMPLES,
+        sampling_rate=1 * u.GHz,
+        n_streams=n_streams,
+    )
+    waveform = np.zeros((2, N_PIXELS, N_SAMPLES), np.uint16)
+    with Dl0Writer(observation, 6) as writer:
+        for i in range(6):
+            writer.write(i + 1, 1_720_648_800 + i, 0, 0, waveform)
+    return observation.event_paths
+
+
+def problems(index):
+    return {str(row["path"]).rpartition("/")[2]: str(row["problem"]) for row in index}
+
+
+def test_rows_are_the_files_of_the_night_sorted(tmp_path):
+    two = observe(tmp_path, tel_id=2)
+    observe(tmp_path, obs_id=10)
+    observe(tmp_path, obs_id=9)
+    observe(tmp_path, obs_id=8, evening=date(2024, 7, 9))
+    observe(tmp_path, tel_id=3)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-02", "LSTN-01", "LSTN-04"])
+    assert blocks(index) == [("LSTN-01", 9), ("LSTN-01", 10), ("LSTN-02", 1)]
+    assert [(row["obs_id"], row["stream"]) for row in index] == [
+        *((9, "SDH000"), (9, "SDH001"), (10, "SDH000"), (10, "SDH001")),
+        *((1, "SDH000"), (1, "SDH001")),
+    ]
+    assert set(index["sb_id"]) == {7}
+    assert set(index["chunk"]) == {0}
+    assert set(index["problem"]) == {""}
+    assert list(index["size"][-2:]) == [path.stat().st_size for path in two]
+    assert block_files(index, tmp_path, "LSTN-02", 1) == list(two)
+
+
+def test_content_does_not_depend_on_the_place(tmp_path):
+    """Same rows from a copy of the tree, whatever the order of the folder."""
+    observe(tmp_path / "a")
+    observe(tmp_path / "b", tel_id=2)
+    observe(tmp_path / "b")
+    one, other = (index_of_night(tmp_path / name, NIGHT, ["LSTN-01"]) for name in "ab")
+    assert one["path"].tolist() == other["path"].tolist()
+    assert not one["path"][0].startswith("/")
+
+
+def test_a_truncated_file_stops_its_observation_only(tmp_path):
+    bad, _ = observe(tmp_path)
+    observe(tmp_path, obs_id=2)
+    bad.write_bytes(bad.read_bytes()[:-2880])
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert "truncated" in problems(index)[bad.name]
+    assert blocks(index) == [("LSTN-01", 1), ("LSTN-01", 2)]  # by the number in its name
+    with pytest.raises(CorruptedInputError, match=r"observation 1 of LSTN-01.*truncated"):
+        block_files(index, tmp_path, "LSTN-01", 1)
+    assert len(block_files(index, tmp_path, "LSTN-01", 2)) == 2
+
+
+def test_a_missing_stream_is_told_by_all_the_others(tmp_path):
+    paths = observe(tmp_path, n_streams=3)
+    paths[1].unlink()
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert all("missing stream: SDH001" in text for text in problems(index).values())
+    with pytest.raises(CorruptedInputError, match="missing stream: SDH001"):
+        block_files(index, tmp_path, "LSTN-01", 1)
+
+
+def test_a_file_that_is_not_finished(tmp_path):
+    path, _ = observe(tmp_path)
+    path.rename(path.with_name(f"{path.name}.part"))
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert "not the name of a finished DL0 file" in problems(index)[f"{path.name}.part"]
+    with pytest.raises(CorruptedInputError, match="not the name of a finished"):
+        block_files(index, tmp_path, "LSTN-01", 1)
+
+
+def test_a_file_in_the_folder_of_another_telescope(tmp_path):
+    observe(tmp_path, tel_id=2, element="LSTN-01")
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert all("is of telescope 2, but lies in the folder" in t for t in problems(index).values())
+
+
+def test_a_night_without_files(tmp_path):
+    observe(tmp_path, evening=date(2024, 7, 9))
+    with pytest.raises(MissingInputError, match=r"no DL0 of LSTN-01, LSTN-02 .* 2024-07-10"):
+        index_of_night(tmp_path, NIGHT, ["LSTN-01", "LSTN-02"])
+
+
+def test_what_the_index_has_not(tmp_path):
+    observe(tmp_path)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    with pytest.raises(MissingInputError, match="no observation 5 of LSTN-01, only LSTN-01 1"):
+        block_files(index, tmp_path, "LSTN-01", 5)
+
+
+def test_files_that_changed_since(tmp_path):
+    grown, gone = observe(tmp_path)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    grown.write_bytes(grown.read_bytes() + b"more")
+    gone.unlink()
+    with pytest.raises(CorruptedInputError, match=r"bytes now.*is not there any more"):
+        block_files(index, tmp_path, "LSTN-01", 1)
