@@ -171,7 +171,8 @@ def read_pixel_statistics(path: str | Path, tel_id: int | None = None) -> PixelS
         node = f"{BASELINE_GROUP}/tel_{tel_id:03d}"
         baseline = np.asarray(read_table(h5file, node)["mean"][0]) if node in h5file else None
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
-    return PixelStatistics(tel_id, found, baseline, header, subarray.select_subarray([tel_id]))
+    alone = subarray.select_subarray([tel_id], name=subarray.tel[tel_id].name)
+    return PixelStatistics(tel_id, found, baseline, header, alone)
 
 
 def _telescope(path: Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:

@@ -116,7 +116,7 @@ class CalculateCamcalibCoefficients(NightTool):
     def where(self, statistics: Any) -> str:
         """Telescope and observation, for messages."""
         obs_id = statistics.header.get("obs_id")
-        name = statistics.subarray.name
+        name = statistics.header.get("array_element", statistics.subarray.name)
         return f"{name}, observation {obs_id}" if obs_id else name
 
     def outlier_criteria(self) -> Any:
@@ -150,7 +150,7 @@ class CalculateCamcalibCoefficients(NightTool):
             ),
             details={
                 "tel_id": tel_id,
-                "array_element": statistics.subarray.tel[tel_id].name,
+                "array_element": statistics.header.get("array_element", statistics.subarray.name),
                 **{name: statistics.header[name] for name in known if name in statistics.header},
                 "n_rows": len(found.time),
                 "n_valid_rows": int(found.is_valid.sum()),

@@ -39,9 +39,9 @@ class CalculatePixelStatistics(NightTool):
     dl0_root = traits.Path(
         None, allow_none=True, exists=None, file_ok=False, help="Folder that contains DL0"
     ).tag(config=True)
-    telescope = traits.Unicode("", help="Array element of the index, such as LSTN-01").tag(
-        config=True
-    )
+    telescope = traits.Unicode(
+        "", help="Array element that the events are of, such as LSTN-01"
+    ).tag(config=True)
     obs_id = traits.Int(0, min=0, help="Observation block of the index").tag(config=True)
     input_files = traits.List(
         traits.Path(exists=None, directory_ok=False),
@@ -109,9 +109,9 @@ class CalculatePixelStatistics(NightTool):
         from ..core.dl0_files import block_files
         from ..core.products import read_table
 
-        given = [self.index, self.dl0_root, self.telescope, self.obs_id]
+        of_index = [self.index, self.dl0_root, self.obs_id]
         require(
-            bool(self.input_files) != any(given) and (self.input_files or all(given)),
+            not any(of_index) if self.input_files else all(of_index) and self.telescope,
             f"{self.name} needs either --input or all of --index, --dl0-root, --telescope, "
             "--obs-id",
         )
