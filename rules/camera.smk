@@ -33,7 +33,8 @@ rule pixel_statistics:
     input:
         site=site_file,
         config=tool_config("calculate_pixel_statistics"),
-        index=f"{NIGHT}/array/dl0_index.ecsv",
+        index=ancient(f"{NIGHT}/array/dl0_index.ecsv"),  # the files count, not their list
+        events=event_files,
     output:
         product=f"{NIGHT}/{{tel}}/camera/pixel_statistics.{{block}}.h5",
         provenance=f"{NIGHT}/{{tel}}/camera/pixel_statistics.{{block}}.provenance.json",

@@ -160,16 +160,34 @@ def every_block(name):
     ]
 
 
+def dl0_index(site, category, night):
+    """The night's index of DL0 files, when it is made."""
+    from calibpipe.core.products import read_table
+
+    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
+    return read_table(made.output.product, "array/dl0_index")
+
+
 def products_of_blocks(name, site, category, night):
     """A product for every telescope and observation block of a night."""
     from calibpipe.core.dl0_files import blocks
-    from calibpipe.core.products import read_table
 
-    index = checkpoints.dl0_index.get(site=site, category=category, night=night)
     folder = NIGHT.format(site=site, category=category, night=night)
     return [
         f"{folder}/{tel}/{name.format(block=f'OBSID{obs_id}')}"
-        for tel, obs_id in blocks(read_table(index.output.product, "array/dl0_index"))
+        for tel, obs_id in blocks(dl0_index(site, category, night))
+    ]
+
+
+def event_files(wildcards):
+    """DL0 event files of a telescope and observation block, whatever is wrong with them."""
+    index = dl0_index(wildcards.site, wildcards.category, wildcards.night)
+    block = wildcards.tel, int(wildcards.block.removeprefix("OBSID"))
+    root = Path(dl0_root(wildcards))
+    return [
+        str(root / row["path"])
+        for row in index
+        if (row["array_element"], row["obs_id"]) == block
     ]
 
 
@@ -204,13 +222,20 @@ def dl0_root(wildcards):
 
 
 def dl0_folders(wildcards):
-    """DL0 that has to be simulated first; none when the observatory's is taken."""
-    if config["dl0"]["source"] != "simulation":
-        return []
-    return [
-        f"{SIMULATION}/DL0/{tel}".format(**wildcards)
-        for tel in telescopes(wildcards.site)
-    ]
+    """Folders of the night's DL0: their time changes when a file comes or goes.
+
+    Those that have to be simulated first, or those of the observatory that are there.
+    """
+    of_night = telescopes(wildcards.site)
+    if config["dl0"]["source"] == "simulation":
+        return [f"{SIMULATION}/DL0/{tel}".format(**wildcards) for tel in of_night]
+    day = wildcards.night.replace("-", "/")
+    root = Path(config["data_roots"]["dl0"])
+    return sorted(
+        str(folder)
+        for tel in of_night
+        for folder in root.glob(f"DL0/{tel}/*/acada-adh/events/{day}")
+    )
 
 
 def site_file(wildcards):

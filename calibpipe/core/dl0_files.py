@@ -125,8 +125,12 @@ def _check_streams(root: Path, rows: list[dict[str, Any]]) -> None:
 
 
 def blocks(index: QTable) -> list[tuple[str, int]]:
-    """Telescope and observation block of everything in an index, sorted."""
-    return sorted({(str(row["array_element"]), int(row["obs_id"])) for row in index})
+    """Telescope and observation block of everything in an index, sorted.
+
+    Files whose names tell no observation are left out: they are warnings of the index.
+    """
+    found = {(str(row["array_element"]), int(row["obs_id"])) for row in index}
+    return sorted(block for block in found if block[1] >= 0)
 
 
 def block_files(index: QTable, root: str | Path, array_element: str, obs_id: int) -> list[Path]:

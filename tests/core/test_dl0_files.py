@@ -101,6 +101,15 @@ def test_a_file_that_is_not_finished(tmp_path):
         block_files(index, tmp_path, "LSTN-01", 1)
 
 
+def test_a_file_of_no_observation(tmp_path):
+    path, _ = observe(tmp_path)
+    path.with_name("TEL001.tmp").write_bytes(b"")
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert blocks(index) == [("LSTN-01", 1)]
+    assert "not the name of a finished DL0 file" in problems(index)["TEL001.tmp"]
+    assert len(block_files(index, tmp_path, "LSTN-01", 1)) == 2
+
+
 def test_a_file_in_the_folder_of_another_telescope(tmp_path):
     observe(tmp_path, tel_id=2, element="LSTN-01")
     index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])

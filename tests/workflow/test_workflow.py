@@ -24,6 +24,7 @@ SMALL = """
 sites: [CTAO-North]
 categories: [C]
 nights: ["2024-07-10"]
+domains: [atmosphere, report]
 meteo: {source: simulation}
 co2: {online: false}
 """
@@ -119,7 +120,9 @@ def test_ten_nights_at_two_sites_are_planned(tmp_path):
         ("categories=['D']", "'D' is not one of"),
         ("sites=['CTAO-West']", "CTAO-West"),
         ("nights=['10.7.2024']", "does not match"),
-        ("domains=['camera']", "'camera' is not one of"),
+        ("domains=['cameras']", "'cameras' is not one of"),
+        ("telescopes=['LSTN-09']", "no LSTN-09 at CTAO-North; there are LSTN-01, LSTN-02"),
+        ("telescopes=['LST1']", "does not match"),
         ("nights=[]", "should be non-empty"),
         ("nights=['2024-02-31']", "nights: there is no day '2024-02-31'"),
         ("nights={'first': '2024-07-10'}", "'last' is a required property"),

@@ -1,0 +1,101 @@
+"""Cameras on the page: steps, numbers, masked pixels, figures, status."""
+
+import time
+
+import numpy as np
+import pytest
+from report.made_camera import DEAD, DRIFT, GAIN, N_CHUNKS, NOISY, PIXELS, add_cameras, coefficients
+
+from calibpipe.camera.outliers import PixelReason
+from calibpipe.report.camera_numbers import bad_pixels, camera_numbers, drift, used_reasons
+from calibpipe.report.material import camera_steps, is_of_cameras
+
+
+@pytest.fixture(scope="module")
+def table():
+    return coefficients()
+
+
+def numbers(table):
+    return {number["name"]: number for number in camera_numbers(table)}
+
+
+def test_steps_come_in_the_order_of_need():
+    steps = camera_steps([("LSTN-01", 7)], ["simulation/LSTN-01"])
+    assert [(step.name, step.needs) for step in steps] == [
+        ("simulation/LSTN-01", ()),
+        ("array/dl0_index", ("simulation/LSTN-01",)),
+        ("LSTN-01/camera/pixel_statistics.OBSID7", ("array/dl0_index",)),
+        ("LSTN-01/camera/coefficients.OBSID7", ("LSTN-01/camera/pixel_statistics.OBSID7",)),
+    ]
+    assert steps[-1].products == ("LSTN-01/camera/coefficients.OBSID7.h5",)
+    assert all(is_of_cameras(step.name) for step in steps)
+    assert not is_of_cameras("simulation/meteo")
+
+
+def test_masked_pixels_are_those_that_were_made(table):
+    found = {pixel["id"]: pixel for pixel in bad_pixels(table)}
+    assert sorted(found) == sorted([*DEAD, NOISY])
+    assert all("dead" in found[pixel]["reasons"] for pixel in DEAD)
+    assert "pedestal noise off" in found[NOISY]["reasons"]
+    assert {pixel["rows"] for pixel in found.values()} == {f"{N_CHUNKS - 1} of {N_CHUNKS - 1}"}
+    assert np.flatnonzero(used_reasons(table) & PixelReason.DEAD).tolist() == list(DEAD)
+
+
+def test_numbers_are_the_truth(table):
+    found = numbers(table)
+    assert (found["Valid rows of coefficients"]["value"], found["Usable pixels"]["value"]) == (
+        str(N_CHUNKS - 1),
+        str(PIXELS - 3),
+    )
+    assert "too many bad pixels (1)" in found["Valid rows of coefficients"]["notes"]
+    assert "dead: 2" in found["Usable pixels"]["notes"]
+    for channel, name in enumerate(("high gain", "low gain")):
+        # the median of 5 % scatter over 1855 pixels: 1.25 x 5 % / sqrt(1855) = 0.15 %
+        # medians of valid rows: row 2 of 0, 1, 2, 4, 5
+        expected = GAIN[channel, 0] * (1 + DRIFT * 2 / 5)
+        assert float(found[f"Median gain, {name}"]["value"]) == pytest.approx(expected, rel=0.006)
+
+
+def test_drift_follows_the_gain_and_has_a_hole(table):
+    low, median, high = drift(table, "gain")
+    assert np.isnan(median[3]).all()
+    assert median[5] / median[0] == pytest.approx(1 + DRIFT, rel=2e-3)
+    assert ((high - low)[0] / median[0] / 2) == pytest.approx(0.05, rel=0.1)
+
+
+def test_night_with_two_cameras(made_night, monkeypatch, tmp_path):
+    from tools.test_create_night_report import report, status
+
+    add_cameras(made_night.make())
+    begin = time.monotonic()
+    html = report(made_night, "--camera")
+    assert time.monotonic() - begin < 30  # of one core that others use, too
+    (tmp_path / "page.html").write_text(html)
+    assert len(html.encode()) < 3e6
+    word, sentence = status(html)
+    assert word == "Complete, look twice"
+    assert sentence.count("1 of 6 rows of coefficients invalid") == 2
+    assert html.count('<section class="camera"') == 2
+    assert "LSTN-02/camera/pixel_statistics.OBSID1.h5" in html
+    assert "<script" not in html
+
+
+def test_cameras_are_missed_only_if_expected(made_night):
+    from tools.test_create_night_report import report, status
+
+    made_night.make()
+    assert status(report(made_night))[0] == "Complete"
+    html = report(made_night, "--camera", "--overwrite")
+    assert status(html) == ("Incomplete", "1 product absent, no failure recorded.")
+
+
+def test_failure_of_a_camera_is_found_a_level_deeper(made_night):
+    from report.made_night import failure, write_failure
+    from tools.test_create_night_report import report, status
+
+    add_cameras(made_night.make(), telescopes=(1,))
+    step = "LSTN-01/camera/coefficients.OBSID1"
+    (made_night.folder / f"{step}.h5").unlink()
+    write_failure(made_night.folder.parent / "logs", failure(step))
+    assert status(report(made_night)) == ("1 step failed", f"{step}; 1 product not made.")
