@@ -117,8 +117,11 @@ def _number(name: str, key: str) -> int:
 
 def _check_streams(root: Path, rows: list[dict[str, Any]]) -> None:
     """A stream or file that is missing is a problem of all files of the observation."""
+    named = [root / row["path"] for row in rows if row["chunk"] >= 0]
+    if not named:
+        return
     try:
-        stream_sequences([root / row["path"] for row in rows if row["chunk"] >= 0])
+        stream_sequences(named)
     except (ConfigurationError, MissingInputError) as error:
         for row in rows:
             row["problem"] = row["problem"] or str(error)
