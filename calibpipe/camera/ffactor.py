@@ -15,6 +15,7 @@ arXiv:2108.05035.
 
 from dataclasses import dataclass
 
+import numba
 import numpy as np
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
@@ -220,11 +221,24 @@ def flatfield_factor(
 
 def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
     """Median over the last axis of the `good` entries, that axis kept with length 1; or NaN."""
-    ordered = np.sort(np.where(good, values, np.inf), axis=-1)
-    count = np.count_nonzero(good, axis=-1, keepdims=True)
-    low = np.take_along_axis(ordered, np.maximum(count - 1, 0) // 2, axis=-1)
-    high = np.take_along_axis(ordered, np.minimum(count // 2, ordered.shape[-1] - 1), axis=-1)
-    return np.where(count > 0, (low + high) / 2.0, np.nan)
+    values, good = np.broadcast_arrays(np.asarray(values, float), good)
+    medians = _medians(values.reshape(-1, values.shape[-1]), good.reshape(-1, values.shape[-1]))
+    return medians.reshape(*values.shape[:-1], 1)
+
+
+@numba.njit(cache=True, nogil=True)
+def _medians(values, good):
+    out = np.full(len(values), np.nan)
+    kept = np.empty(values.shape[1])
+    for row in range(len(values)):
+        n = 0
+        for i in range(values.shape[1]):
+            if good[row, i]:
+                kept[n] = values[row, i]
+                n += 1
+        if n:
+            out[row] = np.median(kept[:n])
+    return out
 
 
 def masked_median_error(values: np.ndarray, errors: np.ndarray, good: np.ndarray) -> np.ndarray:
