@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .material import STEPS, NightMaterial, Step
+from .material import NightMaterial, Step
 from .wording import counted, listed
 
 __all__ = ["absent_groups", "absent_products", "failure_facts", "status"]
@@ -45,26 +45,31 @@ def absent_products(material: NightMaterial) -> list[dict[str, str]]:
 def _why_not_made(step: Step, failed: set[str | None], material: NightMaterial) -> str:
     if step.name in failed:
         return "its step failed, see above"
-    needed = [name for name in _all_needs(step) if name in {s.name for s in material.steps}]
+    needed = [
+        name
+        for name in _all_needs(step, material.all_steps)
+        if name in {s.name for s in material.steps}
+    ]
     if causes := [name for name in needed if name in failed]:
         return f"not made, because it needs {listed(causes)}, which failed"
-    made = {s.name for s in STEPS if s.products and s.products[0] in material.products}
-    lacking = [s.name for s in STEPS if s.name in needed and s.products and s.name not in made]
+    steps = material.all_steps
+    made = {s.name for s in steps if s.products and s.products[0] in material.products}
+    lacking = [s.name for s in steps if s.name in needed and s.products and s.name not in made]
     if lacking:
         return f"not made, because it needs {listed(lacking)}, which is absent, too"
     return "not made, and no failure is recorded: run snakemake again"
 
 
-def _all_needs(step: Step) -> list[str]:
+def _all_needs(step: Step, steps: Sequence[Step]) -> list[str]:
     """Names of all steps that a step needs, directly or not, in the order of the night."""
-    by_name = {s.name: s for s in STEPS}
+    by_name = {s.name: s for s in steps}
     found: set[str] = set()
     pending = list(step.needs)
     while pending:
         name = pending.pop()
         found.add(name)
         pending += by_name[name].needs
-    return [s.name for s in STEPS if s.name in found]
+    return [s.name for s in steps if s.name in found]
 
 
 def absent_groups(absent: Sequence[dict[str, str]]) -> list[dict[str, str]]:
@@ -96,8 +101,10 @@ def status(
         titles = "; ".join(remark["title"] for remark in warnings)
         return {"level": "warning", "word": "Complete, look twice", "sentence": f"{titles}."}
     season = material.usable("reference_model").facts["selection"]["season"]
+    cameras = f"; {counted(len(material.cameras), 'camera block')} calibrated"
     return {
         "level": "complete",
         "word": "Complete",
-        "sentence": f"{found}; the optical depth closes; reference model {season}, by density.",
+        "sentence": f"{found}; the optical depth closes; reference model {season}, by density"
+        f"{cameras if material.cameras else ''}.",
     }

@@ -1,15 +1,29 @@
 """What the page of a night is made from: steps, products as found, failure records, warnings."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from astropy.table import QTable
+from astropy.table import QTable, Table
 
 from ..core.night import AstronomicalNight
 from ..core.site import Site
 
-__all__ = ["CO2_METHODS", "STEPS", "WEATHER_STEPS", "FoundProduct", "NightMaterial", "Step"]
+if TYPE_CHECKING:
+    from ctapipe.instrument import CameraGeometry
+
+__all__ = [
+    "CO2_METHODS",
+    "DL0_INDEX",
+    "STEPS",
+    "WEATHER_STEPS",
+    "FoundProduct",
+    "NightMaterial",
+    "Step",
+    "camera_steps",
+    "is_of_cameras",
+]
 
 CO2_METHODS = {
     "measured": "measured",
@@ -67,6 +81,39 @@ STEPS = (
 WEATHER_STEPS = ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/density_profile")
 """Steps that a night does without when the date chooses the reference model."""
 
+DL0_INDEX = "array/dl0_index"
+_OF_CAMERAS = re.compile(rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/.*|simulation/[A-Z]{{3,4}}-\d\d")
+
+
+def is_of_cameras(step: str) -> bool:
+    """Whether a step belongs to the calibration of cameras: index, telescope, simulated DL0."""
+    return _OF_CAMERAS.fullmatch(step) is not None
+
+
+def camera_steps(
+    blocks: Iterable[tuple[str, int]], simulated: Iterable[str] = ()
+) -> tuple[Step, ...]:
+    """Steps of the cameras of a night, each after what it needs.
+
+    Parameters
+    ----------
+    blocks : iterable of (str, int)
+        Array element and observation number, as in the index of DL0 files.
+    simulated : iterable of str
+        Steps that simulate DL0 (``simulation/LSTN-01``) and that the index waits for.
+    """
+    simulated = tuple(simulated)
+    steps = [Step(name, ()) for name in simulated]
+    steps.append(Step(DL0_INDEX, (f"{DL0_INDEX}.ecsv",), simulated))
+    for array_element, obs_id in blocks:
+        statistics, coefficients = (
+            f"{array_element}/camera/{kind}.OBSID{obs_id}"
+            for kind in ("pixel_statistics", "coefficients")
+        )
+        steps.append(Step(statistics, (f"{statistics}.h5",), (DL0_INDEX,)))
+        steps.append(Step(coefficients, (f"{coefficients}.h5",), (statistics,)))
+    return tuple(steps)
+
 
 @dataclass(frozen=True)
 class FoundProduct:
@@ -84,9 +131,12 @@ class FoundProduct:
     header : dict
         ``CTA ...`` keys and the nested ``calibpipe`` entry; empty for exchange formats and for
         what could not be read.
-    table : QTable or None
+    table : Table or None
+        Of an ECSV product, or of camera coefficients.
     content : dict
         Of a JSON product.
+    geometry : CameraGeometry or None
+        Of camera coefficients.
     problem : str
         Why it cannot be used; empty if it can.
     """
@@ -96,8 +146,9 @@ class FoundProduct:
     size: int
     sha256: str
     header: dict[str, Any] = field(default_factory=dict)
-    table: QTable | None = None
+    table: Table | None = None
     content: dict[str, Any] = field(default_factory=dict)
+    geometry: "CameraGeometry | None" = None
     problem: str = ""
 
     @property
@@ -132,6 +183,10 @@ class NightMaterial:
         Days without measured CO2 above which the page says so.
     forced_by_date : bool
         Whether the date was forced to choose the reference model, made or not.
+    camera_steps : tuple of Step
+        Of the cameras; empty if no camera is asked for.
+    masked_limit : float
+        Part of the pixels of a camera that may be masked without a warning.
     """
 
     site: Site
@@ -145,6 +200,8 @@ class NightMaterial:
     margin_limit: float = 2.0
     co2_age_limit: float = 400.0
     forced_by_date: bool = False
+    camera_steps: tuple[Step, ...] = ()
+    masked_limit: float = 0.05
 
     def usable(self, stem: str) -> FoundProduct | None:
         """Product ``atmosphere/<stem>`` if it is there and can be used."""
@@ -162,9 +219,23 @@ class NightMaterial:
         return self.forced_by_date or chosen == "date"
 
     @property
+    def all_steps(self) -> tuple[Step, ...]:
+        """The steps of the atmosphere and of the cameras, whether this night needs them or not."""
+        return STEPS + self.camera_steps
+
+    @property
     def steps(self) -> tuple[Step, ...]:
         """The steps that this night needs."""
-        return tuple(s for s in STEPS if not (self.by_date and s.name in WEATHER_STEPS))
+        return tuple(s for s in self.all_steps if not (self.by_date and s.name in WEATHER_STEPS))
+
+    @property
+    def cameras(self) -> list[FoundProduct]:
+        """Coefficients of cameras that can be used."""
+        return [
+            product
+            for product in self.used.values()
+            if product.geometry is not None and not product.problem
+        ]
 
     @property
     def used(self) -> dict[str, FoundProduct]:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import astropy.units as u
 
 from ..core.site import Site
+from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
 from .key_numbers import key_numbers
 from .material import NightMaterial
@@ -50,6 +51,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "timeline": timeline(material),
         "density_scale": density_scale(material),
         "figures": list(figures),
+        "cameras": camera_facts(material),
         "products": product_facts(material),
         "inputs": input_facts(material),
         "configurations": configuration_facts(material),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
 from .tables import versions
 from .wording import listed
@@ -19,6 +20,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_selection_remarks(material),
             *_weather_remarks(material),
             *_co2_remarks(material),
+            *camera_remarks(material),
             *_consistency_remarks(material),
             *_unused_remarks(material),
         )
@@ -106,7 +108,6 @@ def _co2_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
 
 
 def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
-    by_name = {path.rsplit("/", 1)[-1]: product for path, product in material.used.items()}
     used = [product for product in material.used.values() if product.facts]
     for product in used:
         keys = tuple(product.facts.get(key) for key in ("site", "night", "category"))
@@ -119,7 +120,10 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
             )
         for entry in product.facts.get("inputs", ()):
             name = entry["path"].rsplit("/", 1)[-1]
-            if name in by_name and by_name[name].sha256 != entry["sha256"]:
+            if any(
+                entry["path"].endswith(f"/{path}") and own.sha256 != entry["sha256"]
+                for path, own in material.used.items()
+            ):
                 yield (
                     "warning",
                     f"{product.path} was made from another {name}",

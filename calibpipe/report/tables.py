@@ -3,7 +3,7 @@
 from typing import Any
 
 from .completeness import absent_products
-from .material import STEPS, NightMaterial
+from .material import FoundProduct, NightMaterial
 
 __all__ = ["configuration_facts", "five_layers", "input_facts", "product_facts", "versions"]
 
@@ -14,7 +14,7 @@ def product_facts(material: NightMaterial) -> list[dict[str, str]]:
     absent = {entry["path"]: entry["reason"] for entry in absent_products(material)}
     unused = material.unused
     rows = []
-    for step in STEPS:
+    for step in material.all_steps:
         for path in step.products:
             product = material.products.get(path)
             if product is None:
@@ -60,8 +60,15 @@ def input_facts(material: NightMaterial) -> list[dict[str, Any]]:
                 continue
             key = entry["path"], entry["sha256"]
             row = inputs.setdefault(key, entry | {"used_by": []})
-            row["used_by"].append(product.path.rsplit("/", 1)[-1].split(".")[0])
+            row["used_by"].append(_short_name(product))
     return sorted(inputs.values(), key=lambda row: (row["role"], row["path"]))
+
+
+def _short_name(product: FoundProduct) -> str:
+    """``density_profile``, ``LSTN-01 coefficients``: what uses an input."""
+    folder, *_, name = product.path.split("/")
+    stem = name.split(".")[0]
+    return stem if folder in ("atmosphere", "array") else f"{folder} {stem}"
 
 
 def configuration_facts(material: NightMaterial) -> list[dict[str, Any]]:

@@ -56,6 +56,13 @@ class CreateNightReport(NightTool):
         False,
         help="The date was forced to choose the reference model: nothing of the weather is missed",
     ).tag(config=True)
+    camera = traits.Bool(
+        False,
+        help="Cameras are expected: an absent index of DL0 files counts as missing",
+    ).tag(config=True)
+    masked_limit_in_percent = traits.Float(
+        5.0, min=0, max=100, help="The page warns when more pixels of a camera are masked"
+    ).tag(config=True)
     co2_age_limit_in_days = traits.Float(
         400.0, min=0, help="The page says so when measured CO2 ends longer before the night"
     ).tag(config=True)
@@ -69,6 +76,10 @@ class CreateNightReport(NightTool):
         "by-date": (
             {"CreateNightReport": {"by_date": True}},
             "The date was forced to choose the reference model",
+        ),
+        "camera": (
+            {"CreateNightReport": {"camera": True}},
+            "Cameras are expected: an absent index of DL0 files counts as missing",
         ),
     }
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
@@ -98,26 +109,43 @@ class CreateNightReport(NightTool):
 
         from ..core.exceptions import MissingInputError
         from ..core.night import astronomical_night
-        from ..report.material import STEPS, NightMaterial
+        from ..report.material import DL0_INDEX, STEPS, NightMaterial
 
         site = self.load_site()
         try:
             darkness = astronomical_night(self.night, site)
         except MissingInputError:  # no darkness: the page says so
             darkness = None
-        paths = [path for step in STEPS for path in step.products]
+        index = f"{DL0_INDEX}.ecsv"
+        first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
+        steps = self.camera_steps(first.get(index))
+        paths = [path for step in STEPS + steps for path in step.products if path != index]
+        there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
             site=site,
             night=self.night,
             category=self.category,
             darkness=darkness,
-            products={p: self.product(p) for p in paths if (self.night_folder / p).is_file()},
+            products=there | first,
             models=self.models(),
             margin_limit=self.margin_limit_in_sigma,
             co2_age_limit=self.co2_age_limit_in_days,
             forced_by_date=self.by_date,
+            camera_steps=steps,
+            masked_limit=self.masked_limit_in_percent / 100,
         )
         return replace(found, failures=self.failures(found), log_warnings=self.log_warnings(found))
+
+    def camera_steps(self, index: Any) -> tuple[Any, ...]:
+        """Steps of the cameras; none if there is no trace of them and none are expected."""
+        from ..core.dl0_files import blocks
+        from ..report.material import camera_steps, is_of_cameras
+
+        failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
+        if not (self.camera or index or failed):
+            return ()
+        known = blocks(index.table) if index and not index.problem else []
+        return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
 
     def product(self, name: str) -> Any:
         """A product of the night as it lies there; one that cannot be read says why."""
@@ -128,9 +156,10 @@ class CreateNightReport(NightTool):
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
 
-        kind, suffix = name.rsplit(".", 1)
+        stem, suffix = name.rsplit(".", 1)
+        kind = re.sub(r"^[^/]+/(camera/\w+)\.OBSID-?\d+$", r"\1", stem)
         path = self.add_input(self.night_folder / name, kind)
-        header, table, content, problem = {}, None, {}, ""
+        header, table, content, geometry, problem = {}, None, {}, None, ""
         try:
             if suffix == "ecsv":
                 table = read_table(path, kind)
@@ -138,6 +167,10 @@ class CreateNightReport(NightTool):
             elif suffix == "json":
                 header = read_json(path, kind)
                 content = header.pop("content")
+            elif suffix == "h5":
+                header = hdf5_header(path, kind)
+                if kind == "camera/coefficients":
+                    table, geometry = camera_coefficients(path, header["calibpipe"])
         except CalibPipeError as error:
             problem = str(error)
         return FoundProduct(
@@ -148,6 +181,7 @@ class CreateNightReport(NightTool):
             header=header,
             table=table,
             content=content,
+            geometry=geometry,
             problem=problem,
         )
 
@@ -157,7 +191,7 @@ class CreateNightReport(NightTool):
 
         records = []
         for step, path in self.logs("failure.json", night):
-            if self.is_outdated(step, path):
+            if self.is_outdated(step, path, night):
                 continue
             self.add_input(path, "failure record")
             try:
@@ -171,15 +205,13 @@ class CreateNightReport(NightTool):
             records.append(record)
         return sorted(records, key=lambda record: str(record.get("time_utc", "")))
 
-    def is_outdated(self, step: str, record: Path) -> bool:
+    def is_outdated(self, step: str, record: Path, night: Any) -> bool:
         """Whether all that a step makes was made after the record of its failure.
 
         The simulation makes no product of the page: those of the steps that need it count.
         """
-        from ..report.material import STEPS
-
-        own = [path for s in STEPS if s.name == step for path in s.products]
-        later = [path for s in STEPS if step in s.needs for path in s.products]
+        own = [path for s in night.all_steps if s.name == step for path in s.products]
+        later = [path for s in night.all_steps if step in s.needs for path in s.products]
         paths = [self.night_folder / path for path in own or later]
         failed = record.stat().st_mtime_ns
         return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
@@ -193,24 +225,25 @@ class CreateNightReport(NightTool):
                     found[step, match[1]] = None
         return list(found)
 
-    def logs(self, suffix: str, night: Any) -> list[tuple[str, Path]]:
+    def logs(self, suffix: str, night: Any = None) -> list[tuple[str, Path]]:
         """Step and file of what the steps left in the log folder.
 
-        Left out: earlier reports, and steps that the night does without.
+        Left out: earlier reports, and steps that the night, if given, does without.
         """
-        from ..report.material import STEPS
-
         if self.log_folder is None:
             return []
-        left_out = {step.name for step in STEPS} - {step.name for step in night.steps}
-        paths = sorted(self.log_folder.glob(f"*/*.{suffix}"))
+        left_out = set()
+        if night is not None:
+            left_out = {s.name for s in night.all_steps} - {s.name for s in night.steps}
+        paths = [*self.log_folder.glob(f"*/*.{suffix}"), *self.log_folder.glob(f"*/*/*.{suffix}")]
         steps = {
-            path: f"{path.parent.name}/{path.name.removesuffix(f'.{suffix}')}" for path in paths
+            path.relative_to(self.log_folder).as_posix().removesuffix(f".{suffix}"): path
+            for path in sorted(paths)
         }
         return [
             (step, path)
-            for path, step in steps.items()
-            if path.parent.name != "report" and step not in left_out
+            for step, path in steps.items()
+            if not step.startswith("report/") and step not in left_out
         ]
 
     def models(self) -> dict[str, Any]:
@@ -231,6 +264,50 @@ class CreateNightReport(NightTool):
             if known is None or known.meta["calibpipe"]["version"] < facts["version"]:
                 newest[facts["season"]] = table
         return newest
+
+
+def hdf5_header(path: Path, kind: str) -> dict[str, Any]:
+    """Headers of an HDF5 product, checked to be of one kind and complete.
+
+    Raises
+    ------
+    CorruptedInputError
+        If it is no HDF5 product, or of another kind.
+    MissingInputError
+        If the product says that it is not complete.
+    """
+    import json
+
+    import tables
+
+    from ..core.exceptions import CorruptedInputError, MissingInputError
+    from ..core.products import COMPLETE
+
+    try:
+        with tables.open_file(path) as h5file:
+            attributes = h5file.root._v_attrs
+            header = {n: str(attributes[n]) for n in attributes._f_list() if n.startswith("CTA ")}
+            own = json.loads(attributes["calibpipe"])
+    except (OSError, tables.HDF5ExtError, KeyError, ValueError) as error:
+        raise CorruptedInputError(
+            f"{path} is no product of CalibPipe: {type(error).__name__}; make it again"
+        ) from error
+    if own["kind"] != kind:
+        raise CorruptedInputError(f"{path} is a product {own['kind']!r}, needs {kind!r}")
+    if own["status"] != COMPLETE:
+        raise MissingInputError(f"{path} is not complete: {own['status']}")
+    return header | {"calibpipe": own}
+
+
+def camera_coefficients(path: Path, header: dict[str, Any]) -> tuple[Any, Any]:
+    """Table of the coefficients of the product's telescope, and the geometry of its camera."""
+    from ctapipe.instrument import SubarrayDescription
+
+    from ..core.monitoring_file import read_camera_coefficients
+
+    tel_id = header["tel_id"]
+    table = read_camera_coefficients(path, tel_id)
+    return table, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ def _chunk(k, mean, std, n_events=2500):
 
 
 def coefficients(seed=1):
-    """Coefficients of six rows, the fourth of them invalid (a third of the pixels without light)."""
+    """Coefficients of six rows, the fourth invalid: a third of the pixels without light."""
     rng = np.random.default_rng(seed)
     gain = GAIN * rng.normal(1, 0.05, PIXELS)
     pedestal = rng.normal(PEDESTAL, 4, (2, PIXELS))

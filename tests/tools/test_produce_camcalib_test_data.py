@@ -7,6 +7,7 @@ os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
 import astropy.units as u
 import numpy as np
 import pytest
+import yaml
 from astropy.time import Time
 from ctapipe.containers import EventType
 from ctapipe.core import run_tool
@@ -16,7 +17,7 @@ from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSour
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.night import astronomical_night
 from calibpipe.core.products import content_hash, read_table
-from calibpipe.simulation.camera import truth_from_table
+from calibpipe.simulation.camera import PixelFault, truth_from_table
 from calibpipe.tools.produce_camcalib_test_data import (
     KIND,
     SHOWER_KIND,
@@ -144,9 +145,16 @@ def test_missing_options_are_named(tmp_path):
 
 
 def test_shipped_configuration_is_accepted(produce, root):
-    config = f"--config={root}/config/tools/produce_camcalib_test_data.yaml"
-    folder, other = produce(config), produce(folder="other")
-    assert truth(folder).meta["CTA PRODUCT ID"] == truth(other).meta["CTA PRODUCT ID"]
+    config = root / "config/tools/produce_camcalib_test_data.yaml"
+    asked = yaml.safe_load(config.read_text())["ProduceCamcalibTestData"]
+    camera = truth(produce(f"--config={config}"))
+    used = camera.meta["calibpipe"]["configuration"]
+    given = {"n_flatfield": 3, "n_pedestal": 3, "n_shower": 2}  # on the command line
+    assert {name: used[name] for name in asked} == asked | given
+    faulty = {fault: np.sum(camera["status"] == fault) for fault in PixelFault}
+    assert faulty == {
+        fault: round(asked["spread"][fault.name.lower()] * 1855) for fault in PixelFault
+    }
 
 
 def test_help(tmp_path, capsys):
