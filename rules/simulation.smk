@@ -33,8 +33,8 @@ rule simulated_dl0:
         config=tool_config("produce_camcalib_test_data"),
     output:
         dl0=directory(f"{SIMULATION}/DL0/{{tel}}"),
-        truth=f"{SIMULATION}/truth/{{night}}/{{tel}}_OBSID1.camera_truth.ecsv",
-        provenance=f"{SIMULATION}/truth/{{night}}/{{tel}}.provenance.json",
+        truth=directory(f"{SIMULATION}/truth/{{tel}}"),
+        provenance=f"{SIMULATION}/provenance/{{tel}}.json",
     log:
         "logs/{site}/simulation/{night}/{tel}/dl0.log",
     benchmark:

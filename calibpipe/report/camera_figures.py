@@ -16,7 +16,6 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
-from ..camera.outliers import PixelReason
 from .camera_numbers import CHANNELS, REASONS, bad_pixels, drift, night_median, used_reasons
 from .drawing import HEIGHT, PALETTE, STYLE, WIDTH, legend_above
 from .inline_svg import inline_svg
@@ -30,9 +29,9 @@ CHANNEL_COLOURS = ("level5", "level1")
 GOOD_COLOUR = "#c9cfd6"
 REASON_COLOURS = dict(
     zip(
-        PixelReason,
-        ("#000000", "#56b4e9", "#d55e00", "#0072b2", "#009e73",
-         "#cc79a7", "#f0e442", "#e69f00", "#7f3c8d"),
+        REASONS,
+        ("#56b4e9", "#d55e00", "#0072b2", "#009e73",
+         "#cc79a7", "#f0e442", "#e69f00", "#7f3c8d", "#000000"),
         strict=True,
     )
 )  # fmt: skip
@@ -138,7 +137,7 @@ def mask_figure(table: Table, geometry: CameraGeometry) -> Figure:
     """Camera map of the reasons why pixels are masked, in any valid row."""
     bits = used_reasons(table)
     kinds = np.zeros(len(bits))
-    for number, reason in reversed(list(enumerate(PixelReason, start=1))):
+    for number, reason in reversed(list(enumerate(REASONS, start=1))):
         kinds[bits & reason.value > 0] = number
     colours = ListedColormap([GOOD_COLOUR, *REASON_COLOURS.values()])
     with mpl.rc_context(STYLE):

@@ -24,8 +24,7 @@ __all__ = [
 ]
 
 CHANNELS = ("high gain", "low gain")
-REASONS = {
-    PixelReason.NON_FINITE: "no finite number",
+REASONS = {  # the most telling first
     PixelReason.TOO_FEW_EVENTS: "too few events",
     PixelReason.DEAD: "dead",
     PixelReason.PEDESTAL_MEAN: "pedestal off",
@@ -34,6 +33,7 @@ REASONS = {
     PixelReason.FLATFIELD_STD: "flat-field spread off",
     PixelReason.PEAK_TIME: "peak time off",
     PixelReason.N_PE: "photo-electrons off",
+    PixelReason.NON_FINITE: "no finite number",
 }
 INVALID = {
     InvalidReason.BAD_PIXELS: "too many bad pixels",
@@ -95,8 +95,8 @@ def _masked_rows(table: Table) -> np.ndarray:
 def bad_pixels(table: Table) -> list[dict[str, Any]]:
     """Pixels that are masked in any valid row: ``id``, ``rows``, ``reasons``, ``values``.
 
-    Values: gain, pedestal, peak-time shift and photo-electrons of each channel, medians over the
-    valid rows, masked or not; a dash for what is no number.
+    Values: gain, pedestal and photo-electrons of each channel, medians over the valid rows, masked
+    or not; a dash for what is no number.
     """
     reasons, rows = used_reasons(table), _masked_rows(table)
     n_rows = int(_valid(table).sum())
@@ -119,16 +119,17 @@ def bad_pixels(table: Table) -> list[dict[str, Any]]:
 
 
 _PIXEL_COLUMNS = (
-    ("gain", 4, "gain (ADC/p.e.)"),
-    ("pedestal_offset", 5, "pedestal (ADC)"),
-    ("n_pe", 3, "n_pe (p.e.)"),
+    ("gain", 4, "ADC/p.e."),
+    ("pedestal_offset", 5, "pedestal"),
+    ("n_pe", 3, "p.e."),
 )
 
 
 def pixel_columns(table: Table) -> list[str]:
     """Heads of the values of `bad_pixels`."""
     n_channels = table["factor"].shape[1]
-    return [f"{title}, {CHANNELS[c]}" for _, _, title in _PIXEL_COLUMNS for c in range(n_channels)]
+    short = [name.split()[0] for name in CHANNELS[:n_channels]]
+    return [f"{title}, {gain}" for _, _, title in _PIXEL_COLUMNS for gain in short]
 
 
 def _number(name: str, **facts: Any) -> dict[str, Any]:
@@ -143,15 +144,12 @@ def camera_numbers(table: Table) -> list[dict[str, Any]]:
         _rows_number(table),
         _pixels_number(table),
         *(_gain_number(table, channel) for channel in range(n_channels)),
+        _plain_number(table, "Photo-electrons of a flash", "n_pe", 0, "p.e."),
         *(
-            _plain_number(table, name, column, channel, unit)
-            for name, column, unit in (
-                ("Photo-electrons of a flat-field flash", "n_pe", "p.e."),
-                ("Pedestal", "pedestal_offset", "ADC per sample"),
-            )
+            _plain_number(table, "Pedestal", "pedestal_offset", channel, "ADC per sample")
             for channel in range(n_channels)
         ),
-        *(_time_number(table, channel) for channel in range(n_channels)),
+        _time_number(table, 0),
     ]
 
 

@@ -18,8 +18,8 @@ class ProduceCamcalibTestData(NightTool):
 
     Writes below the output folder the telescope's event streams and the subarray triggers in the
     observatory's folders (``DL0/<array element>/...``), and the truth beside them
-    (``truth/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and ``.shower_truth.ecsv``
-    if there are showers). Flat-field, sky-pedestal and shower events are spread evenly over the
+    (``truth/<array element>/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and
+    ``.shower_truth.ecsv`` if there are showers). Flat-field, sky-pedestal and shower events are spread evenly over the
     observation; dark pedestals and single-photoelectron events come first, with a closed camera.
     The observation begins at astronomical dusk. Content depends on site, night, telescope and
     configuration only.
@@ -196,7 +196,7 @@ class ProduceCamcalibTestData(NightTool):
     def truth_path(self, observation: Any, kind: str) -> Path:
         """Where a truth goes."""
         name = f"{observation.array_element}_OBSID{observation.obs_id}.{kind}.ecsv"
-        return Path(self.output_folder) / "truth" / self.night / name
+        return Path(self.output_folder) / "truth" / observation.array_element / self.night / name
 
     def check_outputs(self, observation: Any) -> list[Path]:
         """Nothing is overwritten by accident; what an earlier run left of this observation."""

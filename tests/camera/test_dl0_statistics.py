@@ -45,7 +45,7 @@ def simulate(root, tmp_path_factory):
             *options,
         ]
         run_tool(ProduceCamcalibTestData(), argv=argv, cwd=folder, raises=True)
-        (truth,) = folder.glob("truth/*/*.camera_truth.ecsv")
+        (truth,) = folder.glob("truth/*/*/*.camera_truth.ecsv")
         files = sorted(folder.glob("DL0/LSTN-01/**/*.fits.fz"))
         return files, truth_from_table(read_table(truth, "simulation/camera_truth"))
 

@@ -80,7 +80,8 @@ def chain(root, tmp_path_factory):
     )
     truths = {
         kind: read_table(
-            next(folder.glob(f"simulated/truth/*/*.{kind}_truth.ecsv")), f"simulation/{kind}_truth"
+            next(folder.glob(f"simulated/truth/*/*/*.{kind}_truth.ecsv")),
+            f"simulation/{kind}_truth",
         )
         for kind in ("camera", "shower")
     }

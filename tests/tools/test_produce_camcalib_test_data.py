@@ -55,7 +55,7 @@ def streams(folder):
 
 
 def truth(folder, kind=KIND):
-    (path,) = (folder / "truth" / NIGHT).glob(f"*.{kind.split('/')[1]}.ecsv")
+    (path,) = (folder / "truth").glob(f"*/{NIGHT}/*.{kind.split('/')[1]}.ecsv")
     return read_table(path, kind)
 
 
