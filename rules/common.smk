@@ -37,8 +37,8 @@ def package_version(*left_out):
     content = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
-        if not path.is_file() or path.suffix == ".pyc" or name.startswith(left_out):
-            continue
+        if not path.is_file() or "__pycache__" in name or name.startswith(left_out):
+            continue  # compiled files come and go
         content.update(name.encode() + path.read_bytes())
     return f"{calibpipe.__version__}+{content.hexdigest()[:8]}"
 

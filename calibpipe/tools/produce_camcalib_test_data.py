@@ -19,8 +19,9 @@ class ProduceCamcalibTestData(NightTool):
     Writes below the output folder the telescope's event streams and the subarray triggers in the
     observatory's folders (``DL0/<array element>/...``), and the truth beside them
     (``truth/<array element>/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and
-    ``.shower_truth.ecsv`` if there are showers). Flat-field, sky-pedestal and shower events are spread evenly over the
-    observation; dark pedestals and single-photoelectron events come first, with a closed camera.
+    ``.shower_truth.ecsv`` if there are showers). Flat-field, sky-pedestal and shower events are
+    spread evenly over the observation; dark pedestals and single-photoelectron events come first,
+    with a closed camera.
     The observation begins at astronomical dusk. Content depends on site, night, telescope and
     configuration only.
     """
