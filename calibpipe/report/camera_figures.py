@@ -88,8 +88,8 @@ def camera_figures(table: Table, geometry: CameraGeometry, name: str) -> list[di
         (
             "drift",
             "Drift over the observation",
-            "Line: median of the good pixels; band: 16 to 84 % of them. Gain and factor relative "
-            "to their median over time. Hatched: rows that are invalid.",
+            "Change from the median of each pixel over the observation. Line: median of the good "
+            "pixels; band: 16 to 84 % of them. Hatched: rows that are invalid.",
             drift_figure(table),
         )
     )
@@ -256,11 +256,9 @@ def drift_figure(table: Table) -> Figure:
         figure, panels = _figure(3, 1)
         for axes, column in zip(panels[:, 0], ("gain", "pedestal_offset", "factor"), strict=True):
             title, unit = COLUMNS[column]
-            quantiles = drift(table, column)
-            if column != "pedestal_offset":
-                middle = np.nanmedian(quantiles[1], axis=0)
-                quantiles = 100 * (quantiles / middle - 1)
-                unit = "change in %"
+            in_percent = column != "pedestal_offset"
+            quantiles = drift(table, column, in_percent=in_percent)
+            unit = "%" if in_percent else unit
             for channel, colour in enumerate(CHANNEL_COLOURS[: quantiles.shape[2]]):
                 low, median, high = quantiles[:, :, channel]
                 axes.fill_between(
@@ -285,7 +283,7 @@ def drift_figure(table: Table) -> Figure:
                     begin[row], end[row], facecolor="none", edgecolor=PALETTE["warning"],
                     hatch="////", linewidth=0, alpha=0.5,
                 )  # fmt: skip
-            axes.set_ylabel(f"{title}\n({unit})")
+            axes.set_ylabel(f"{title}\nchange ({unit})")
             axes.set_xlim(edges[0], edges[-1])
             axes.xaxis.set_major_locator(dates.AutoDateLocator(maxticks=7))
             seconds = "" if edges[-1] - edges[0] > 0.25 / 24 else ":%S"

@@ -68,10 +68,18 @@ def night_median(table: Table, column: str, good_only: bool = True) -> np.ndarra
     return _nan_quantiles(np.where(counted_in, values, np.nan), (0.5,), axis=0)[0]
 
 
-def drift(table: Table, column: str) -> np.ndarray:
-    """16, 50 and 84 % quantiles over the good pixels, (3, n_rows, n_channels), NaN if invalid."""
+def drift(table: Table, column: str, *, in_percent: bool) -> np.ndarray:
+    """How far the good pixels are from their own median over the night.
+
+    16, 50 and 84 % quantiles over pixels of the difference, or of the ratio less 1 in percent;
+    (3, n_rows, n_channels), NaN in invalid rows.
+    """
     values = np.where(_good(table), np.asarray(table[column], float), np.nan)
-    return _nan_quantiles(values, (0.16, 0.5, 0.84), axis=2)
+    change = values - night_median(table, column)
+    if in_percent:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            change *= 100 / night_median(table, column)
+    return _nan_quantiles(change, (0.16, 0.5, 0.84), axis=2)
 
 
 def _nan_quantiles(values: np.ndarray, quantiles: tuple[float, ...], axis: int) -> np.ndarray:
@@ -237,7 +245,8 @@ def invalid_reasons(table: Table) -> str:
 
 
 def camera_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
-    """Doubts about cameras: ``warning``, title, text."""
+    """Doubts about cameras: level, title, text."""
+    yield from _simulation_remarks(material)
     yield from _index_remarks(material)
     for product in material.cameras:
         table, name = product.table, block_name(product)
@@ -266,6 +275,23 @@ def camera_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
                 "Its coefficients are taken from the other channel, with a pedestal of 0, as for "
                 "gain-selected data.",
             )
+
+
+def _simulation_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
+    """DL0 of the rule simulated_dl0 lies in a folder of its own."""
+    inputs = [
+        entry
+        for product in material.used.values()
+        for entry in product.facts.get("inputs", ())
+        if entry["role"] == "dl0/events"
+    ]
+    if any(entry["path"].startswith("simulation/") for entry in inputs):
+        yield (
+            "note",
+            "Simulated cameras",
+            "The calibration events were made by calibpipe-produce-camcalib-test-data; their truth "
+            "lies beside them.",
+        )
 
 
 def _index_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
