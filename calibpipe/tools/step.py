@@ -1,6 +1,7 @@
 """One rule of the workflow runs one Tool: options from the rule, output to its log."""
 
 import json
+import re
 import shlex
 import signal
 import sys
@@ -20,6 +21,7 @@ from ..core.files import atomic_path, is_disk_full, storage_error
 __all__ = ["run_step"]
 
 WRONG_OPTION, INTERRUPTED = 2, 130  # exit codes
+_NIGHT = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
 def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
@@ -52,7 +54,7 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
     _keep_record(
         log,
         {
-            "step": _step(log, snakemake.wildcards.night),
+            "step": _step(log),
             "tool": tool_class.name,
             "error": name,
             "message": message,
@@ -64,10 +66,11 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
     sys.exit(code)
 
 
-def _step(log: Path, night: str) -> str:
+def _step(log: Path) -> str:
     """Name of a step: its log without the folder of the night and the suffix."""
     parts = log.with_suffix("").parts
-    return "/".join(parts[parts.index(night) + 1 :])
+    nights = [k for k, part in enumerate(parts) if _NIGHT.fullmatch(part)]
+    return "/".join(parts[nights[-1] + 1 :] if nights else parts[-2:])
 
 
 @contextmanager

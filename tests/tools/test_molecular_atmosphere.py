@@ -288,8 +288,10 @@ def test_shipped_climatology_is_what_the_tool_makes(tmp_path, site):
         other = QTable.read(shipped / f"{name}.ecsv")
         assert "climatology" in other.meta["calibpipe"]["source"]
         for column in table.colnames:
+            # NRLMSISE-00 is single precision, the spread a small difference of its numbers
+            limit = 1e-3 if column == "density_spread" else 1e-6
             np.testing.assert_allclose(
-                u.Quantity(table[column]).value, u.Quantity(other[column]).value, rtol=1e-6
+                u.Quantity(table[column]).value, u.Quantity(other[column]).value, rtol=limit
             )
 
 

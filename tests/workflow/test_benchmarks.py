@@ -7,7 +7,8 @@ import pytest
 
 
 @pytest.fixture
-def benchmark(root):
+def benchmark(root, monkeypatch):
+    monkeypatch.syspath_prepend(root / "benchmarks")
     spec = importlib.util.spec_from_file_location("bench", root / "benchmarks/atmospheric_model.py")
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module  # dataclasses look their module up
