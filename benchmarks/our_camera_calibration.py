@@ -1,6 +1,5 @@
 """Worker of camera_calibration.py in our environment; each task prints a line of JSON."""
 
-import importlib
 import json
 import sys
 import time
@@ -56,7 +55,6 @@ def cpu(function, *arguments) -> float:
 
 def events(dl0: str, chunk: str) -> dict:
     """From events to coefficients in memory, and what protozfits needs for the events alone."""
-    imports = time.process_time() - CLOCK[0]
     telescope_subarray(1)
     start = time.process_time() - CLOCK[0]
     size = int(chunk)
@@ -71,16 +69,10 @@ def events(dl0: str, chunk: str) -> dict:
         )
 
     return {
-        "imports": imports,
         "start": start,
-        "ctapipe_start": cpu(_ctapipe),
         "chain": [cpu(chain) for _ in range(LAST_RUN)][-1],
         "protozfits": [cpu(_unpack, dl0) for _ in range(LAST_RUN)][-1],
     }
-
-
-def _ctapipe() -> None:
-    importlib.import_module("ctapipe.tools.process")
 
 
 def _unpack(dl0: str) -> None:
