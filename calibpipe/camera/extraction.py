@@ -181,12 +181,12 @@ def _window_kernel(waveform, pedestal, peak_index, width, shift, rate, charge, t
                 base = pedestal[channel, pixel]
                 peak = peak_index
                 if peak_index < 0:
-                    peak = 0
                     highest = samples[0]
-                    for i in range(1, n_samples):
-                        if samples[i] > highest:
-                            highest = samples[i]
-                            peak = i
+                    for i in range(1, n_samples):  # without a branch: several samples at once
+                        highest = max(highest, samples[i])
+                    peak = 0
+                    while samples[peak] < highest:
+                        peak += 1
                 total = 0.0
                 weighted = 0.0
                 positive = 0.0
