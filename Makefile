@@ -58,6 +58,7 @@ lint: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/atmospheric_model.py
+	@$(BIN)/python benchmarks/camera_calibration.py
 
 docs: $(VENV)/.installed
 	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html

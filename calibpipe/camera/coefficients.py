@@ -45,6 +45,7 @@ __all__ = [
     "fill_missing_channel",
 ]
 
+NODES_AT_ONCE = 8  # about 0.2 MB for each quantity of an LST: they stay in the cache
 SERIES = ("pedestal", "flat-field charge", "flat-field peak time")
 
 
@@ -256,31 +257,39 @@ def camera_coefficients(
         pedestals, flatfields, peak_times, max_gap=settings.max_gap, where=settings.where
     )
     measured = _measured_channels(pedestals, flatfields, settings)
-    verdicts, table, last = [], {}, -1
-    for time, chunks in nodes:
-        row, why, remark = _row(chunks, settings, measured, baseline)
-        verdicts.append((time, why, remark))
-        if why and last < 0:
-            continue
-        last += 1
-        table = table or {k: np.empty((len(nodes), *v.shape), v.dtype) for k, v in row.items()}
-        for name, values in table.items():
-            values[last] = values[last - 1] if why else row[name]
-    if last < 0:
+    verdicts = [_completeness(chunks) for _, chunks in nodes]
+    complete = [k for k, (why, _) in enumerate(verdicts) if not why]
+    table: dict[str, np.ndarray] = {}
+    for first in range(0, len(complete), NODES_AT_ONCE):
+        rows = complete[first : first + NODES_AT_ONCE]
+        columns = _measured_columns(*_stacked([nodes[k][1] for k in rows]), settings, baseline)
+        for k, reasons in zip(rows, columns["reasons"], strict=True):
+            is_valid, text = chunk_verdict(reasons[measured], settings.criteria)
+            verdicts[k] = InvalidReason(0) if is_valid else InvalidReason.BAD_PIXELS, text
+        columns = fill_missing_channel(_masked(columns, measured), measured)
+        for name, values in columns.items():
+            if name not in table:
+                table[name] = np.empty((len(nodes), *values.shape[1:]), values.dtype)
+            table[name][rows] = values
+    is_valid = np.array([not why for why, _ in verdicts])
+    if not is_valid.any():
         raise InsufficientStatisticsError(
             f"no valid coefficients of {settings.where} in {len(nodes)} nodes; the first: "
-            f"{verdicts[0][2]}. Look at the flat-field source, or change the outlier criteria"
+            f"{verdicts[0][1]}. Look at the flat-field source, or change the outlier criteria"
         )
-    kept = verdicts[-(last + 1) :]
-    times = np.array([time for time, _, _ in kept])
+    begin = int(np.argmax(is_valid))
+    if not is_valid[begin:].all():  # an invalid row repeats the last valid one
+        last = np.maximum.accumulate(np.where(is_valid, np.arange(len(nodes)), 0))
+        table = {name: values[last] for name, values in table.items()}
+    times = np.array([time for time, _ in nodes[begin:]])
     ends = [c.time_end for c in (*pedestals, *flatfields, *peak_times)]
     return CameraCoefficients(
         time=times,
         time_end=np.append(times[1:], max(*ends, times[-1])),
-        **{name: values[: last + 1] for name, values in table.items()},
-        is_valid=np.array([not why for _, why, _ in kept]),
-        invalid_reason=np.array([why for _, why, _ in kept], dtype=np.uint8),
-        remarks=tuple(remark for _, _, remark in kept),
+        **{name: values[begin:] for name, values in table.items()},
+        is_valid=is_valid[begin:],
+        invalid_reason=np.array([why for why, _ in verdicts[begin:]], dtype=np.uint8),
+        remarks=tuple(text for _, text in verdicts[begin:]),
     )
 
 
@@ -306,13 +315,8 @@ def _measured_channels(
     return measured
 
 
-def _row(
-    chunks: tuple[Chunk | None, Chunk | None, Chunk | None],
-    settings: CoefficientSettings,
-    measured: np.ndarray,
-    baseline: float | np.ndarray,
-) -> tuple[dict[str, np.ndarray], InvalidReason, str]:
-    """Columns of one node, why it is invalid (or 0) and that in words."""
+def _completeness(chunks: tuple[Chunk | None, ...]) -> tuple[InvalidReason, str]:
+    """Why nothing can follow from the chunks of a node (or 0), and that in words."""
     missing = [
         (reason, name)
         for chunk, reason, name in zip(chunks, list(InvalidReason)[1:4], SERIES, strict=True)
@@ -320,19 +324,33 @@ def _row(
     ]
     if missing:
         names = " and ".join(name for _, name in missing)
-        return {}, sum((r for r, _ in missing), InvalidReason(0)), f"no {names} chunk covers it"
-    pedestal, flatfield, peak_time = chunks
-    most = int(np.max(pedestal.n_events))
+        return sum((r for r, _ in missing), InvalidReason(0)), f"no {names} chunk covers it"
+    most = int(np.max(chunks[0].n_events))
     if most < MIN_PEDESTAL_EVENTS:
         text = f"needs at least {MIN_PEDESTAL_EVENTS} pedestal events, got {most}"
-        return {}, InvalidReason.TOO_FEW_EVENTS, text
-    columns = _measured_columns(pedestal, flatfield, peak_time, settings, baseline)
-    is_valid, text = chunk_verdict(columns["reasons"][measured], settings.criteria)
-    columns = fill_missing_channel(_masked(columns, measured), measured)
-    return columns, InvalidReason(0) if is_valid else InvalidReason.BAD_PIXELS, text
+        return InvalidReason.TOO_FEW_EVENTS, text
+    return InvalidReason(0), ""
 
 
-def common_quadratic_noise(pedestal: Chunk, flatfield: Chunk) -> np.ndarray:
+@dataclass(frozen=True)
+class _Stack:
+    """Statistics of a kind in several nodes, (n_nodes, n_channels, n_pixels)."""
+
+    n_events: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+    common_variance: np.ndarray  # (n_nodes, n_channels)
+
+
+def _stacked(nodes: Sequence[tuple[Chunk, ...]]) -> list[_Stack]:
+    """Pedestal, flat field and peak time of nodes."""
+    return [
+        _Stack(*(np.stack([getattr(c, f.name) for c in chunks]) for f in fields(_Stack)))
+        for chunks in zip(*nodes, strict=True)
+    ]
+
+
+def common_quadratic_noise(pedestal: Chunk | _Stack, flatfield: Chunk | _Stack) -> np.ndarray:
     """B² of what all pixels of flat fields have in common: the jitter of the light source.
 
     Variance of the common charge, less that of pedestals, over the squared median signal
@@ -341,24 +359,24 @@ def common_quadratic_noise(pedestal: Chunk, flatfield: Chunk) -> np.ndarray:
 
     Returns
     -------
-    array, (n_channels, 1)
+    array, (..., n_channels, 1)
         May be slightly negative; 0 where it is not known.
     """
     signal = np.asarray(flatfield.mean) - pedestal.mean
-    median = masked_median(signal, np.isfinite(signal))[:, 0]
+    median = masked_median(signal, np.isfinite(signal))[..., 0]
     with np.errstate(divide="ignore", invalid="ignore"):
         variance = np.asarray(flatfield.common_variance) - pedestal.common_variance
-        return np.nan_to_num(variance / median**2, posinf=0.0, neginf=0.0)[:, np.newaxis]
+        return np.nan_to_num(variance / median**2, posinf=0.0, neginf=0.0)[..., np.newaxis]
 
 
 def _measured_columns(
-    pedestal: Chunk,
-    flatfield: Chunk,
-    peak_time: Chunk,
+    pedestal: _Stack,
+    flatfield: _Stack,
+    peak_time: _Stack,
     settings: CoefficientSettings,
     baseline: float | np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """Everything that follows from three chunks, NaN where it does not."""
+    """Everything that follows from the chunks of nodes, NaN where it does not."""
     quadratic_noise = settings.squared_quadratic_noise
     if quadratic_noise is None:
         quadratic_noise = common_quadratic_noise(pedestal, flatfield)
@@ -411,15 +429,15 @@ def _measured_columns(
     }
 
 
-def _own_deviation(chunk: Chunk) -> np.ndarray:
+def _own_deviation(chunk: _Stack) -> np.ndarray:
     """Deviation of a pixel from the camera: without the jitter that all pixels share."""
-    common = np.nan_to_num(np.asarray(chunk.common_variance, float))[:, np.newaxis]
+    common = np.nan_to_num(np.asarray(chunk.common_variance, float))[..., np.newaxis]
     return np.sqrt(np.maximum(np.square(chunk.std, dtype=float) - common, 0.0))
 
 
 def _masked(columns: dict[str, np.ndarray], measured: np.ndarray) -> dict[str, np.ndarray]:
     """Mask of both channels set to their OR; bad pixels with factor 0 and finite numbers."""
-    bad = np.any(columns["reasons"][measured] != 0, axis=0)
+    bad = np.any(columns["reasons"][..., measured, :] != 0, axis=-2, keepdims=True)
     mask = np.broadcast_to(bad, columns["reasons"].shape)
     out = {
         name: values if name == "reasons" else np.asarray(values, np.float32)
@@ -443,7 +461,7 @@ def fill_missing_channel(
 
     Parameters
     ----------
-    columns : dict of array, (n_channels, n_pixels)
+    columns : dict of array, (..., n_channels, n_pixels)
     measured : bool array, (n_channels,)
 
     Returns
@@ -457,10 +475,10 @@ def fill_missing_channel(
     source = int(np.argmax(measured))
     for channel in np.flatnonzero(~measured):
         for values in out.values():
-            values[channel] = values[source]
-        out["pedestal_offset"][channel] = 0.0
-        out["pedestal_offset_stat_error"][channel] = np.nan
-        out["extrapolated_channel_mask"][channel] = True
+            values[..., channel, :] = values[..., source, :]
+        out["pedestal_offset"][..., channel, :] = 0.0
+        out["pedestal_offset_stat_error"][..., channel, :] = np.nan
+        out["extrapolated_channel_mask"][..., channel, :] = True
     return out
 
 

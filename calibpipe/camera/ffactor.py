@@ -237,8 +237,35 @@ def _medians(values, good):
                 kept[n] = values[row, i]
                 n += 1
         if n:
-            out[row] = np.median(kept[:n])
+            high = _select(kept, n, n // 2)
+            low = high if n % 2 else kept[: n // 2].max()
+            out[row] = (low + high) / 2.0
     return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _select(values, n, k):
+    """The k-th smallest of the first n values; what is smaller comes to stand before it."""
+    first, last = 0, n - 1
+    while first < last:
+        pivot = values[(first + last) // 2]
+        i, j = first, last
+        while i <= j:
+            while values[i] < pivot:
+                i += 1
+            while values[j] > pivot:
+                j -= 1
+            if i <= j:
+                values[i], values[j] = values[j], values[i]
+                i += 1
+                j -= 1
+        if k <= j:
+            last = j
+        elif k >= i:
+            first = i
+        else:
+            break
+    return values[k]
 
 
 def masked_median_error(values: np.ndarray, errors: np.ndarray, good: np.ndarray) -> np.ndarray:

@@ -190,7 +190,7 @@ def n_pe_standard_deviation(
 
     Parameters
     ----------
-    median : array, (n_channels, 1), p.e.
+    median : array, (..., n_channels, 1), p.e.
         Camera median n.
     n_events : array, broadcastable
         N; 0 gives inf, so that nothing is cut without events.
@@ -202,8 +202,9 @@ def n_pe_standard_deviation(
     array, (n_channels, ...), p.e.
     """
     n = np.asarray(median, dtype=float)
-    l0, l1 = np.array(criteria.n_pe_linear[: len(n)]).T[..., None]
-    q0, q1 = np.array(criteria.n_pe_quadratic[: len(n)]).T[..., None]
+    n_channels = n.shape[-2]
+    l0, l1 = np.array(criteria.n_pe_linear[:n_channels]).T[..., None]
+    q0, q1 = np.array(criteria.n_pe_quadratic[:n_channels]).T[..., None]
     with np.errstate(divide="ignore"):
         inverse_root = 1.0 / np.sqrt(np.asarray(n_events, dtype=float))
     return np.sqrt(

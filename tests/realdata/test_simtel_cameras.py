@@ -1,4 +1,4 @@
-"""Full simulations of seven cameras: extraction is ctapipe's, charges are the true photoelectrons."""
+"""Full simulations of seven cameras: extraction as ctapipe does it, charges in true p.e."""
 
 import astropy.units as u
 import numpy as np
