@@ -136,7 +136,7 @@ def chunks(path: str, output: str) -> dict:
     """From a file of statistics to a file of coefficients."""
     for _ in range(2):
         begin = time.process_time()
-        found = read_pixel_statistics(path)
+        found = read_pixel_statistics(path, names=SERIES)
         series = [chunks_of_table(found.tables[name]) for name in SERIES]
         read = time.process_time()
         coefficients = camera_coefficients(*series, SETTINGS)

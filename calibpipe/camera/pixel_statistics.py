@@ -96,7 +96,8 @@ def chunks_of_table(table: Table) -> list[ChunkStatistics]:
         else:
             columns[name] = np.full(shape[:2] if name == "common_variance" else shape, np.nan)
     outlier = np.asarray(table["outlier_mask"], bool)
-    columns["n_events"] = np.where(outlier, 0, columns["n_events"])
+    if outlier.any():
+        columns["n_events"] = np.where(outlier, 0, columns["n_events"])
     return [
         ChunkStatistics(**{name: values[row] for name, values in columns.items()})
         for row in range(len(table))

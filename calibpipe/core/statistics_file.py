@@ -6,7 +6,7 @@ the baseline that was subtracted before extraction.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,7 +128,9 @@ def _check(name: str, table: Table, camera: tuple[int, int]) -> None:
         )
 
 
-def read_pixel_statistics(path: str | Path, tel_id: int | None = None) -> PixelStatistics:
+def read_pixel_statistics(
+    path: str | Path, tel_id: int | None = None, names: Collection[str] = PIXEL_STATISTICS
+) -> PixelStatistics:
     """Statistics of one telescope, ours or those of ctapipe's tools.
 
     Parameters
@@ -136,6 +138,8 @@ def read_pixel_statistics(path: str | Path, tel_id: int | None = None) -> PixelS
     path : path
     tel_id : int, optional
         Not needed if the file has one telescope.
+    names : collection of str
+        Of `PIXEL_STATISTICS`: those that are needed.
 
     Raises
     ------
@@ -164,7 +168,7 @@ def read_pixel_statistics(path: str | Path, tel_id: int | None = None) -> PixelS
         subarray = SubarrayDescription.from_hdf(h5file)
         tel_id = _telescope(path, subarray, tel_id)
         found = {}
-        for name in PIXEL_STATISTICS:
+        for name in names:
             node = f"{DL1_PIXEL_STATISTICS_GROUP}/{name}/tel_{tel_id:03d}"
             if node in h5file:
                 found[name] = read_table(h5file, node)

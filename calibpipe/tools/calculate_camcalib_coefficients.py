@@ -79,10 +79,11 @@ class CalculateCamcalibCoefficients(NightTool):
 
         self.load_site()
         path = self.add_input(self.input_file, "camera/pixel_statistics")
-        statistics = read_pixel_statistics(path, self.tel_id or None)
+        names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
+        statistics = read_pixel_statistics(path, self.tel_id or None, names)
         chunks = [
             chunks_of_table(statistics.tables[name]) if name in statistics.tables else []
-            for name in ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
+            for name in names
         ]
         found = camera_coefficients(
             *chunks,
