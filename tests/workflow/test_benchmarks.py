@@ -1,6 +1,8 @@
 """The benchmark runs on what the package offers today, and its own numbers hold."""
 
 import importlib.util
+import json
+import subprocess
 import sys
 
 import pytest
@@ -42,3 +44,14 @@ def test_missing_data_is_said(benchmark, tmp_path, monkeypatch):
     monkeypatch.setenv("CALIBPIPE_TEST_DATA", str(tmp_path))
     with pytest.raises(SystemExit, match="name the folder of the test data"):
         benchmark.data_folder()
+
+
+def test_our_side_of_the_camera_calibration(root, tmp_path):
+    """Many chunks: statistics are made, read, and give a row each."""
+    worker = root / "benchmarks/our_camera_calibration.py"
+    for task in (["make_chunks", "chunks.h5", "3"], ["chunks", "chunks.h5", "coefficients.h5"]):
+        command = [sys.executable, "-I", str(worker), *task]
+        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
+    answer = json.loads(done.stdout.splitlines()[-1])
+    assert answer["rows"] == 3
+    assert answer["all"] > answer["calculation"] > 0
