@@ -255,10 +255,10 @@ def drift_figure(table: Table) -> Figure:
     with mpl.rc_context(STYLE):
         figure, panels = _figure(3, 1)
         for axes, column in zip(panels[:, 0], ("gain", "pedestal_offset", "factor"), strict=True):
-            title, unit = COLUMNS[column]
+            title, _ = COLUMNS[column]
             in_percent = column != "pedestal_offset"
             quantiles = drift(table, column, in_percent=in_percent)
-            unit = "%" if in_percent else unit
+            unit = "%" if in_percent else "ADC"
             for channel, colour in enumerate(CHANNEL_COLOURS[: quantiles.shape[2]]):
                 low, median, high = quantiles[:, :, channel]
                 axes.fill_between(
