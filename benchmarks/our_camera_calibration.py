@@ -5,36 +5,34 @@ import sys
 import time
 from pathlib import Path
 
-CLOCK = [time.process_time()]
+import numpy as np
+import protozfits
 
-import numpy as np  # noqa: E402
-import protozfits  # noqa: E402
-
-from calibpipe.camera.coefficients import (  # noqa: E402
+from calibpipe.camera.coefficients import (
     CoefficientSettings,
     camera_coefficients,
     coefficients_table,
 )
-from calibpipe.camera.dl0_statistics import (  # noqa: E402
+from calibpipe.camera.dl0_statistics import (
     StatisticsSettings,
     observation_statistics,
 )
-from calibpipe.camera.pixel_statistics import (  # noqa: E402
+from calibpipe.camera.pixel_statistics import (
     ChunkStatistics,
     chunks_of_table,
     statistics_table,
 )
-from calibpipe.core.monitoring_file import (  # noqa: E402
+from calibpipe.core.monitoring_file import (
     read_camera_coefficients,
     write_camera_coefficients,
 )
-from calibpipe.core.products import ProductMetadata  # noqa: E402
-from calibpipe.core.statistics_file import (  # noqa: E402
+from calibpipe.core.products import ProductMetadata
+from calibpipe.core.statistics_file import (
     PIXEL_STATISTICS,
     read_pixel_statistics,
     write_pixel_statistics,
 )
-from calibpipe.core.telescope import telescope_subarray  # noqa: E402
+from calibpipe.core.telescope import telescope_subarray
 
 SERIES = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
 METADATA = ProductMetadata("camera/benchmark", "benchmark", category="B")
@@ -55,8 +53,6 @@ def cpu(function, *arguments) -> float:
 
 def events(dl0: str, chunk: str) -> dict:
     """From events to coefficients in memory, and what protozfits needs for the events alone."""
-    telescope_subarray(1)
-    start = time.process_time() - CLOCK[0]
     size = int(chunk)
     settings = StatisticsSettings(
         flatfield_chunk_size=size, pedestal_chunk_size=size, max_sigma=4.0, n_baseline_events=0
@@ -69,7 +65,6 @@ def events(dl0: str, chunk: str) -> dict:
         )
 
     return {
-        "start": start,
         "chain": [cpu(chain) for _ in range(LAST_RUN)][-1],
         "protozfits": [cpu(_unpack, dl0) for _ in range(LAST_RUN)][-1],
     }

@@ -21,6 +21,7 @@ from .files import atomic_path
 from .products import ProductMetadata
 
 if TYPE_CHECKING:
+    import tables
     from ctapipe.instrument import SubarrayDescription
 
 __all__ = ["APPLIED_COLUMNS", "read_camera_coefficients", "write_camera_coefficients"]
@@ -174,6 +175,27 @@ def product_header(metadata: ProductMetadata, tables: Mapping[str, Table]) -> di
     }
 
 
+def open_hdf5(path: str | Path, what: str) -> "tables.File":
+    """An HDF5 file, open for reading; `what` it holds, for messages.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file.
+    CorruptedInputError
+        If it is no HDF5 file.
+    """
+    import tables
+
+    path = Path(path)
+    if not path.is_file():
+        raise MissingInputError(f"{path} does not exist: make the {what} first")
+    try:
+        return tables.open_file(path)
+    except tables.HDF5ExtError as error:
+        raise CorruptedInputError(f"{path} is no HDF5 file, or cut short; make it again") from error
+
+
 def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:
     """Table of the coefficients of one telescope, as written; ``meta["calibpipe"]`` our header.
 
@@ -184,18 +206,10 @@ def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:
     CorruptedInputError
         If it is no HDF5 file of coefficients.
     """
-    import tables
     from ctapipe.io import read_table
     from ctapipe.io.hdf5dataformat import DL1_CAMERA_COEFFICIENTS_GROUP
 
-    path = Path(path)
-    if not path.is_file():
-        raise MissingInputError(f"{path} does not exist: make the camera coefficients first")
-    try:
-        h5file = tables.open_file(path)
-    except tables.HDF5ExtError as error:
-        raise CorruptedInputError(f"{path} is no HDF5 file, or cut short; make it again") from error
-    with h5file:
+    with open_hdf5(path, "camera coefficients") as h5file:
         if DL1_CAMERA_COEFFICIENTS_GROUP not in h5file:
             raise CorruptedInputError(f"{path} holds no camera coefficients")
         node = f"{DL1_CAMERA_COEFFICIENTS_GROUP}/tel_{tel_id:03d}"

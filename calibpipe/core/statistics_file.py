@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
-from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
+from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
-from .monitoring_file import COMPRESSION, product_header
+from .monitoring_file import COMPRESSION, open_hdf5, product_header
 from .products import ProductMetadata
 
 if TYPE_CHECKING:
@@ -150,19 +150,11 @@ def read_pixel_statistics(
     ConfigurationError
         If there are several telescopes and none is named.
     """
-    import tables
     from ctapipe.instrument import SubarrayDescription
     from ctapipe.io import read_table
     from ctapipe.io.hdf5dataformat import DL1_PIXEL_STATISTICS_GROUP
 
-    path = Path(path)
-    if not path.is_file():
-        raise MissingInputError(f"{path} does not exist: make the pixel statistics first")
-    try:
-        h5file = tables.open_file(path)
-    except tables.HDF5ExtError as error:
-        raise CorruptedInputError(f"{path} is no HDF5 file, or cut short; make it again") from error
-    with h5file:
+    with open_hdf5(path, "pixel statistics") as h5file:
         if DL1_PIXEL_STATISTICS_GROUP not in h5file:
             raise MissingInputError(f"{path} holds no pixel statistics")
         subarray = SubarrayDescription.from_hdf(h5file)
@@ -179,7 +171,7 @@ def read_pixel_statistics(
     return PixelStatistics(tel_id, found, baseline, header, alone)
 
 
-def _telescope(path: Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:
+def _telescope(path: str | Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:
     there = sorted(int(tel) for tel in subarray.tel)
     if tel_id is None and len(there) != 1:
         raise ConfigurationError(f"{path} has the telescopes {there}: say which one")
