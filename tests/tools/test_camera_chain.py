@@ -157,6 +157,8 @@ def test_time_offsets(chain, channel):
     difference = chain.row["time_shift"][channel, chain.good] - (offset - np.median(offset))
     assert np.abs(difference).max() < 0.05
     assert difference.std() < 0.01
+    pulls = difference / chain.row["time_shift_stat_error"][channel, chain.good]
+    assert 0.75 < pulls.std() < 1.05  # an upper bound: some jitter of the source is left in it
 
 
 def test_photoelectrons(chain):
