@@ -180,14 +180,17 @@ def products_of_blocks(name, site, category, night):
 
 
 def event_files(wildcards):
-    """DL0 event files of a telescope and observation block, whatever is wrong with them."""
+    """DL0 event files of a telescope and observation block, whatever is wrong with them.
+
+    One that is not there (a link to nowhere) is told by the step.
+    """
     index = dl0_index(wildcards.site, wildcards.category, wildcards.night)
     block = wildcards.tel, int(wildcards.block.removeprefix("OBSID"))
     root = Path(dl0_root(wildcards))
     return [
         str(root / row["path"])
         for row in index
-        if (row["array_element"], row["obs_id"]) == block
+        if (row["array_element"], row["obs_id"]) == block and (root / row["path"]).is_file()
     ]
 
 

@@ -158,7 +158,13 @@ def check_file(path: str | Path) -> None:
     path = Path(path)
     if not path.is_file():
         raise MissingInputError(f"{path} does not exist; give an existing DL0 file")
-    headers, end = _headers(path)
+    try:
+        headers, end = _headers(path)
+        size = path.stat().st_size
+    except OSError as error:
+        raise CorruptedInputError(
+            f"{path.name} cannot be read: {error.strerror}; look at its permissions and its disk"
+        ) from error
     messages = {h["EXTNAME"]: h.get("PBFHEAD") for h in headers if "EXTNAME" in h}
     if messages.get("Events") != EVENT_MESSAGE:
         found = ", ".join(f"{table} of {message}" for table, message in messages.items())
@@ -173,7 +179,6 @@ def check_file(path: str | Path) -> None:
                 f"{path.name} has no table {table}, without which waveforms cannot be "
                 "understood; get the file again"
             )
-    size = path.stat().st_size
     announced = sum(h["NAXIS2"] for h in headers if h.get("EXTNAME") == "Events")
     if end > size:
         raise CorruptedInputError(
@@ -228,9 +233,16 @@ def camera_configuration(path: str | Path) -> CameraConfiguration:
     path = Path(path)
     check_file(path)
     import protozfits
+    from google.protobuf.message import DecodeError
 
-    with protozfits.File(str(path)) as file:
-        streams, cameras = list(file.DataStream), list(file.CameraConfiguration)
+    try:
+        with protozfits.File(str(path)) as file:
+            streams, cameras = list(file.DataStream), list(file.CameraConfiguration)
+    except (RuntimeError, DecodeError, ValueError) as error:
+        raise CorruptedInputError(
+            f"{path.name}: DataStream or CameraConfiguration cannot be unpacked ({error}); "
+            "the file is damaged, get it again"
+        ) from error
     if not streams or not cameras:
         raise CorruptedInputError(f"{path.name}: DataStream or CameraConfiguration has no row")
     configurations = [_configuration(stream, cameras[0]) for stream in streams]

@@ -93,19 +93,23 @@ def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
         "stream": name["stream"] if name else "",
         "chunk": int(name["chunk"]) if name else -1,
         "path": path.relative_to(root).as_posix(),
-        "size": path.stat().st_size,
+        "size": path.stat().st_size if path.is_file() else 0,
         "problem": "",
     }
     try:
         stream_sequences([path])
         camera = camera_configuration(path)
-        if element.rpartition("-")[2] != f"{camera.tel_id:02d}":
-            raise CorruptedInputError(
-                f"{path.name} is of telescope {camera.tel_id}, but lies in the folder of "
-                f"{element}; put it where it belongs"
-            )
     except CalibPipeError as error:
-        return row | {"problem": str(error)}
+        return row | {"problem": str(error).replace(f"{root}/", "")}
+    except Exception as error:  # whatever a damaged header makes the libraries raise
+        return row | {
+            "problem": f"{path.name} is damaged ({type(error).__name__}: {error}); get it again"
+        }
+    if element.rpartition("-")[2] != f"{camera.tel_id:02d}":
+        return row | {
+            "problem": f"{path.name} is of telescope {camera.tel_id}, but lies in the folder of "
+            f"{element}; put it where it belongs"
+        }
     return row | {"tel_id": camera.tel_id, "sb_id": camera.sb_id, "obs_id": camera.obs_id}
 
 

@@ -1,6 +1,8 @@
 """The index of a night's DL0 files: what is there, what cannot be read, what follows from it."""
 
+import errno
 from datetime import date
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -81,6 +83,65 @@ def test_a_truncated_file_stops_its_observation_only(tmp_path):
     with pytest.raises(CorruptedInputError, match=r"observation 1 of LSTN-01.*truncated"):
         block_files(index, tmp_path, "LSTN-01", 1)
     assert len(block_files(index, tmp_path, "LSTN-01", 2)) == 2
+
+
+def dangle(path):
+    path.unlink()
+    path.symlink_to("nowhere")
+
+
+def misname(path):
+    """A header that cannot be parsed: XTENSION without the apostrophe at its end."""
+    path.write_bytes(path.read_bytes().replace(b"'BINTABLE'", b"'BINTABLE ", 1))
+
+
+def scramble(start):
+    """Damage 200 bytes: of the table's header (5760) or of its data (8640)."""
+
+    def damage(path):
+        content = bytearray(path.read_bytes())
+        content[start : start + 200] = bytes(byte ^ 0xFF for byte in content[start : start + 200])
+        path.write_bytes(content)
+
+    return damage
+
+
+@pytest.mark.filterwarnings("ignore::astropy.io.fits.verify.VerifyWarning")
+@pytest.mark.filterwarnings("ignore:non-ASCII characters")
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (dangle, "does not exist"),
+        (misname, "damaged"),
+        (scramble(5760), "damaged"),
+        (scramble(8640), "damaged"),
+    ],
+)
+def test_a_damaged_file_stops_its_observation_only(tmp_path, damage, message):
+    bad, _ = observe(tmp_path)
+    observe(tmp_path, obs_id=2)
+    damage(bad)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert message in problems(index)[bad.name]
+    assert str(tmp_path) not in problems(index)[bad.name]
+    with pytest.raises(CorruptedInputError, match=message):
+        block_files(index, tmp_path, "LSTN-01", 1)
+    assert len(block_files(index, tmp_path, "LSTN-01", 2)) == 2
+
+
+def test_a_file_that_may_not_be_read(tmp_path, monkeypatch):
+    """The tests may run as root, to whom no permission is denied: `open` refuses instead."""
+    bad, _ = observe(tmp_path)
+    original = Path.open
+
+    def refuse(path, *args, **kwargs):
+        if path == bad:
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return original(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01"])
+    assert "cannot be read: Permission denied" in problems(index)[bad.name]
 
 
 def test_a_missing_stream_is_told_by_all_the_others(tmp_path):
