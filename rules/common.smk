@@ -190,7 +190,8 @@ def event_files(wildcards):
     return [
         str(root / row["path"])
         for row in index
-        if (row["array_element"], row["obs_id"]) == block and (root / row["path"]).is_file()
+        if (row["array_element"], row["obs_id"]) == block
+        and (root / row["path"]).is_file()
     ]
 
 
