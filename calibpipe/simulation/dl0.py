@@ -9,6 +9,7 @@ The folders carry the date of the evening, the file names the start in UTC. Even
 the parallel streams (SDH) in turn; `ctapipe_io_zfits` merges them again by event number.
 """  # noqa: E501
 
+import ctypes
 import os
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -35,7 +36,8 @@ __all__ = ["COMPRESSIONS", "Dl0Observation", "Dl0Writer", "event_times"]
 
 COMPRESSIONS = ("raw", "zstd1", "fact")  # fastest first, smallest last
 QUARTER_NANOSECONDS = 4_000_000_000  # in a second: the unit of the fraction of DL0 time stamps
-_ROWS_PER_TILE = 20  # 6 MB of dual-gain LST events
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3  # malloc.h of glibc
+_ROWS_PER_TILE = 10  # 3 MB of dual-gain LST events; twice as many take twice as long to write
 _HIGH_STORED = PixelStatus.DVR_0 | PixelStatus.HIGH_GAIN_STORED
 _LOW_STORED = PixelStatus.DVR_0 | PixelStatus.LOW_GAIN_STORED
 _GAIN_STORED = np.array([_HIGH_STORED, _LOW_STORED], np.uint8)
@@ -62,6 +64,10 @@ class Dl0Observation:
         Size of a waveform.
     sampling_rate : Quantity
         Of the camera.
+    n_channels : int
+        Gain channels of the camera: 2, or 1 (FlashCam).
+    pixels_per_module : int
+        7 in LST and NectarCAM, 12 in FlashCam.
     user : str
         Account of the data acquisition.
     n_streams : int
@@ -79,6 +85,8 @@ class Dl0Observation:
     n_pixels: int
     n_samples: int
     sampling_rate: u.Quantity
+    n_channels: int = 2
+    pixels_per_module: int = 7
     user: str = "ctao-n-acada"
     n_streams: int = 1
 
@@ -90,6 +98,16 @@ class Dl0Observation:
     def _name(self) -> str:
         start = self.start.utc.strftime("%Y%m%dT%H%M%S")
         return f"{start}_SBID{self.sb_id:019d}_OBSID{self.obs_id:019d}"
+
+    @property
+    def n_modules(self) -> int:
+        """Modules of the camera; the last one may have fewer pixels."""
+        return -(-self.n_pixels // self.pixels_per_module)
+
+    @property
+    def waveform_shape(self) -> tuple[int, int, int]:
+        """Channels, pixels and samples of an event."""
+        return self.n_channels, self.n_pixels, self.n_samples
 
     @property
     def event_paths(self) -> tuple[Path, ...]:
@@ -144,7 +162,8 @@ class Dl0Writer:
     Raises
     ------
     ConfigurationError
-        If the compression is unknown, more events come than said, or one has another size.
+        If the compression is unknown, more events come than said, one has another size, or low
+        gain is selected of a camera with one channel.
     StorageError
         If a file cannot be written.
     """
@@ -158,9 +177,13 @@ class Dl0Writer:
         self.n_events = n_events
         self.compression = compression
         self.n_written = 0
+        stored = _BOTH_STORED if observation.n_channels > 1 else _HIGH_STORED
+        self._all_stored = numpy_to_any_array(np.full(observation.n_pixels, stored, np.uint8))
+        self._telescopes = numpy_to_any_array(np.array([observation.tel_id], np.uint16))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        _keep_freed_memory()
         with ExitStack() as stack:
             paths = (*self.observation.event_paths, self.observation.trigger_path)
             *self._streams, self._triggers = [
@@ -191,7 +214,6 @@ class Dl0Writer:
 
     def _begin_stream(self, stream: Any) -> None:
         obs = self.observation
-        n_modules = -(-obs.n_pixels // 7)  # seven pixels a module: LST and NectarCAM
         stream.move_to_new_table("DataStream")
         stream.write_message(
             dl0_telescope.DataStream(
@@ -211,10 +233,10 @@ class Dl0Writer:
                 config_time_s=obs.start.unix_tai,
                 camera_config_id=1,
                 num_pixels=obs.n_pixels,
-                num_modules=n_modules,
-                num_channels=2,
+                num_modules=obs.n_modules,
+                num_channels=obs.n_channels,
                 pixel_id_map=numpy_to_any_array(np.arange(obs.n_pixels, dtype=np.uint16)),
-                module_id_map=numpy_to_any_array(np.arange(n_modules, dtype=np.uint16)),
+                module_id_map=numpy_to_any_array(np.arange(obs.n_modules, dtype=np.uint16)),
                 num_samples_nominal=obs.n_samples,
                 num_samples_long=0,
                 sampling_frequency=round(obs.sampling_rate.to_value(u.MHz)),
@@ -258,25 +280,26 @@ class Dl0Writer:
             Time stamp, TAI (`event_times`).
         event_type : int
             Value of `ctapipe.containers.EventType`.
-        waveform : ndarray, shape (2, n_pixels, n_samples), uint16
+        waveform : ndarray, shape (n_channels, n_pixels, n_samples), uint16
             ADC counts.
         selected_gain : ndarray, shape (n_pixels,), optional
-            Channel kept in each pixel; without it both are stored.
+            Channel kept in each pixel; without it all are stored.
         """
         obs = self.observation
-        self._check(event_id, waveform)
+        self._check(event_id, waveform, selected_gain)
         if selected_gain is None:
-            status = np.full(obs.n_pixels, _BOTH_STORED)
+            status = self._all_stored
         else:
-            status = _GAIN_STORED[selected_gain]
-            waveform = np.where(selected_gain[:, np.newaxis], waveform[1], waveform[0])[np.newaxis]
+            status = numpy_to_any_array(_GAIN_STORED[selected_gain])
+            low = selected_gain[:, np.newaxis]
+            waveform = np.where(low, waveform[-1], waveform[0])[np.newaxis]
         message = dl0_telescope.Event(
             event_id=event_id,
             tel_id=obs.tel_id,
             event_type=event_type,
             event_time_s=second,
             event_time_qns=quarter_nanosecond,
-            pixel_status=numpy_to_any_array(status),
+            pixel_status=status,
             waveform=numpy_to_any_array(waveform),
             num_channels=len(waveform),
             num_samples=obs.n_samples,
@@ -288,7 +311,6 @@ class Dl0Writer:
 
     def _write_trigger(self, event_id: int, second: int, fraction: int, event_type: int) -> None:
         obs = self.observation
-        telescopes = numpy_to_any_array(np.array([obs.tel_id], np.uint16))
         self._triggers.write_message(
             dl0_subarray.Event(
                 event_id=event_id,
@@ -298,24 +320,43 @@ class Dl0Writer:
                 event_time_s=second,
                 event_time_qns=fraction,
                 trigger_ids=numpy_to_any_array(np.array([event_id], np.uint64)),
-                tel_ids_with_trigger=telescopes,
-                tel_ids_with_data=telescopes,
+                tel_ids_with_trigger=self._telescopes,
+                tel_ids_with_data=self._telescopes,
             )
         )
 
-    def _check(self, event_id: int, waveform: NDArray) -> None:
+    def _check(self, event_id: int, waveform: NDArray, selected_gain: NDArray | None) -> None:
         obs = self.observation
         if self.n_written >= self.n_events:
             raise ConfigurationError(
                 f"event {event_id} of {obs.array_element} is one more than the {self.n_events} "
                 "announced; open the writer with a larger `n_events`"
             )
-        expected = (2, obs.n_pixels, obs.n_samples)
+        expected = obs.waveform_shape
         if waveform.shape != expected or waveform.dtype != np.uint16:
             raise ConfigurationError(
                 f"waveform of event {event_id} of {obs.array_element} is {waveform.dtype} of shape "
                 f"{waveform.shape}, needs uint16 of shape {expected}"
             )
+        if selected_gain is not None and obs.n_channels == 1 and np.any(selected_gain):
+            raise ConfigurationError(
+                f"{np.count_nonzero(selected_gain)} pixels of event {event_id} of "
+                f"{obs.array_element} select low gain, which a camera with one channel does not "
+                "have; select channel 0"
+            )
+
+
+def _keep_freed_memory() -> None:
+    """Have the C library keep freed memory, up to 1 GB, for what comes next.
+
+    protozfits allocates and frees megabytes for every tile. glibc hands them back, and a third of
+    the time of writing is the kernel's, giving and clearing them anew. Other C libraries have no
+    such setting.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(_M_TRIM_THRESHOLD, 1 << 30)
+        mallopt(_M_MMAP_THRESHOLD, 1 << 30)
 
 
 @contextmanager

@@ -218,8 +218,8 @@ class ProduceCamcalibTestData(NightTool):
         from ctapipe.containers import EventType
         from tqdm import tqdm
 
-        from ..simulation.camera import pulse_templates
         from ..simulation.dl0 import Dl0Writer, event_times
+        from ..simulation.waveforms import pulse_templates
 
         readout = camera.readout
         templates = pulse_templates(
@@ -252,7 +252,7 @@ class ProduceCamcalibTestData(NightTool):
         """Type of each event, in the order of time: closed camera first, then the open one."""
         import numpy as np
 
-        from ..simulation.camera import interleaved
+        from ..simulation.light import interleaved
 
         names = list(self.n_of_type)
         counts = list(self.n_of_type.values())
@@ -266,7 +266,7 @@ class ProduceCamcalibTestData(NightTool):
         """Events of a block: type, waveform, selected gain, p.e., times of the pulses."""
         import numpy as np
 
-        from ..simulation.camera import selected_gain, waveforms
+        from ..simulation.waveforms import selected_gain, waveforms
 
         events: list[Any] = [None] * types.size
         for name in np.unique(types):
@@ -292,7 +292,7 @@ class ProduceCamcalibTestData(NightTool):
         """Light of events of one type."""
         import astropy.units as u
 
-        from ..simulation.camera import flat_field_light, no_light, shower_light
+        from ..simulation.light import flat_field_light, no_light, shower_light
 
         if name.endswith("PEDESTAL"):
             return no_light(n_events, truth)

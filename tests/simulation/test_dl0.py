@@ -13,7 +13,9 @@ from astropy.time import Time
 from ctapipe.containers import EventType, PixelStatus
 from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSource
 
+from calibpipe.core.dl0 import camera_configuration, read_batches
 from calibpipe.core.exceptions import ConfigurationError, StorageError
+from calibpipe.simulation import dl0 as dl0_module
 from calibpipe.simulation.dl0 import COMPRESSIONS, Dl0Observation, Dl0Writer, event_times
 
 START = Time("2026-01-15T22:00:36.9999999", scale="tai")
@@ -189,3 +191,62 @@ def test_stream_without_events_is_refused_and_leaves_nothing(observation, tmp_pa
     ):
         pass
     assert not list(tmp_path.rglob("*.fits.fz"))
+
+
+@pytest.fixture
+def flashcam(observation):
+    """One channel, 1764 pixels in modules of twelve, 250 MHz."""
+    return replace(
+        observation,
+        n_pixels=1764,
+        n_samples=30,
+        n_channels=1,
+        pixels_per_module=12,
+        sampling_rate=250 * u.MHz,
+        n_streams=2,
+    )
+
+
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_camera_with_one_channel_is_read_back(flashcam, content, compression):
+    from protozfits import File
+
+    waveform = content[0][:, :1, :1764, :30]
+    with Dl0Writer(flashcam, 4, compression) as writer:
+        for i in range(4):
+            gain = np.zeros(1764, np.uint8) if i == 2 else None
+            writer.write(i + 1, 1_768_514_400 + i, 0, 0, waveform[i], gain)
+    camera = camera_configuration(flashcam.event_paths[0])
+    assert (camera.num_channels, camera.num_pixels, camera.num_samples) == (1, 1764, 30)
+    assert camera.sampling_frequency == 250
+    with File(str(flashcam.event_paths[1])) as file:
+        assert file.CameraConfiguration[0].num_modules == 147
+        assert file.CameraConfiguration[0].module_id_map.size == 147
+    (batch,) = read_batches(flashcam.event_paths)
+    np.testing.assert_array_equal(batch.waveform, waveform[:4])
+    assert (batch.pixel_status & BOTH == HIGH).all()
+
+
+@pytest.mark.parametrize(
+    ("n_pixels", "pixels_per_module", "n_modules"), [(1855, 7, 265), (1764, 12, 147), (15, 7, 3)]
+)
+def test_number_of_modules(observation, n_pixels, pixels_per_module, n_modules):
+    camera = replace(observation, n_pixels=n_pixels, pixels_per_module=pixels_per_module)
+    assert camera.n_modules == n_modules
+
+
+def test_one_channel_has_no_low_gain(flashcam):
+    gain = np.array([0, 1, 1] * 588, np.uint8)
+
+    def low():
+        with Dl0Writer(flashcam, 1) as writer:
+            writer.write(7, 0, 0, 0, np.zeros((1, 1764, 30), np.uint16), gain)
+
+    with pytest.raises(ConfigurationError, match="1176 pixels of event 7 of LSTN-01 select low"):
+        low()
+
+
+def test_c_libraries_without_mallopt_will_do(observation, content, monkeypatch):
+    monkeypatch.setattr(dl0_module.ctypes, "CDLL", lambda name: object())
+    write(observation, content)
+    assert sum(len(batch.event_id) for batch in read_batches(observation.event_paths)) == 7

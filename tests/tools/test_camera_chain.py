@@ -13,7 +13,8 @@ from ctapipe.core import run_tool
 from calibpipe.core.monitoring_file import read_camera_coefficients
 from calibpipe.core.products import read_table
 from calibpipe.core.telescope import telescope_subarray
-from calibpipe.simulation.camera import pulse_templates, truth_from_table
+from calibpipe.simulation.camera import truth_from_table
+from calibpipe.simulation.waveforms import pulse_templates
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
 from calibpipe.tools.index_dl0 import IndexDl0
