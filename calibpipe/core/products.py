@@ -206,11 +206,24 @@ _PRODUCT_ID = re.compile(r"CTA PRODUCT ID\W+([0-9a-f]{8}-[0-9a-f-]{27})")
 
 def _identity(path: Path) -> dict[str, str]:
     """Identifier of an input that is itself a product; empty for any other file."""
+    if Path(path).suffix in (".h5", ".hdf5"):
+        return _hdf5_identity(path)
     if Path(path).suffix not in (".ecsv", ".json"):
         return {}
     with Path(path).open(errors="replace") as stream:
         found = _PRODUCT_ID.search(stream.read(4000))
     return {"product_id": found[1]} if found else {}
+
+
+def _hdf5_identity(path: Path) -> dict[str, str]:
+    import tables
+
+    if not tables.is_hdf5_file(path):
+        return {}
+    with tables.open_file(path) as h5file:
+        attributes = h5file.root._v_attrs
+        found = "CTA PRODUCT ID" in attributes and "calibpipe" in attributes
+        return {"product_id": str(attributes["CTA PRODUCT ID"])} if found else {}
 
 
 def _versions() -> dict[str, str]:

@@ -1,0 +1,1 @@
+"""The calibration archive: products, validity and history in a Butler repository."""
