@@ -47,6 +47,10 @@ class Candidate:
         Why it is certified although its verdict is not ``PASS``.
     season : str
         Of products that are kept for each season.
+    layer : int
+        Layer in which it was certified elsewhere; 0: wherever it belongs.
+    run : str
+        RUN that it belonged to elsewhere; empty: named after its night and content.
     """
 
     header: ProductHeader
@@ -55,6 +59,8 @@ class Candidate:
     verification: str = ""
     override: str = ""
     season: str = ""
+    layer: int = 0
+    run: str = ""
 
     @property
     def interval(self) -> Interval:
@@ -87,6 +93,7 @@ def certify(
     author: str,
     reason: str,
     supersede: bool = False,
+    history: Sequence[dict[str, Any]] = (),
 ) -> list[dict[str, Any]]:
     """Store products and certify them, all of them or none.
 
@@ -99,6 +106,8 @@ def certify(
         Of one site or of several.
     author, reason : str
         Who certifies, and why; part of the record.
+    history : sequence of dict
+        Records of another archive, as `history.changes` gives them, to be kept with the products.
     supersede : bool
         Whether a product goes in front of those that overlap with it: they stay certified behind
         it. If not, an overlap is an error.
@@ -136,7 +145,9 @@ def certify(
                     archive.butler.collections.register(plan.run, CollectionType.RUN)
             try:
                 with archive.transaction():
-                    return _written(archive, placed, author, reason)
+                    records = _written(archive, placed, author, reason)
+                    _keep_history(archive, history)
+                    return records
             except ConflictingDefinitionError as error:
                 last = attempt == _ATTEMPTS - 1 or not supersede
                 if last:
@@ -208,7 +219,7 @@ def _plans(archive: Archive, candidates: Sequence[Candidate]) -> list[_Plan]:
         header = candidate.header
         season = candidate.season or header.own.get("season")
         where = data_id(archive, header.kind, key[0], telescope=header.array_element, season=season)
-        run = run_name(*key, digests[key], header.block)
+        run = candidate.run or run_name(*key, digests[key], header.block)
         plans.append(_Plan(candidate, where, candidate.interval, run))
     return plans
 
@@ -216,7 +227,8 @@ def _plans(archive: Archive, candidates: Sequence[Candidate]) -> list[_Plan]:
 def _check_among_themselves(plans: Iterable[_Plan]) -> None:
     by_key = defaultdict(list)
     for plan in plans:
-        by_key[plan.kind, plan.candidate.category, str(plan.where)].append(plan)
+        layer = plan.candidate.layer
+        by_key[plan.kind, plan.candidate.category, str(plan.where), layer].append(plan)
     for same in by_key.values():
         same.sort(key=lambda plan: plan.interval)
         for first, second in pairwise(same):
@@ -234,6 +246,8 @@ def _placed(archive: Archive, plan: _Plan, supersede: bool) -> _Plan:
     ref = archive.butler.get_dataset(header.product_id)
     layers = archive.layers(header.site, plan.candidate.category)
     found = []
+    if plan.candidate.layer:
+        return _placed_in(archive, plan, layers, ref)
     if layers and (ref is not None or supersede):
         found = certified(archive, plan.kind, layers, where=plan.where, within=plan.interval)
     holds = found and found[0].product_id == plan.product_id
@@ -246,6 +260,27 @@ def _placed(archive: Archive, plan: _Plan, supersede: bool) -> _Plan:
     if layer not in layers:
         archive.add_layer(header.site, plan.candidate.category, number)
     return replace(plan, ref=ref, layer=layer)
+
+
+def _placed_in(archive: Archive, plan: _Plan, layers: list[str], ref: DatasetRef | None) -> _Plan:
+    """Plan in the layer that it was certified in elsewhere."""
+    header, category = plan.candidate.header, plan.candidate.category
+    layer = layer_name(header.site, category, plan.candidate.layer)
+    if layer not in layers:
+        archive.add_layer(header.site, category, plan.candidate.layer)
+        return replace(plan, ref=ref, layer=layer)
+    found = certified(archive, plan.kind, [layer], where=plan.where, within=plan.interval)
+    same = [c for c in found if c.product_id == plan.product_id]
+    holds = any(c.validity.contains(plan.interval) for c in same)
+    return replace(plan, ref=ref, layer="" if holds else layer)
+
+
+def _keep_history(archive: Archive, history: Sequence[dict[str, Any]]) -> None:
+    """Records of another archive, word for word; those that are known stay."""
+    names = archive.butler.dimensions["certification"].RecordClass.fields.names
+    rows = [{name: record[name] for name in names} for record in history]
+    if rows:
+        archive.butler.registry.insertDimensionData("certification", *rows, skip_existing=True)
 
 
 def _written(
@@ -375,8 +410,8 @@ def _overlap(archive: Archive, plans: Sequence[_Plan], error: Exception) -> Exce
         if found:
             return OverlappingValidityError(
                 f"{header.path}, valid {plan.interval}: {plan.kind} is certified already for a "
-                f"part of this time: {'; '.join(map(str, found[:5]))}; supersede it, decertify it, or "
-                "give another validity"
+                f"part of this time: {'; '.join(map(str, found[:5]))}; supersede it, decertify it, "
+                "or give another validity"
             )
     return OverlappingValidityError(f"another product is certified for a part of the time: {error}")
 

@@ -199,7 +199,7 @@ def _gap(
     if after:
         near.append(f"the nearest after is {min(after, key=lambda c: c.validity.begin).validity}")
     return (
-        f"{what}: nothing of category {category or ', '.join(CATEGORIES)} is certified for {asked}; "
+        f"{what}: nothing in {category or ', '.join(CATEGORIES)} is certified for {asked}; "
         f"{' and '.join(near) or 'nothing is certified at any time'}"
     )
 

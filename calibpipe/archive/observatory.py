@@ -65,8 +65,7 @@ def upload_site(archive: Archive, site: Site, tel_ids: dict[str, int]) -> dict[s
             }
             if _synchronised(registry, "telescope", row):
                 new["telescopes"].append(name)
-    for name in ("sites", "telescopes"):
-        archive.__dict__.pop(name, None)
+    archive.forget_observatory()
     return new
 
 

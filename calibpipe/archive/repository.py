@@ -64,10 +64,15 @@ class Archive:
         """Sites that were uploaded."""
         return tuple(r.name for r in self.butler.query_dimension_records("site", explain=False))
 
+    def forget_observatory(self) -> None:
+        """Read sites and telescopes again: some were added."""
+        for name in ("sites", "telescopes"):
+            self.__dict__.pop(name, None)
+
     @cached_property
     def telescopes(self) -> dict[tuple[str, str], int]:
         """``tel_id`` by site and array element."""
-        records = self.butler.query_dimension_records("telescope", explain=False)
+        records = self.butler.query_dimension_records("telescope", explain=False, limit=None)
         return {(r.site, r.tel_name): r.id for r in records}
 
     def tel_id(self, site: str, telescope: str) -> int:
