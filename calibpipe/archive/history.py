@@ -214,7 +214,7 @@ def overdue(archive: Archive, site: str, now: Time, category: str | None = None)
                         "data_id": json.loads(key),
                         "cadence": kind.cadence,
                         "last_end": end.tai.isot,
-                        "days": round(days, 2),
+                        "days": round(float(days), 2),
                     }
                 )
     return late

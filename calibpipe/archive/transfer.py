@@ -310,7 +310,7 @@ def _add_observatory(archive: Archive, sites: list[dict[str, Any]]) -> None:
 def export_monitoring(archive: Archive, found: Certified, path: str | Path) -> Path:
     """File of a certified product that ctapipe-process consumes; says where it comes from.
 
-    The tables are those of the archive. The attribute ``calibpipe archive`` (JSON) names the
+    The tables are those of the archive. The attribute ``calibpipe_archive`` (JSON) names the
     product, its run and the validity for which it was certified.
 
     Raises
@@ -336,5 +336,5 @@ def export_monitoring(archive: Archive, found: Certified, path: str | Path) -> P
         shutil.copyfile(source, temporary)
         _check_sum(temporary, expected, f"{source} of the archive")
         with tables.open_file(temporary, "a") as h5file:
-            h5file.root._v_attrs["calibpipe archive"] = json.dumps(found.text())
+            h5file.root._v_attrs["calibpipe_archive"] = json.dumps(found.text())
     return Path(path)
