@@ -1,7 +1,9 @@
 """Description of telescopes: array element, camera, place in their subarray."""
 
+import json
 import os
 from collections.abc import Collection
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .exceptions import ConfigurationError
@@ -52,29 +54,56 @@ def array_element_id(name: str) -> int:
 def subarray_of(tel_ids: Collection[int]) -> tuple[int, "SubarrayDescription"]:
     """Number and description of the smallest subarray that has all of some telescopes.
 
-    From the observatory's service data if ``CTAPIPE_SVC_PATH`` names a folder of them, from what
-    ctapipe-io-zfits brings along (the LSTs of CTAO-North) otherwise; nothing is downloaded.
+    From the observatory's service data if ``CTAPIPE_SVC_PATH`` names a folder of them (and
+    ``CTAPIPE_IO_ZFITS_NO_SERVICE_DATA`` does not forbid it), from what ctapipe-io-zfits brings
+    along (the LSTs of CTAO-North) otherwise; nothing is downloaded.
 
     Raises
     ------
     ConfigurationError
         If no subarray has them, or a camera cannot be described.
     """
-    if not os.environ.get("CTAPIPE_SVC_PATH"):
-        os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
-    from ctapipe_io_zfits.instrument import build_subarray_description, get_subarrays_by_id
+    members = _subarrays()
+    from ctapipe_io_zfits.instrument import build_subarray_description
 
-    members = {key: about["array_element_ids"] for key, about in get_subarrays_by_id().items()}
     found = [key for key, there in members.items() if set(tel_ids) <= set(there)]
+    problems = []
     for subarray_id in sorted(found, key=lambda key: (len(members[key]), key)):
         try:
             return subarray_id, build_subarray_description(subarray_id)
-        except ValueError:  # a telescope of it has no description
-            continue
+        except (ValueError, OSError, KeyError) as error:  # a telescope has no description
+            problems.append(f"{subarray_id}: {error}")
     raise ConfigurationError(
         f"telescopes {', '.join(map(str, tel_ids))} cannot be described (subarrays that have them: "
-        f"{found or 'none'}); set CTAPIPE_SVC_PATH to the observatory's service data"
+        f"{'; '.join(problems) or 'none'}); set CTAPIPE_SVC_PATH to a folder with the "
+        "observatory's service data (instrument.meta.json), without "
+        "CTAPIPE_IO_ZFITS_NO_SERVICE_DATA, or simulate with "
+        "--camera-description"
     )
+
+
+def _subarrays() -> dict[int, list[int]]:
+    """Telescopes of each subarray: of service data, or of ctapipe-io-zfits."""
+    from ctapipe_io_zfits.instrument import get_subarrays_by_id
+
+    forbidden = os.environ.get("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "").lower()
+    folder = None if forbidden in {"1", "true", "yes"} else _service_data_folder()
+    if folder is None:  # else ctapipe asks a server for them
+        os.environ["CTAPIPE_IO_ZFITS_NO_SERVICE_DATA"] = "1"
+        described = get_subarrays_by_id().values()
+    else:
+        described = json.loads((folder / "subarray-ids.json").read_text())["subarrays"]
+    return {about["id"]: about["array_element_ids"] for about in described}
+
+
+def _service_data_folder() -> Path | None:
+    """First folder of ``CTAPIPE_SVC_PATH`` with service data."""
+    folders = os.path.expandvars(os.environ.get("CTAPIPE_SVC_PATH", "")).split(":")
+    names = ("instrument.meta.json", "subarray-ids.json")
+    for folder in map(Path, filter(None, folders)):
+        if all((folder / name).is_file() for name in names):
+            return folder
+    return None
 
 
 def telescope_subarray(tel_id: int) -> "SubarrayDescription":

@@ -15,7 +15,7 @@ BLOCK = 64  # events simulated at once: 50 MB; the random numbers depend on it
 
 
 class ProduceCamcalibTestData(NightTool):
-    """Simulate one observation block of LSTs in one night, as DL0.
+    """Simulate one observation block of LSTs and MSTs in one night, as DL0.
 
     Writes below the output folder the event streams of each telescope and the array triggers in
     the observatory's folders (``DL0/<array element>/...``, ``DL0/ARRAY/...``), and the truth beside
@@ -26,6 +26,11 @@ class ProduceCamcalibTestData(NightTool):
     pedestals and single-photoelectron events come first, with a closed camera.
     The observation begins at astronomical dusk. Waveforms of a telescope depend on site, night,
     telescope and configuration only.
+
+    LSTs of CTAO-North are known. Other telescopes (5 is MSTN-01) need the description of their
+    camera: service data in a folder of CTAPIPE_SVC_PATH, or --camera-description and a simulation
+    of sim_telarray that has a NectarCAM (North) or FlashCam (South). Then service data are written
+    into ``service_data``: with CTAPIPE_SVC_PATH set to that folder, the events can be read.
     """
 
     name = "calibpipe-produce-camcalib-test-data"
@@ -41,6 +46,12 @@ class ProduceCamcalibTestData(NightTool):
     ).tag(config=True)
     tel_ids = traits.List(
         traits.Int(min=1), default_value=[1], help="Telescopes of the block: 1 is LSTN-01"
+    ).tag(config=True)
+    camera_description = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        default_value=[],
+        help="Files with telescopes (simulations, any file that ctapipe reads) whose cameras the "
+        "MSTs get",
     ).tag(config=True)
     obs_id = traits.Int(1, min=1, help="Observation block").tag(config=True)
     sb_id = traits.Int(1, min=1, help="Scheduling block").tag(config=True)
@@ -91,6 +102,7 @@ class ProduceCamcalibTestData(NightTool):
         "night": "NightTool.night",
         ("o", "output-folder"): "ProduceCamcalibTestData.output_folder",
         ("tel-id", "tel-ids"): "ProduceCamcalibTestData.tel_ids",
+        "camera-description": "ProduceCamcalibTestData.camera_description",
         "n-flatfield": "ProduceCamcalibTestData.n_flatfield",
         "n-pedestal": "ProduceCamcalibTestData.n_pedestal",
         "n-shower": "ProduceCamcalibTestData.n_shower",
@@ -105,7 +117,7 @@ class ProduceCamcalibTestData(NightTool):
         site = self.load_site()
         self.check_request(site)
         begin = astronomical_night(self.night, site).dusk
-        subarray_id, subarray = self.described()
+        subarray_id, subarray = self.described(site)
         observations = [
             self.observation(begin, subarray_id, tel_id, subarray.tel[tel_id].camera)
             for tel_id in self.tel_ids
@@ -121,6 +133,8 @@ class ProduceCamcalibTestData(NightTool):
 
     def check_request(self, site: Any) -> None:
         """Rate, number of events, telescopes."""
+        from ..core.telescope import array_element
+
         require(
             self.rate_in_hertz > 0,
             f"rate_in_hertz is {self.rate_in_hertz:g}, needs more than 0 events per second",
@@ -133,10 +147,12 @@ class ProduceCamcalibTestData(NightTool):
             len(set(self.tel_ids)) == len(self.tel_ids) > 0,
             f"tel_ids {self.tel_ids} name a telescope twice or none; name each once",
         )
+        letter = site.name.removeprefix("CTAO-")[0]
+        strange = [name for name in map(array_element, self.tel_ids) if name[3] != letter]
         require(
-            site.name == "CTAO-North",
-            f"no camera of {site.name} can be described, only the LSTs of CTAO-North; give "
-            "--site config/sites/CTAO-North.yaml",
+            not strange,
+            f"{', '.join(strange)} of tel_ids {self.tel_ids} are not at {site.name}; give --site "
+            "or --tel-ids of telescopes of one site",
         )
 
     @property
@@ -155,17 +171,31 @@ class ProduceCamcalibTestData(NightTool):
             "SUBARRAY": self.n_shower,
         }
 
-    def described(self) -> tuple[int, Any]:
+    def described(self, site: Any) -> tuple[int, Any]:
         """Number and description of the subarray of the block."""
         from ..core.telescope import subarray_of
 
-        return subarray_of(self.tel_ids)
+        if not self.camera_description:
+            return subarray_of(self.tel_ids)
+        from ..simulation.service_data import site_subarray, subarray_number, write_service_data
 
-    def camera_spread(self) -> Any:
-        """Spread of the configuration."""
-        from dataclasses import fields
+        paths = [
+            self.add_input(path, "simulation/camera_description")
+            for path in self.camera_description
+        ]
+        subarray = site_subarray(site, paths)
+        folder = Path(self.output_folder) / "service_data"
+        self.check_output(folder / "instrument.meta.json")
+        write_service_data(folder, subarray)
+        self.add_output(folder / "instrument.meta.json", "simulation/service_data")
+        self.log.info("to read the events: CTAPIPE_SVC_PATH=%s", folder)
+        return subarray_number(subarray, self.tel_ids), subarray
 
-        from ..simulation.camera import CameraSpread
+    def camera_spread(self, camera: Any) -> Any:
+        """Spread of a camera, changed by the configuration."""
+        from dataclasses import fields, replace
+
+        from ..simulation.camera import CAMERA_SPREADS, CameraSpread
 
         known = {entry.name for entry in fields(CameraSpread)}
         unknown = sorted(set(self.spread) - known)
@@ -173,18 +203,20 @@ class ProduceCamcalibTestData(NightTool):
             not unknown,
             f"spread has unknown entries {unknown}; known ones: {', '.join(sorted(known))}",
         )
-        return CameraSpread(**self.spread)
+        return replace(CAMERA_SPREADS.get(camera.name, CameraSpread()), **self.spread)
 
     def observation(self, begin: Any, subarray_id: int, tel_id: int, camera: Any) -> Any:
         """What is written of a telescope, and where."""
         from ..core.night import night_date
         from ..core.telescope import array_element
+        from ..simulation.camera import PIXELS_PER_MODULE
         from ..simulation.dl0 import Dl0Observation
 
+        name = array_element(tel_id)
         return Dl0Observation(
             folder=Path(self.output_folder),
             tel_id=tel_id,
-            array_element=array_element(tel_id),
+            array_element=name,
             subarray_id=subarray_id,
             sb_id=self.sb_id,
             obs_id=self.obs_id,
@@ -193,6 +225,9 @@ class ProduceCamcalibTestData(NightTool):
             n_pixels=camera.geometry.n_pixels,
             n_samples=camera.readout.n_samples,
             sampling_rate=camera.readout.sampling_rate,
+            n_channels=camera.readout.n_channels,
+            pixels_per_module=PIXELS_PER_MODULE.get(camera.name, 7),
+            user=f"ctao-{name[3].lower()}-acada",
             n_streams=self.n_streams,
         )
 
@@ -265,7 +300,8 @@ class ProduceCamcalibTestData(NightTool):
         observation, readout, types = writer.observation, camera.readout, self.event_types()
         seed = [self.seed, night_date(self.night).toordinal(), observation.tel_id]
         rng = np.random.default_rng(seed)
-        truth = camera_truth(camera.geometry.n_pixels, rng, self.camera_spread())
+        spread = self.camera_spread(camera)
+        truth = camera_truth(camera.geometry.n_pixels, rng, spread, readout.n_channels)
         templates = pulse_templates(
             readout.reference_pulse_shape,
             readout.reference_pulse_sample_width,

@@ -164,8 +164,9 @@ def test_nothing_is_overwritten_unless_asked_and_no_stream_is_left_over(produce)
     [
         (("--rate=0",), "CTAO-North", "needs more than 0 events per second"),
         (("--n-flatfield=0", "--n-pedestal=0", "--n-shower=0"), "CTAO-North", "no events"),
-        ((), "CTAO-South", "no camera of CTAO-South"),
+        ((), "CTAO-South", r"LSTN-01 of tel_ids \[1\] are not at CTAO-South"),
         (("--tel-id=2", "--tel-id=2"), "CTAO-North", "name a telescope twice"),
+        (("--tel-id=32",), "CTAO-North", "CTAO has no array element 32"),
         (("--tel-id=1", "--tel-id=5"), "CTAO-North", "telescopes 1, 5 cannot be described"),
     ],
 )
