@@ -232,7 +232,7 @@ def dl0_folders(wildcards):
     """
     of_night = telescopes(wildcards.site)
     if config["dl0"]["source"] == "simulation":
-        return [f"{SIMULATION}/DL0/{tel}".format(**wildcards) for tel in of_night]
+        return [f"{SIMULATION}/DL0".format(**wildcards)] if of_night else []
     day = wildcards.night.replace("-", "/")
     root = Path(config["data_roots"]["dl0"])
     return sorted(

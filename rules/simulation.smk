@@ -1,7 +1,7 @@
 """A night with known truth, where no observatory delivers one.
 
-Outputs: simulation/meteo.grib and its truth; DL0 of every telescope and its truth, which are the same
-for all categories.
+Outputs: simulation/meteo.grib and its truth; DL0 of an observation block of all telescopes and its
+truth, which are the same for all categories.
 """
 
 
@@ -32,19 +32,20 @@ rule simulated_dl0:
         site=site_file,
         config=tool_config("produce_camcalib_test_data"),
     output:
-        dl0=directory(f"{SIMULATION}/DL0/{{tel}}"),
-        truth=directory(f"{SIMULATION}/truth/{{tel}}"),
-        provenance=f"{SIMULATION}/provenance/{{tel}}.json",
+        dl0=directory(f"{SIMULATION}/DL0"),
+        truth=directory(f"{SIMULATION}/truth"),
+        provenance=f"{SIMULATION}/provenance/dl0.json",
     log:
-        "logs/{site}/simulation/{night}/{tel}/dl0.log",
+        "logs/{site}/simulation/{night}/dl0.log",
     benchmark:
-        "logs/{site}/simulation/{night}/{tel}/dl0.benchmark.tsv"
+        "logs/{site}/simulation/{night}/dl0.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
     params:
         folder=lambda wildcards: SIMULATION.format(**wildcards),
+        telescopes=lambda wildcards: telescopes(wildcards.site),
         version=VERSION,
     message:
-        "{wildcards.night} {wildcards.tel}: simulate DL0 of calibration events"
+        "{wildcards.night} {wildcards.site}: simulate DL0 of an observation block"
     script:
         "../scripts/simulated_dl0.py"

@@ -1,5 +1,6 @@
 """Rule simulated_dl0."""
 
+from calibpipe.core.telescope import array_element_id
 from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
 from calibpipe.tools.step import run_step
 
@@ -8,6 +9,6 @@ run_step(
     snakemake,
     site=snakemake.input.site,
     night=snakemake.wildcards.night,
-    tel_id=snakemake.wildcards.tel[-2:].lstrip("0"),
+    tel_id=[array_element_id(name) for name in snakemake.params.telescopes],
     output_folder=snakemake.params.folder,
 )

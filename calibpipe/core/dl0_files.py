@@ -22,6 +22,7 @@ from .exceptions import (
     CorruptedInputError,
     MissingInputError,
 )
+from .telescope import array_element
 
 __all__ = ["block_files", "blocks", "index_of_night"]
 
@@ -99,13 +100,14 @@ def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
     try:
         stream_sequences([path])
         camera = camera_configuration(path)
+        owner = array_element(camera.tel_id)
     except CalibPipeError as error:
         return row | {"problem": str(error).replace(f"{root}/", "")}
     except Exception as error:  # whatever a damaged header makes the libraries raise
         return row | {
             "problem": f"{path.name} is damaged ({type(error).__name__}: {error}); get it again"
         }
-    if element.rpartition("-")[2] != f"{camera.tel_id:02d}":
+    if element != owner:
         return row | {
             "problem": f"{path.name} is of telescope {camera.tel_id}, but lies in the folder of "
             f"{element}; put it where it belongs"

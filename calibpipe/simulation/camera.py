@@ -27,7 +27,6 @@ __all__ = [
 # ASSUME: how the faulty pixels of the simulation are faulty.
 HOT_PEDESTAL = 100.0  # ADC per sample above the others
 HOT_NSB = 10.0  # times the night-sky background of the others (a star)
-NOISY_NOISE = 20.0  # times the electronic noise of the others: above that of the night sky
 FLICKER_GAIN = 0.5  # gain of a flickering pixel in half of its events, drawn event by event
 
 
@@ -70,6 +69,8 @@ class CameraSpread:
         Standard deviation over pixels of both drifts, relative to them.
     dead, hot, noisy, flickering : float
         Fractions of the pixels, rounded to whole ones.
+    noise_of_noisy : float
+        Electronic noise of noisy pixels, times that of the others: above that of the night sky.
     """
 
     high_gain: float = 85.0  # LST: 17.4 times less in low gain (Kobayashi et al. 2021)
@@ -91,6 +92,23 @@ class CameraSpread:
     hot: float = 0.0
     noisy: float = 0.0
     flickering: float = 0.0
+    noise_of_noisy: float = 20.0
+
+
+# What differs from an LST. NectarCAM: medians of a camera in its calibration run 3255 (test data of
+# nectarchain), noise of sim_telarray (prod6). FlashCam: sim_telarray (test data of pyeventio, flat
+# field with true p.e.), samples of 4 ns.
+CAMERA_SPREADS = {
+    "LSTCam": CameraSpread(),
+    "NectarCam": CameraSpread(
+        high_gain=58.1, gain_ratio=13.85, pedestal=248.0, electronic_noise=(3.6, 3.6)
+    ),
+    "FlashCam": CameraSpread(
+        high_gain=25.9, pedestal=244.0, electronic_noise=(1.0,), noise_of_noisy=60.0
+    ),
+}
+# ASSUME: of the FPGA boards in all the others.
+PIXELS_PER_MODULE = {"FlashCam": 12}
 
 
 @dataclass(frozen=True)
@@ -189,7 +207,7 @@ def camera_truth(
     gain[:, status == PixelFault.DEAD] = 0.0
     pedestal[:, status == PixelFault.HOT] += HOT_PEDESTAL
     nsb_rate[status == PixelFault.HOT] *= HOT_NSB
-    noise[:, status == PixelFault.NOISY] *= NOISY_NOISE
+    noise[:, status == PixelFault.NOISY] *= spread.noise_of_noisy
     return CameraTruth(
         gain=gain,
         pedestal=pedestal,

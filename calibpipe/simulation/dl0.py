@@ -6,7 +6,8 @@
     DL0/ARRAY/<user>/acada-adh/triggers/YYYY/MM/DD/SUB001_SWAT001_<time>_SBID..._OBSID..._SUBARRAY_CHUNK000.fits.fz
 
 The folders carry the date of the evening, the file names the start in UTC. Events are dealt out to
-the parallel streams (SDH) in turn; `ctapipe_io_zfits` merges them again by event number.
+the parallel streams (SDH) in turn; `ctapipe_io_zfits` merges them again by event number. The triggers
+are those of `array_triggers`.
 """  # noqa: E501
 
 import ctypes
@@ -24,7 +25,6 @@ from astropy.time import Time
 from ctapipe.containers import PixelStatus
 from ctapipe.time import time_to_ctao_high_res
 from numpy.typing import ArrayLike, NDArray
-from protozfits import DL0v1_Subarray_pb2 as dl0_subarray
 from protozfits import DL0v1_Telescope_pb2 as dl0_telescope
 from protozfits import FlatProtobufZOFits
 from protozfits.anyarray import numpy_to_any_array
@@ -32,7 +32,7 @@ from protozfits.anyarray import numpy_to_any_array
 from ..core.exceptions import ConfigurationError
 from ..core.files import atomic_path
 
-__all__ = ["COMPRESSIONS", "Dl0Observation", "Dl0Writer", "event_times"]
+__all__ = ["COMPRESSIONS", "Dl0Observation", "Dl0Writer", "event_times", "zfits_file"]
 
 COMPRESSIONS = ("raw", "zstd1", "fact")  # fastest first, smallest last
 QUARTER_NANOSECONDS = 4_000_000_000  # in a second: the unit of the fraction of DL0 time stamps
@@ -46,7 +46,7 @@ _BOTH_STORED = np.uint8(_HIGH_STORED | _LOW_STORED)
 
 @dataclass(frozen=True)
 class Dl0Observation:
-    """One observation of one telescope, and where its files lie.
+    """What one telescope records of an observation block, and where the files lie.
 
     Parameters
     ----------
@@ -55,11 +55,11 @@ class Dl0Observation:
     tel_id, array_element : int, str
         Telescope: 1, ``LSTN-01``.
     subarray_id, sb_id, obs_id : int
-        Numbers of subarray, scheduling block and observation block.
+        Numbers of subarray, scheduling block and observation block: the same for all telescopes.
     evening : date
         Night.
     start : Time
-        First event.
+        Begin of the block.
     n_pixels, n_samples : int
         Size of a waveform.
     sampling_rate : Quantity
@@ -120,7 +120,7 @@ class Dl0Observation:
 
     @property
     def trigger_path(self) -> Path:
-        """Subarray trigger file."""
+        """Subarray trigger file of the block."""
         folder = self._folder("ARRAY", "triggers")
         return folder / f"SUB{self.subarray_id:03d}_SWAT001_{self._name}_SUBARRAY_CHUNK000.fits.fz"
 
@@ -146,7 +146,7 @@ def event_times(start: Time, seconds: ArrayLike) -> tuple[NDArray, NDArray]:
 
 
 class Dl0Writer:
-    """Writer of the streams of one observation; they appear complete or not at all.
+    """Writer of the streams of one telescope; they appear complete or not at all.
 
     Use as a context manager. If the block fails, no file is left and old ones are untouched.
 
@@ -179,19 +179,17 @@ class Dl0Writer:
         self.n_written = 0
         stored = _BOTH_STORED if observation.n_channels > 1 else _HIGH_STORED
         self._all_stored = numpy_to_any_array(np.full(observation.n_pixels, stored, np.uint8))
-        self._telescopes = numpy_to_any_array(np.array([observation.tel_id], np.uint16))
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
         _keep_freed_memory()
         with ExitStack() as stack:
-            paths = (*self.observation.event_paths, self.observation.trigger_path)
-            *self._streams, self._triggers = [
-                stack.enter_context(_zfits(path, self.n_events)) for path in paths
+            self._streams = [
+                stack.enter_context(zfits_file(path, self.n_events))
+                for path in self.observation.event_paths
             ]
             for stream in self._streams:
                 self._begin_stream(stream)
-            self._begin_triggers()
             self._stack = stack.pop_all()
         return self
 
@@ -201,8 +199,6 @@ class Dl0Writer:
         empty = max(len(self._streams) - self.n_written, 0)
         for stream in self._streams[self.n_written :]:
             stream.write_message(dl0_telescope.Event())
-        if self.n_written == 0:
-            self._triggers.write_message(dl0_subarray.Event())
         if error[0] is None and empty:
             problem = ConfigurationError(
                 f"{empty} of {len(self._streams)} streams of {self.observation.array_element} got "
@@ -247,20 +243,6 @@ class Dl0Writer:
             with _without_chatter():
                 stream.request_explicit_compression("waveform", self.compression)
 
-    def _begin_triggers(self) -> None:
-        obs = self.observation
-        self._triggers.move_to_new_table("DataStream")
-        self._triggers.write_message(
-            dl0_subarray.DataStream(
-                subarray_id=obs.subarray_id,
-                sb_id=obs.sb_id,
-                obs_id=obs.obs_id,
-                producer_id=1,
-                sb_creator_id=2,
-            )
-        )
-        self._triggers.move_to_new_table("SubarrayEvents")
-
     def write(
         self,
         event_id: int,
@@ -270,7 +252,7 @@ class Dl0Writer:
         waveform: NDArray,
         selected_gain: NDArray | None = None,
     ) -> None:
-        """Append an event to its stream and to the triggers.
+        """Append an event to its stream.
 
         Parameters
         ----------
@@ -306,24 +288,7 @@ class Dl0Writer:
             num_pixels_survived=obs.n_pixels,
         )
         self._streams[self.n_written % obs.n_streams].write_message(message)
-        self._write_trigger(event_id, second, quarter_nanosecond, event_type)
         self.n_written += 1
-
-    def _write_trigger(self, event_id: int, second: int, fraction: int, event_type: int) -> None:
-        obs = self.observation
-        self._triggers.write_message(
-            dl0_subarray.Event(
-                event_id=event_id,
-                trigger_type=event_type,
-                sb_id=obs.sb_id,
-                obs_id=obs.obs_id,
-                event_time_s=second,
-                event_time_qns=fraction,
-                trigger_ids=numpy_to_any_array(np.array([event_id], np.uint64)),
-                tel_ids_with_trigger=self._telescopes,
-                tel_ids_with_data=self._telescopes,
-            )
-        )
 
     def _check(self, event_id: int, waveform: NDArray, selected_gain: NDArray | None) -> None:
         obs = self.observation
@@ -360,7 +325,11 @@ def _keep_freed_memory() -> None:
 
 
 @contextmanager
-def _zfits(path: Path, n_events: int) -> Iterator[Any]:
+def zfits_file(path: Path, n_events: int) -> Iterator[Any]:
+    """A new file for as many events, which appears complete or not at all.
+
+    protozfits breaks the process when a table of it is closed without a row.
+    """
     n_tiles = n_events // _ROWS_PER_TILE + 2  # fewer than written: the file cannot be read back
     with atomic_path(path) as temporary:
         temporary.unlink()  # protozfits wants to make the file itself

@@ -119,7 +119,7 @@ class NightTool(Tool):
         left_out = set(Tool.class_trait_names(config=True)) | {
             name
             for name, trait in self.traits(config=True).items()
-            if isinstance(trait, traits.Path)
+            if isinstance(getattr(trait, "_trait", trait), traits.Path)  # of a list, its entries
         }
         return {
             name: value

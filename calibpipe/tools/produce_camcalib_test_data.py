@@ -1,5 +1,6 @@
-"""DL0 calibration data of one telescope and night with known truth."""
+"""DL0 calibration data of one observation block with known truth."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -14,32 +15,45 @@ BLOCK = 64  # events simulated at once: 50 MB; the random numbers depend on it
 
 
 class ProduceCamcalibTestData(NightTool):
-    """Simulate calibration events of one LST in one night, as DL0.
+    """Simulate one observation block of LSTs and MSTs in one night, as DL0.
 
-    Writes below the output folder the telescope's event streams and the subarray triggers in the
-    observatory's folders (``DL0/<array element>/...``), and the truth beside them
-    (``truth/<array element>/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and
-    ``.shower_truth.ecsv`` if there are showers). Flat-field, sky-pedestal and shower events are
-    spread evenly over the observation; dark pedestals and single-photoelectron events come first,
-    with a closed camera.
-    The observation begins at astronomical dusk. Content depends on site, night, telescope and
-    configuration only.
+    Writes below the output folder the event streams of each telescope and the array triggers in
+    the observatory's folders (``DL0/<array element>/...``, ``DL0/ARRAY/...``), and the truth beside
+    them (``truth/<array element>/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and
+    ``.shower_truth.ecsv`` if there are showers). Numbers and rate of events are those of one
+    telescope. Telescopes take their calibration events in turn; a shower is one event of all.
+    Flat-field, sky-pedestal and shower events are spread evenly over the observation; dark
+    pedestals and single-photoelectron events come first, with a closed camera.
+    The observation begins at astronomical dusk. Waveforms of a telescope depend on site, night,
+    telescope and configuration only.
+
+    LSTs of CTAO-North are known. Other telescopes (5 is MSTN-01) need the description of their
+    camera: service data in a folder of CTAPIPE_SVC_PATH, or --camera-description and a simulation
+    of sim_telarray that has a NectarCAM (North) or FlashCam (South). Then service data are written
+    into ``service_data``: with CTAPIPE_SVC_PATH set to that folder, the events can be read.
     """
 
     name = "calibpipe-produce-camcalib-test-data"
     description = __doc__
     examples = """
     calibpipe-produce-camcalib-test-data --site config/sites/CTAO-North.yaml --night 2024-07-10 \\
-        --tel-id 1 --n-flatfield 1000 --n-pedestal 1000 --seed 1 --output-folder simulated
+        --tel-id 1 --tel-id 2 --n-flatfield 1000 --n-pedestal 1000 --seed 1 \\
+        --output-folder simulated
     """
 
     output_folder = traits.Path(
         None, allow_none=True, exists=None, file_ok=False, help="Folder of the DL0 tree"
     ).tag(config=True)
-    tel_id = traits.Int(1, min=1, max=4, help="LST: 1 is LSTN-01").tag(config=True)
-    obs_id = traits.Int(0, min=0, help="Observation block; 0: the number of the telescope").tag(
-        config=True
-    )
+    tel_ids = traits.List(
+        traits.Int(min=1), default_value=[1], help="Telescopes of the block: 1 is LSTN-01"
+    ).tag(config=True)
+    camera_description = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        default_value=[],
+        help="Files with telescopes (simulations, any file that ctapipe reads) whose cameras the "
+        "MSTs get",
+    ).tag(config=True)
+    obs_id = traits.Int(1, min=1, help="Observation block").tag(config=True)
     sb_id = traits.Int(1, min=1, help="Scheduling block").tag(config=True)
     n_streams = traits.Int(1, min=1, max=16, help="Parallel DL0 streams (SDH)").tag(config=True)
     compression = traits.CaselessStrEnum(
@@ -52,9 +66,9 @@ class ProduceCamcalibTestData(NightTool):
     n_shower = traits.Int(0, min=0, help="Shower events, gain selected").tag(config=True)
     n_dark_pedestal = traits.Int(0, min=0, help="Pedestals of the closed camera").tag(config=True)
     n_single_pe = traits.Int(0, min=0, help="Single-photoelectron events").tag(config=True)
-    rate_in_hertz = traits.Float(100.0, help="Events per second, all types together").tag(
-        config=True
-    )
+    rate_in_hertz = traits.Float(
+        100.0, help="Events per second and telescope, all types together"
+    ).tag(config=True)
     seed = traits.Int(0, min=0, help="Seed of everything random").tag(config=True)
 
     flatfield_n_pe = traits.Float(80.0, min=0, help="Mean p.e. of a flat-field event").tag(
@@ -87,7 +101,8 @@ class ProduceCamcalibTestData(NightTool):
         "site": "NightTool.site",
         "night": "NightTool.night",
         ("o", "output-folder"): "ProduceCamcalibTestData.output_folder",
-        "tel-id": "ProduceCamcalibTestData.tel_id",
+        ("tel-id", "tel-ids"): "ProduceCamcalibTestData.tel_ids",
+        "camera-description": "ProduceCamcalibTestData.camera_description",
         "n-flatfield": "ProduceCamcalibTestData.n_flatfield",
         "n-pedestal": "ProduceCamcalibTestData.n_pedestal",
         "n-shower": "ProduceCamcalibTestData.n_shower",
@@ -96,43 +111,53 @@ class ProduceCamcalibTestData(NightTool):
     }
 
     def start(self) -> None:
-        """Simulate block after block and write it."""
-        import numpy as np
+        """Simulate telescope after telescope and write them."""
+        from ..core.night import astronomical_night
 
-        from ..core.night import astronomical_night, night_date
-        from ..simulation.camera import camera_truth
+        site = self.load_site()
+        self.check_request(site)
+        begin = astronomical_night(self.night, site).dusk
+        subarray_id, subarray = self.described(site)
+        observations = [
+            self.observation(begin, subarray_id, tel_id, subarray.tel[tel_id].camera)
+            for tel_id in self.tel_ids
+        ]
+        left = self.check_outputs(observations)
+        found = self.write_events(observations, subarray)
+        for path in left:  # what an earlier run left would be read as part of this one
+            path.unlink(missing_ok=True)
+        for observation, (truth, showers) in zip(observations, found, strict=True):
+            self.write_truth(observation, truth)
+            if self.n_shower:
+                self.write_showers(observation, showers)
+
+    def check_request(self, site: Any) -> None:
+        """Rate, number of events, telescopes."""
+        from ..core.telescope import array_element
 
         require(
             self.rate_in_hertz > 0,
             f"rate_in_hertz is {self.rate_in_hertz:g}, needs more than 0 events per second",
         )
-        site = self.load_site()
         require(
             self.n_events > 0,
             "no events asked for; give --n-flatfield, --n-pedestal or --n-shower",
         )
         require(
-            site.name == "CTAO-North",
-            f"no camera of {site.name} can be described, only the LSTs of CTAO-North; give "
-            "--site config/sites/CTAO-North.yaml",
+            len(set(self.tel_ids)) == len(self.tel_ids) > 0,
+            f"tel_ids {self.tel_ids} name a telescope twice or none; name each once",
         )
-        begin = astronomical_night(self.night, site).dusk
-        camera = self.camera()
-        observation = self.observation(begin, camera)
-        left = self.check_outputs(observation)
-        seed = [self.seed, night_date(self.night).toordinal(), self.tel_id]
-        rng = np.random.default_rng(seed)
-        truth = camera_truth(camera.geometry.n_pixels, rng, self.camera_spread())
-        showers = self.write_events(observation, camera, truth, rng)
-        for path in left:  # a stream of an earlier run would be read as one of this
-            path.unlink(missing_ok=True)
-        self.write_truth(observation, truth)
-        if self.n_shower:
-            self.write_showers(observation, showers)
+        letter = site.name.removeprefix("CTAO-")[0]
+        strange = [name for name in map(array_element, self.tel_ids) if name[3] != letter]
+        require(
+            not strange,
+            f"{', '.join(strange)} of tel_ids {self.tel_ids} are not at {site.name}; give --site "
+            "or --tel-ids of telescopes of one site",
+        )
 
     @property
     def n_events(self) -> int:
-        """Events of all types."""
+        """Events of all types, of one telescope."""
         return sum(self.n_of_type.values())
 
     @property
@@ -146,25 +171,31 @@ class ProduceCamcalibTestData(NightTool):
             "SUBARRAY": self.n_shower,
         }
 
-    def camera(self) -> Any:
-        """Camera of the telescope, of the data that `ctapipe_io_zfits` brings along."""
-        import os
+    def described(self, site: Any) -> tuple[int, Any]:
+        """Number and description of the subarray of the block."""
+        from ..core.telescope import subarray_of
 
-        os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
-        from ctapipe_io_zfits.instrument import build_subarray_description
+        if not self.camera_description:
+            return subarray_of(self.tel_ids)
+        from ..simulation.service_data import site_subarray, subarray_number, write_service_data
 
-        return build_subarray_description(self.subarray_id).tel[self.tel_id].camera
+        paths = [
+            self.add_input(path, "simulation/camera_description")
+            for path in self.camera_description
+        ]
+        subarray = site_subarray(site, paths)
+        folder = Path(self.output_folder) / "service_data"
+        self.check_output(folder / "instrument.meta.json")
+        write_service_data(folder, subarray)
+        self.add_output(folder / "instrument.meta.json", "simulation/service_data")
+        self.log.info("to read the events: CTAPIPE_SVC_PATH=%s", folder)
+        return subarray_number(subarray, self.tel_ids), subarray
 
-    @property
-    def subarray_id(self) -> int:
-        """LST1 alone, or the four LSTs."""
-        return 1 if self.tel_id == 1 else 2
+    def camera_spread(self, camera: Any) -> Any:
+        """Spread of a camera, changed by the configuration."""
+        from dataclasses import fields, replace
 
-    def camera_spread(self) -> Any:
-        """Spread of the configuration."""
-        from dataclasses import fields
-
-        from ..simulation.camera import CameraSpread
+        from ..simulation.camera import CAMERA_SPREADS, CameraSpread
 
         known = {entry.name for entry in fields(CameraSpread)}
         unknown = sorted(set(self.spread) - known)
@@ -172,25 +203,31 @@ class ProduceCamcalibTestData(NightTool):
             not unknown,
             f"spread has unknown entries {unknown}; known ones: {', '.join(sorted(known))}",
         )
-        return CameraSpread(**self.spread)
+        return replace(CAMERA_SPREADS.get(camera.name, CameraSpread()), **self.spread)
 
-    def observation(self, begin: Any, camera: Any) -> Any:
-        """What is written, and where."""
+    def observation(self, begin: Any, subarray_id: int, tel_id: int, camera: Any) -> Any:
+        """What is written of a telescope, and where."""
         from ..core.night import night_date
+        from ..core.telescope import array_element
+        from ..simulation.camera import PIXELS_PER_MODULE
         from ..simulation.dl0 import Dl0Observation
 
+        name = array_element(tel_id)
         return Dl0Observation(
             folder=Path(self.output_folder),
-            tel_id=self.tel_id,
-            array_element=f"LSTN-{self.tel_id:02d}",
-            subarray_id=self.subarray_id,
+            tel_id=tel_id,
+            array_element=name,
+            subarray_id=subarray_id,
             sb_id=self.sb_id,
-            obs_id=self.obs_id or self.tel_id,
+            obs_id=self.obs_id,
             evening=night_date(self.night),
             start=begin,
             n_pixels=camera.geometry.n_pixels,
             n_samples=camera.readout.n_samples,
             sampling_rate=camera.readout.sampling_rate,
+            n_channels=camera.readout.n_channels,
+            pixels_per_module=PIXELS_PER_MODULE.get(camera.name, 7),
+            user=f"ctao-{name[3].lower()}-acada",
             n_streams=self.n_streams,
         )
 
@@ -199,54 +236,91 @@ class ProduceCamcalibTestData(NightTool):
         name = f"{observation.array_element}_OBSID{observation.obs_id}.{kind}.ecsv"
         return Path(self.output_folder) / "truth" / observation.array_element / self.night / name
 
-    def check_outputs(self, observation: Any) -> list[Path]:
-        """Nothing is overwritten by accident; what an earlier run left of this observation."""
-        own = {*observation.event_paths, observation.trigger_path}
-        own.add(self.truth_path(observation, "camera_truth"))
-        if self.n_shower:
-            own.add(self.truth_path(observation, "shower_truth"))
-        first = observation.event_paths[0]
-        left = set(first.parent.glob(first.name.replace("_SDH000_", "_SDH*_")))
-        left.add(self.truth_path(observation, "shower_truth"))
+    def check_outputs(self, observations: list[Any]) -> list[Path]:
+        """Nothing is overwritten by accident; what an earlier run left of this block."""
+        kinds = ["camera_truth", "shower_truth"] if self.n_shower else ["camera_truth"]
+        own = {observation.trigger_path for observation in observations}
+        for observation in observations:
+            own.update(observation.event_paths)
+            own.update(self.truth_path(observation, kind) for kind in kinds)
+        folder = Path(self.output_folder)
+        left = set(folder.glob(f"truth/*/{self.night}/*_OBSID{self.obs_id}.*_truth.ecsv"))
+        for path in (observations[0].event_paths[0], observations[0].trigger_path):
+            _, _, name = path.name.split("_", 2)  # telescope or subarray, stream, the block
+            element, *day = path.parent.relative_to(folder / "DL0").parts
+            anything = "/".join(["ARRAY" if element == "ARRAY" else "*", *day, f"*_*_{name}"])
+            left.update((folder / "DL0").glob(anything))
         for path in sorted(own | left):
             self.check_output(path)
         return sorted(left - own)
 
-    def write_events(self, observation: Any, camera: Any, truth: Any, rng: Any) -> list[tuple]:
-        """All events in the order of time; event, p.e. and times of the showers."""
+    def write_events(self, observations: list[Any], subarray: Any) -> list[tuple[Any, list]]:
+        """All events of the block; truth and showers of each telescope.
+
+        The files appear together when all are complete.
+        """
+        import astropy.units as u
+        from ctapipe.containers import EventType
+
+        from ..simulation.array_triggers import block_schedule, write_array_triggers
+        from ..simulation.dl0 import Dl0Writer
+
+        types = [EventType[name].value for name in self.event_types()]
+        schedule = block_schedule(types, len(observations), self.rate_in_hertz * u.Hz)
+        with ExitStack() as stack:
+            found = []
+            for k, observation in enumerate(observations):
+                writer = stack.enter_context(Dl0Writer(observation, len(types), self.compression))
+                camera = subarray.tel[observation.tel_id].camera
+                plan = schedule.event_id[k], schedule.seconds[k]
+                found.append(self.write_telescope(writer, camera, *plan))
+            write_array_triggers(observations[0], schedule, self.tel_ids)
+        for observation in observations:
+            for path in observation.event_paths:
+                self.add_output(path, "simulation/dl0")
+        self.add_output(observations[0].trigger_path, "simulation/dl0")
+        return found
+
+    def write_telescope(
+        self, writer: Any, camera: Any, event_id: Any, seconds: Any
+    ) -> tuple[Any, list[tuple]]:
+        """Events of a telescope in the order of time; its truth; number, p.e. and times of showers.
+
+        The random numbers of a telescope are its own.
+        """
         import numpy as np
         from ctapipe.containers import EventType
         from tqdm import tqdm
 
-        from ..simulation.dl0 import Dl0Writer, event_times
+        from ..core.night import night_date
+        from ..simulation.camera import camera_truth
+        from ..simulation.dl0 import event_times
         from ..simulation.waveforms import pulse_templates
 
-        readout = camera.readout
+        observation, readout, types = writer.observation, camera.readout, self.event_types()
+        seed = [self.seed, night_date(self.night).toordinal(), observation.tel_id]
+        rng = np.random.default_rng(seed)
+        spread = self.camera_spread(camera)
+        truth = camera_truth(camera.geometry.n_pixels, rng, spread, readout.n_channels)
         templates = pulse_templates(
             readout.reference_pulse_shape,
             readout.reference_pulse_sample_width,
             readout.sampling_rate,
         )
-        types = self.event_types()
-        seconds = np.arange(types.size) / self.rate_in_hertz
         stamps = np.transpose(event_times(observation.start, seconds))
         showers = []
-        with (
-            Dl0Writer(observation, types.size, self.compression) as writer,
-            tqdm(total=types.size, desc=observation.array_element, disable=None) as progress,
-        ):
+        with tqdm(total=types.size, desc=observation.array_element, disable=None) as progress:
             for first in range(0, types.size, BLOCK):
                 block = slice(first, first + BLOCK)
                 events = self.block(types[block], seconds[block], camera, truth, templates, rng)
                 for i, (name, waveform, gain, n_pe, time) in enumerate(events, first):
                     stamp = (int(part) for part in stamps[i])
-                    writer.write(i + 1, *stamp, EventType[name].value, waveform, gain)
+                    kind = EventType[name].value
+                    writer.write(int(event_id[i]), *stamp, kind, waveform, gain)
                     if name == "SUBARRAY":
-                        showers.append((i + 1, n_pe, time, gain))
+                        showers.append((event_id[i], n_pe, time, gain))
                 progress.update(len(events))
-        for path in (*observation.event_paths, observation.trigger_path):
-            self.add_output(path, "simulation/dl0")
-        return showers
+        return truth, showers
 
     def event_types(self) -> Any:
         """Type of each event, in the order of time: closed camera first, then the open one."""
@@ -365,7 +439,7 @@ class ProduceCamcalibTestData(NightTool):
         """Which data the truth belongs to."""
         paths = (*observation.event_paths, observation.trigger_path)
         return {
-            "tel_id": self.tel_id,
+            "tel_id": observation.tel_id,
             "array_element": observation.array_element,
             "sb_id": observation.sb_id,
             "obs_id": observation.obs_id,

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from ctapipe.core import Tool, run_tool, traits
 
-from .night_tool import NightTool, require
+from .night_tool import NightTool
 from .produce_camcalib_test_data import ProduceCamcalibTestData
 from .simulate_meteo_data import SimulateMeteoData
 
@@ -16,8 +16,8 @@ class SimulateNight(NightTool):
     Below the output folder:
 
     - ``meteo/<site>/<night>/<category>.grib`` with ``.truth.ecsv`` beside it;
-    - ``DL0/<array element>/...``, ``DL0/ARRAY/...``: events and triggers, an observation block for
-      each telescope;
+    - ``DL0/<array element>/...``, ``DL0/ARRAY/...``: events and array triggers of one observation
+      block of all telescopes;
     - ``truth/<array element>/<night>/...``: true pixels, and true images of showers;
     - ``provenance/<night>/<part>.json``.
 
@@ -44,7 +44,7 @@ class SimulateNight(NightTool):
         help="Weather services: B is like GDAS, C like ERA5; both describe the same atmosphere",
     ).tag(config=True)
     tel_ids = traits.List(
-        traits.Int(min=1, max=4), default_value=[1, 2], help="LSTs; none: the weather alone"
+        traits.Int(min=1), default_value=[1, 2], help="Telescopes; none: the weather alone"
     ).tag(config=True)
     seed = traits.Int(0, min=0, help="Seed of everything random").tag(config=True)
 
@@ -62,18 +62,15 @@ class SimulateNight(NightTool):
     def start(self) -> None:
         """Run the parts, the weather first."""
         site = self.load_site()
-        require(
-            len(set(self.tel_ids)) == len(self.tel_ids),
-            f"tel_ids {self.tel_ids} name a telescope twice; name each once",
-        )
         weather = Path(self.output_folder) / "meteo" / site.name / self.night
         for category in self.categories:
             output = weather / f"{category}.grib"
             options = [f"--category={category}", f"--output={output}"]
             self.run_part(SimulateMeteoData(), f"meteo_{category}", options)
-        for tel_id in self.tel_ids:
-            options = [f"--tel-id={tel_id}", f"--output-folder={self.output_folder}"]
-            self.run_part(ProduceCamcalibTestData(), f"dl0_{tel_id:03d}", options)
+        if self.tel_ids:
+            options = [f"--tel-id={tel_id}" for tel_id in self.tel_ids]
+            options.append(f"--output-folder={self.output_folder}")
+            self.run_part(ProduceCamcalibTestData(), "dl0", options)
 
     def run_part(self, part: Tool, name: str, options: list[str]) -> None:
         """Run a Tool for a part of the night, with the configuration of this one."""

@@ -177,6 +177,20 @@ def test_a_file_in_the_folder_of_another_telescope(tmp_path):
     assert all("is of telescope 2, but lies in the folder" in t for t in problems(index).values())
 
 
+def test_numbers_are_those_of_the_array_elements(tmp_path):
+    """MSTN-01 is telescope 5, LSTS-01 is 101."""
+    observe(tmp_path, tel_id=5, element="MSTN-01")
+    observe(tmp_path, tel_id=101, element="LSTS-01")
+    observe(tmp_path, tel_id=5, element="MSTN-05")
+    observe(tmp_path, tel_id=99, element="LSTN-04")
+    index = index_of_night(tmp_path, NIGHT, ["MSTN-01", "LSTS-01"])
+    assert set(problems(index).values()) == {""}
+    for problem in index_of_night(tmp_path, NIGHT, ["MSTN-05"])["problem"]:
+        assert "is of telescope 5, but lies in the folder of MSTN-05" in problem
+    for problem in index_of_night(tmp_path, NIGHT, ["LSTN-04"])["problem"]:
+        assert "no array element 99" in problem
+
+
 def test_a_night_without_files(tmp_path):
     observe(tmp_path, evening=date(2024, 7, 9))
     with pytest.raises(MissingInputError, match=r"no DL0 of LSTN-01, LSTN-02 .* 2024-07-10"):

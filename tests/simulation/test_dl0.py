@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from astropy.time import Time
 from ctapipe.containers import EventType, PixelStatus
-from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSource
+from ctapipe_io_zfits import ProtozfitsTelescopeEventSource
 
 from calibpipe.core.dl0 import camera_configuration, read_batches
 from calibpipe.core.exceptions import ConfigurationError, StorageError
@@ -93,15 +93,6 @@ def test_telescope_streams_are_read_back(observation, content, compression):
     assert i == 6
 
 
-def test_subarray_triggers_lead_to_the_streams(observation, content):
-    write(observation, content)
-    with ProtozfitsEventSource(observation.trigger_path) as source:
-        for i, event in enumerate(source):
-            assert_same(event, i, content)
-            assert event.trigger.tels_with_trigger == [1]
-    assert i == 6
-
-
 def test_folders_and_names_are_those_of_the_observatory(observation, tmp_path):
     observation = replace(observation, start=Time("2026-01-15T22:00:36.25", scale="tai"))
     ids = "SBID0000000000000000012_OBSID0000000000000000034"
@@ -136,7 +127,7 @@ def test_many_tiles_are_read_back(observation, content):
 def test_files_appear_complete_or_not_at_all(observation, content, tmp_path):
     write(observation, content)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
-    assert len(before) == 4
+    assert len(before) == 3
 
     def interrupted():
         with Dl0Writer(observation, 7) as writer:
@@ -157,7 +148,7 @@ def test_library_prints_nothing(observation, content, capfd):
 def test_more_events_than_announced_are_refused(observation, content):
     with pytest.raises(ConfigurationError, match="one more than the 3 announced"):
         write(observation, content, n=3)
-    assert not observation.trigger_path.exists()
+    assert not any(path.exists() for path in observation.event_paths)
 
 
 @pytest.mark.parametrize(

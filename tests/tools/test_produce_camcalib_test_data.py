@@ -74,11 +74,44 @@ def test_events_of_all_types_in_the_night(produce, north):
     np.testing.assert_allclose(seconds, 100 * np.arange(11), atol=1e-6)
 
 
-def test_triggers_lead_to_the_telescope(produce):
-    folder = produce("--tel-id=1")
+def test_one_block_of_two_telescopes(produce):
+    """Triggers of the block lead to both telescopes, showers to both at once."""
+    folder = produce("--tel-id=1", "--tel-id=3", "--rate=2", f"{OWN}obs_id=7")
     (triggers,) = (path for path in files(folder) if path.name.startswith("SUB"))
     with ProtozfitsEventSource(triggers) as source:
-        assert [list(event.dl0.tel) for event in source] == [[1]] * 8
+        events = [(e.index.event_id, list(e.dl0.tel), e.trigger.time) for e in source]
+    assert [number for number, _, _ in events] == list(range(1, 15))
+    both = [number for number, tel_ids, _ in events if tel_ids == [1, 3]]
+    assert len(both) == 2
+    assert sum(tel_ids == [3] for _, tel_ids, _ in events) == 6
+    for element in ("LSTN-01", "LSTN-03"):
+        (path,) = folder.glob(f"truth/{element}/{NIGHT}/{element}_OBSID7.shower_truth.ecsv")
+        assert list(read_table(path, SHOWER_KIND)["event_id"]) == both
+    assert (events[-1][2] - events[0][2]).to_value(u.s) == pytest.approx(3.75)
+
+
+def test_a_telescope_has_the_same_waveforms_in_any_block(produce):
+    """Without drifts: only numbers and times differ."""
+    alone, together = produce("--tel-id=3"), produce("--tel-id=1", "--tel-id=3", folder="two")
+    waves = []
+    for folder in (alone, together):
+        (path,) = folder.glob("DL0/LSTN-03/**/*.fits.fz")
+        with ProtozfitsTelescopeEventSource(path, subarray_id=2) as source:
+            waves.append([event.dl0.tel[3].waveform for event in source])
+    assert len(waves[0]) == 8
+    for one, other in zip(*waves, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_telescope_left_out_leaves_nothing(produce):
+    folder = produce("--tel-id=1", "--tel-id=3")
+    with pytest.raises(ToolConfigurationError, match="exists"):
+        produce("--tel-id=3")
+    produce("--tel-id=2", "--overwrite")
+    assert len(streams(folder)) == 1
+    assert {path.name[:6] for path in streams(folder)} == {"TEL002"}
+    assert [path.parent.parent.name for path in files(folder / "truth")] == ["LSTN-02"] * 2
+    assert len(list(folder.glob("DL0/ARRAY/**/*.fits.fz"))) == 1
 
 
 def test_pedestals_and_showers_are_those_of_the_truth(produce):
@@ -131,7 +164,10 @@ def test_nothing_is_overwritten_unless_asked_and_no_stream_is_left_over(produce)
     [
         (("--rate=0",), "CTAO-North", "needs more than 0 events per second"),
         (("--n-flatfield=0", "--n-pedestal=0", "--n-shower=0"), "CTAO-North", "no events"),
-        ((), "CTAO-South", "no camera of CTAO-South"),
+        ((), "CTAO-South", r"LSTN-01 of tel_ids \[1\] are not at CTAO-South"),
+        (("--tel-id=2", "--tel-id=2"), "CTAO-North", "name a telescope twice"),
+        (("--tel-id=32",), "CTAO-North", "CTAO has no array element 32"),
+        (("--tel-id=1", "--tel-id=5"), "CTAO-North", "telescopes 1, 5 cannot be described"),
     ],
 )
 def test_impossible_requests(produce, more, site, message):

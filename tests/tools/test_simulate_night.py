@@ -57,13 +57,13 @@ def test_weather_and_telescopes_with_their_truth(simulate):
         *("B.grib", "B.truth.ecsv", "C.grib", "C.truth.ecsv")
     }
     index = index_of_night(folder, date(2024, 7, 10), ["LSTN-01", "LSTN-02", "LSTN-03"])
-    assert blocks(index) == [("LSTN-01", 1), ("LSTN-03", 3)]
-    assert len(block_files(index, folder, "LSTN-03", 3)) == 1
+    assert blocks(index) == [("LSTN-01", 1), ("LSTN-03", 1)]
+    assert len(block_files(index, folder, "LSTN-03", 1)) == 1
     (path,) = folder.glob("truth/LSTN-03/*/*.camera_truth.ecsv")
     truth = truth_from_table(read_table(path, "simulation/camera_truth"))
     assert (truth.status != 0).sum() == 186  # of the configuration: a tenth of 1855
     parts = sorted(p.stem for p in (folder / "provenance" / NIGHT).iterdir())
-    assert parts == ["dl0_001", "dl0_003", "meteo_B", "meteo_C"]
+    assert parts == ["dl0", "meteo_B", "meteo_C"]
     for part in (folder / "provenance" / NIGHT).iterdir():
         activities = json.loads(part.read_text())
         assert activities[-1]["status"] == "completed"

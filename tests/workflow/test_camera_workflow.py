@@ -82,7 +82,7 @@ def night(folder, category="C"):
 
 def test_coefficients_of_every_telescope_the_same_in_both_categories(finished):
     for tel_id in (1, 2):
-        name = f"LSTN-{tel_id:02d}/camera/coefficients.OBSID{tel_id}.h5"
+        name = f"LSTN-{tel_id:02d}/camera/coefficients.OBSID1.h5"
         early, final = (read_camera_coefficients(night(finished, c) / name, tel_id) for c in "BC")
         assert early["is_valid"].all()
         for column in ("factor", "pedestal_offset", "time_shift", "outlier_mask"):
@@ -96,8 +96,8 @@ def test_coefficients_of_every_telescope_the_same_in_both_categories(finished):
 def test_the_page_shows_both_telescopes(finished):
     page = (night(finished) / "report/index.html").read_text()
     for tel_id in (1, 2):
-        assert f"LSTN-{tel_id:02d}/camera/coefficients.OBSID{tel_id}.h5" in page
-        assert f"<h2>Camera of LSTN-{tel_id:02d}, observation {tel_id}" in page
+        assert f"LSTN-{tel_id:02d}/camera/coefficients.OBSID1.h5" in page
+        assert f"<h2>Camera of LSTN-{tel_id:02d}, observation 1" in page
 
 
 def test_nothing_is_done_twice(finished, workflow):
@@ -145,7 +145,7 @@ def test_one_bad_file_does_not_stop_the_other_telescope(archive, workflow):
     assert not list((folder / "LSTN-02/camera").glob("*.h5"))
     assert (folder / "atmosphere/atmospheric_model.ecsv").is_file()
     page = (folder / "report/index.html").read_text()
-    assert "LSTN-02/camera/pixel_statistics.OBSID2" in page
+    assert "LSTN-02/camera/pixel_statistics.OBSID1" in page
     assert "is truncated" in page
 
 
@@ -170,5 +170,5 @@ def test_an_observation_that_comes_later_is_calibrated(archive, workflow):
     assert not (night(archive) / "LSTN-02").exists()
     away.rename(folder / second.name)
     snakemake(archive, workflow)
-    assert (night(archive) / "LSTN-02/camera/coefficients.OBSID2.h5").is_file()
+    assert (night(archive) / "LSTN-02/camera/coefficients.OBSID1.h5").is_file()
     assert first.stat().st_mtime_ns == before
