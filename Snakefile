@@ -12,6 +12,8 @@ include: "rules/common.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/camera.smk"
+include: "rules/verification.smk"
+include: "rules/certification.smk"
 include: "rules/report.smk"
 
 
@@ -28,8 +30,10 @@ rule all:
         every_night("atmosphere/reference_model.ecsv"),
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
-        *every_block("camera/pixel_statistics.{block}.h5"),
-        *every_block("camera/coefficients.{block}.h5"),
+        *every_block("{tel}/camera/pixel_statistics.{block}.h5"),
+        *every_block("{tel}/camera/coefficients.{block}.h5"),
+        every_night("certification/atmosphere.json", domains=["atmosphere", "archive"]),
+        *every_block("certification/camera_coefficients.{tel}.{block}.json", "archive"),
         every_night("report/index.html"),
     message:
         "every night that was asked for is calibrated"

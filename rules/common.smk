@@ -85,20 +85,18 @@ def validated_yaml(name, schema):
 
 
 def forced_decisions():
-    """Reason of each forced decision by decision, site and night (config/overrides.yaml)."""
-    reasons = {}
+    """Each forced decision by decision, site and night (config/overrides.yaml)."""
+    entries = {}
     for entry in validated_yaml("overrides.yaml", "overrides.schema.yaml")["overrides"]:
         key = entry["decision"], entry["site"], entry["night"]
         for name in ("night", "date"):
             day(entry[name], f"overrides.yaml, {name}")
-        if key in reasons:
+        if key in entries:
             raise WorkflowError(
                 f"overrides.yaml: two entries {' '.join(key)}; keep the one that holds"
             )
-        reasons[key] = (
-            f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
-        )
-    return reasons
+        entries[key] = entry
+    return entries
 
 
 config["nights"] = texts(config["nights"])
@@ -124,6 +122,7 @@ wildcard_constraints:
     category="[BC]",
     night=r"\d{4}-\d{2}-\d{2}",
     tel=r"[A-Z]{3,4}-\d{2}",
+    name=r"[a-z0-9_]+",
     block=r"OBSID\d+",
 
 
@@ -132,12 +131,18 @@ def requested_nights():
     return product(config["sites"], config["categories"], config["nights"])
 
 
-def every_night(name, unless=None):
+def wanted(*domains):
+    """Whether products of all of these domains are asked for."""
+    return set(domains) <= set(config["domains"])
+
+
+def every_night(name, unless=None, domains=()):
     """A product for every site, category and night that is asked for.
 
-    `unless` names a forced decision that makes a night do without it.
+    `unless` names a forced decision that makes a night do without it; `domains` those that it
+    belongs to, if they are not the first part of its name.
     """
-    if Path(name).parts[0] not in config["domains"]:
+    if not wanted(*(domains or [Path(name).parts[0]])):
         return []
     return [
         f"results/{site}/{category}/{night}/{name}"
@@ -146,12 +151,12 @@ def every_night(name, unless=None):
     ]
 
 
-def every_block(name):
+def every_block(name, *domains):
     """A product for every telescope and observation block of the nights that are asked for.
 
     Which they are says the night's index of DL0 files, when it is made.
     """
-    if "camera" not in config["domains"]:
+    if not wanted("camera", *domains):
         return []
     return [
         lambda wildcards, keys=keys: products_of_blocks(name, *keys)
@@ -174,7 +179,7 @@ def products_of_blocks(name, site, category, night):
 
     folder = NIGHT.format(site=site, category=category, night=night)
     return [
-        f"{folder}/{tel}/{name.format(block=f'OBSID{obs_id}')}"
+        f"{folder}/{name.format(tel=tel, block=f'OBSID{obs_id}')}"
         for tel, obs_id in blocks(dl0_index(site, category, night))
     ]
 
@@ -264,7 +269,54 @@ def reference_models(wildcards):
 
 def override(site, night, decision):
     """Reason of a forced decision about a night, or an empty text."""
-    return OVERRIDES.get((decision, site, night), "")
+    entry = OVERRIDES.get((decision, site, night))
+    if entry is None:
+        return ""
+    return f"{entry['reason']} (decided by {entry['author']} on {entry['date']})"
+
+
+def certification_override(wildcards):
+    """Options for products of a night that are certified although they failed."""
+    key = "certify_despite_verdict", wildcards.site, wildcards.night
+    entry = OVERRIDES.get(key)
+    if entry is None:
+        return {}
+    names = {"override": "reason", "author": "author", "override_date": "date"}
+    return {option: entry[name] for option, name in names.items()}
+
+
+def archive_location(wildcards):
+    """Folder of the calibration archive; empty if nothing is to be certified."""
+    return config["archive"]["location"] if wanted("archive") else ""
+
+
+def archive_of_site(wildcards):
+    """Record of the archive with the site in it, if something is to be certified."""
+    made = "results/archive/{site}/observatory_data.json".format(**wildcards)
+    return made if wanted("archive") else []
+
+
+def atmosphere_products(wildcards):
+    """Products of the atmosphere that are certified."""
+    return [
+        f"{NIGHT}/atmosphere/{name}.ecsv".format(**wildcards)
+        for name in atmosphere_names(wildcards)
+    ]
+
+
+def atmosphere_verification(wildcards):
+    """Their verification records."""
+    return [
+        f"{NIGHT}/verification/atmosphere_{name}.json".format(**wildcards)
+        for name in atmosphere_names(wildcards)
+    ]
+
+
+def atmosphere_names(wildcards):
+    """Products of the atmosphere that a night has."""
+    names = ["macobac", "reference_model", "atmospheric_model", "rayleigh_extinction"]
+    by_date = override(wildcards.site, wildcards.night, "reference_model_by_date")
+    return names if by_date else [*names, "density_profile"]
 
 
 def meteo_pattern(wildcards):

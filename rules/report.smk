@@ -18,7 +18,7 @@ rule night_report:
         meteo_data=meteo_data,
         density_profile=density_profile,
         models=reference_models,
-        coefficients=camera_products("camera/coefficients.{block}.h5"),
+        coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
     output:
         product=f"{NIGHT}/report/index.html",
         provenance=f"{NIGHT}/report/report.provenance.json",

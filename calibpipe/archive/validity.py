@@ -73,6 +73,8 @@ class Interval:
 
     def __str__(self) -> str:
         begin, end = self.times
+        if begin is not None and self.end - self.begin == 1:  # a moment
+            return f"{_isot(begin, 'tai')} TAI"
         first = "-inf" if begin is None else _isot(begin, "tai")
         return f"[{first}, {'open' if end is None else _isot(end, 'tai')}) TAI"
 

@@ -2,11 +2,21 @@
 
 import getpass
 import json
+import logging
 from typing import Any, ClassVar
 
 from ctapipe.core import Tool, ToolConfigurationError, traits
 
-from ..core.exceptions import ConfigurationError
+from ..core.exceptions import CalibPipeError, ConfigurationError
+from ..core.files import atomic_path
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """An error that its reader can mend is one line."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, CalibPipeError):
+        record.msg, record.args, record.exc_info = str(error), (), None
+    return True
 
 
 class ArchiveTool(Tool):
@@ -16,10 +26,20 @@ class ArchiveTool(Tool):
         None, allow_none=True, exists=None, file_ok=False, help="Folder of the archive"
     ).tag(config=True)
     json = traits.Bool(False, help="Answer as JSON instead of text").tag(config=True)
+    record = traits.Path(
+        None, allow_none=True, exists=None, directory_ok=False, help="File for the answer as JSON"
+    ).tag(config=True)
 
-    aliases: ClassVar[dict] = {("a", "archive"): "ArchiveTool.archive"}
+    aliases: ClassVar[dict] = {
+        ("a", "archive"): "ArchiveTool.archive",
+        "record": "ArchiveTool.record",
+    }
     flags: ClassVar[dict] = {"json": ({"ArchiveTool": {"json": True}}, "Answer as JSON")}
     required: ClassVar[tuple[str, ...]] = ("archive",)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        logging.getLogger(self.log.name).addFilter(_without_traceback)
 
     def setup(self) -> None:
         """Check what has to be given."""
@@ -47,8 +67,12 @@ class ArchiveTool(Tool):
         return open_archive(self.archive, writeable=writeable)
 
     def answer(self, content: Any, text: str) -> None:
-        """Write the answer to the standard output."""
-        print(json.dumps(content, indent=2, default=str) if self.json else text)
+        """Write the answer to the standard output, and to a file where one was asked for."""
+        document = json.dumps(content, indent=2, default=str)
+        if self.record is not None:
+            with atomic_path(self.record) as temporary:
+                temporary.write_text(document + "\n")
+        print(document if self.json else text)
 
 
 class QuestionTool(ArchiveTool):

@@ -7,8 +7,6 @@ from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import ArchiveTool, SigningTool, tabulated, validity_text
 
-RECORD_KIND = "certification/record"
-
 
 class Certify(SigningTool):
     """Certify products: store them in the archive and say for which time they hold.
@@ -52,9 +50,6 @@ class Certify(SigningTool):
     site = traits.Unicode("", help="Site of such a file").tag(config=True)
     telescope = traits.Unicode("", help="Telescope of such a file").tag(config=True)
     night = traits.Unicode("", help="Night or version of such a file").tag(config=True)
-    output = traits.Path(
-        None, allow_none=True, exists=None, directory_ok=False, help="Record of what was done, JSON"
-    ).tag(config=True)
 
     aliases: ClassVar[dict] = (
         ArchiveTool.aliases
@@ -71,7 +66,6 @@ class Certify(SigningTool):
             "site": "Certify.site",
             "telescope": "Certify.telescope",
             "night": "Certify.night",
-            ("o", "output"): "Certify.output",
         }
     )
     flags: ClassVar[dict] = ArchiveTool.flags | {
@@ -84,7 +78,7 @@ class Certify(SigningTool):
     required: ClassVar[tuple[str, ...]] = ("archive", "product")
 
     def start(self) -> None:
-        """Read headers and verdicts, certify, write the record."""
+        """Read headers and verdicts, certify, tell."""
         from ..archive.certify import certify
 
         signature = self.signature()
@@ -100,9 +94,7 @@ class Certify(SigningTool):
         self.tell(records, left_out)
 
     def tell(self, records: list[dict[str, Any]], left_out: list[Any]) -> None:
-        """Answer, and write the record where it was asked for."""
-        from ..core.files import atomic_path
-
+        """Answer: what was certified, and what was left out."""
         refused = [
             {
                 "path": str(c.header.path),
@@ -119,11 +111,6 @@ class Certify(SigningTool):
             )
         rows = [{k: v for k, v in r.items() if k != "interval"} for r in records]
         content = {"certified": rows, "refused": refused}
-        if self.output is not None:
-            import json
-
-            with atomic_path(self.output) as temporary:
-                temporary.write_text(json.dumps(content, indent=2, default=str) + "\n")
         shown = [r | {"when": validity_text(r["validity"])} for r in rows]
         columns = {"action": "", "kind": "kind", "array_element": "telescope", "when": "UTC"}
         self.answer(content, tabulated(shown, columns | {"product_id": "product"}))

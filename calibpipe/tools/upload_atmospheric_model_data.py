@@ -29,7 +29,7 @@ class UploadAtmosphericModelData(SigningTool):
     ).tag(config=True)
     site = traits.Unicode("", help="Site of a foreign table").tag(config=True)
     season = traits.Unicode("", help="Season of a foreign table").tag(config=True)
-    version = traits.Unicode("", help="Version of a foreign table").tag(config=True)
+    model_version = traits.Unicode("", help="Version of a foreign table").tag(config=True)
     begin = traits.Unicode("", help="Holds from this time on (UTC); empty: since ever").tag(
         config=True
     )
@@ -44,7 +44,7 @@ class UploadAtmosphericModelData(SigningTool):
             "model": "UploadAtmosphericModelData.model",
             "site": "UploadAtmosphericModelData.site",
             "season": "UploadAtmosphericModelData.season",
-            "model-version": "UploadAtmosphericModelData.version",
+            "model-version": "UploadAtmosphericModelData.model_version",
             "begin": "UploadAtmosphericModelData.begin",
             "end": "UploadAtmosphericModelData.end",
         }
@@ -75,7 +75,7 @@ class UploadAtmosphericModelData(SigningTool):
         from ..core.exceptions import CorruptedInputError
         from ..core.product_header import foreign_header, read_product_header
 
-        if not (self.site or self.season or self.version):
+        if not (self.site or self.season or self.model_version):
             try:
                 return read_product_header(path)
             except CorruptedInputError as error:
@@ -83,11 +83,11 @@ class UploadAtmosphericModelData(SigningTool):
                     f"{error}; for a table of somebody else give --site, --season and "
                     "--model-version"
                 ) from error
-        if not (self.site and self.season and self.version):
+        if not (self.site and self.season and self.model_version):
             raise ToolConfigurationError("a foreign table needs --site, --season, --model-version")
         if len(self.model) != 1:
             raise ToolConfigurationError(f"--season is for one --model, got {len(self.model)}")
-        return foreign_header(path, KIND, site=self.site, night=self.version)
+        return foreign_header(path, KIND, site=self.site, night=self.model_version)
 
 
 def main() -> None:

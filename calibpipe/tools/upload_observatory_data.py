@@ -28,7 +28,7 @@ class UploadObservatoryData(SigningTool):
     site = traits.List(
         traits.Path(exists=True, directory_ok=False), help="YAML files that describe sites"
     ).tag(config=True)
-    version = traits.Unicode("1", help="Version of the descriptions").tag(config=True)
+    site_version = traits.Unicode("1", help="Version of the descriptions").tag(config=True)
     begin = traits.Unicode("", help="They hold from this time on (UTC); empty: since ever").tag(
         config=True
     )
@@ -38,7 +38,7 @@ class UploadObservatoryData(SigningTool):
         | SigningTool.aliases
         | {
             "site": "UploadObservatoryData.site",
-            "site-version": "UploadObservatoryData.version",
+            "site-version": "UploadObservatoryData.site_version",
             "begin": "UploadObservatoryData.begin",
         }
     )
@@ -76,9 +76,9 @@ class UploadObservatoryData(SigningTool):
 
         metadata = ProductMetadata(
             KIND,
-            f"Description of {site.name}, version {self.version}",
+            f"Description of {site.name}, version {self.site_version}",
             site=site.name,
-            details={"version": self.version},
+            details={"version": self.site_version},
         )
         content = yaml.safe_load(path.read_text())
         header = read_product_header(write_json(folder / f"{site.name}.json", content, metadata))

@@ -1,0 +1,1 @@
+"""Verification: numbers of a product against numbered limits, and a verdict."""

@@ -1,0 +1,120 @@
+"""Numbered limits of the numbers that a product is verified by."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ..core.exceptions import ConfigurationError
+
+__all__ = ["Criteria", "Criterion", "criteria_of"]
+
+INTERNAL = "internal"
+PERIODS = ("day", "week", "month")  # of the certified products that an external criterion looks at
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """One limit on both sides.
+
+    Parameters
+    ----------
+    id : str
+        Number, such as ``CAM-03``: it stays when limits change.
+    kind : str
+        Kind of product.
+    mode : str
+        ``internal`` (consistent with itself), or the period over which the product is compared
+        with what is certified: ``day``, ``week``, ``month``.
+    metric : str
+        Name of the number.
+    low, high : float
+        Limits, both allowed values.
+    unit : str
+        Of the number and its limits.
+    source : str
+        Where the limits come from.
+    informative : bool
+        Whether it stays out of the verdict.
+    """
+
+    id: str
+    kind: str
+    mode: str
+    metric: str
+    low: float
+    high: float
+    unit: str
+    source: str
+    informative: bool = False
+
+
+@dataclass(frozen=True)
+class Criteria:
+    """All criteria with the rule of the verdict.
+
+    Parameters
+    ----------
+    majority_of_elements : float
+        A group (chunk, telescope) fails if more than this fraction of its elements fails.
+    majority_of_groups : float
+        A metric fails if more than this fraction of its groups fails.
+    entries : tuple of Criterion
+        In the order of the file.
+    """
+
+    majority_of_elements: float
+    majority_of_groups: float
+    entries: tuple[Criterion, ...]
+
+    def of_kind(self, kind: str) -> tuple[Criterion, ...]:
+        """Criteria of a kind of product."""
+        return tuple(c for c in self.entries if c.kind == kind)
+
+
+def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> Criteria:
+    """Criteria of the content of ``config/criteria.yaml``.
+
+    Parameters
+    ----------
+    metrics : mapping
+        Names of the metrics of each kind and mode: ``"camera/coefficients internal"``; external
+        metrics are the same for all periods: ``"camera/coefficients external"``.
+
+    Raises
+    ------
+    ConfigurationError
+        If a number occurs twice, limits are in the wrong order, or a kind, mode or metric is
+        unknown.
+    """
+    entries: list[Criterion] = []
+    for name, value in content["criteria"].items():
+        low, high = value["limits"]
+        entry = Criterion(
+            name,
+            value["kind"],
+            value["mode"],
+            value["metric"],
+            float(low),
+            float(high),
+            value["unit"],
+            value["source"],
+            value.get("informative", False),
+        )
+        if not entry.low < entry.high:
+            raise ConfigurationError(
+                f"criterion {name}: the limits {low} and {high} leave nothing between them"
+            )
+        place = f"{entry.kind} {entry.mode if entry.mode == INTERNAL else 'external'}"
+        if entry.metric not in metrics.get(place, set()):
+            known = ", ".join(sorted(metrics.get(place, set()))) or "none"
+            raise ConfigurationError(
+                f"criterion {name}: no metric {entry.metric!r} of {place}; there are {known}"
+            )
+        entries.append(entry)
+    rule = content["fails_if_more_than"]
+    for name in ("elements", "groups"):
+        if not 0 <= rule[name] < 1:
+            raise ConfigurationError(
+                f"fails_if_more_than, {name}: {rule[name]} is no fraction from 0 to below 1"
+            )
+    return Criteria(float(rule["elements"]), float(rule["groups"]), tuple(entries))

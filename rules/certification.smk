@@ -1,0 +1,119 @@
+"""Into the calibration archive: what passed its verification, with the time for which it holds.
+
+Inputs: products of the night and their verification records.
+Outputs: records of what was certified and what was refused; the archive itself is no output, since
+it outlives the results.
+"""
+
+
+rule calibration_archive:
+    input:
+        config=tool_config("init_db"),
+    output:
+        product="results/archive/archive.json",
+        provenance="results/archive/archive.provenance.json",
+    log:
+        "logs/archive/archive.log",
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+        database=config["archive"]["database"],
+    resources:
+        archive_writer=1,
+    message:
+        "the calibration archive"
+    script:
+        "../scripts/calibration_archive.py"
+
+
+rule observatory_data:
+    input:
+        site=site_file,
+        config=tool_config("upload_observatory_data"),
+        archive=rules.calibration_archive.output.product,
+    output:
+        product="results/archive/{site}/observatory_data.json",
+        provenance="results/archive/{site}/observatory_data.provenance.json",
+    log:
+        "logs/archive/{site}/observatory_data.log",
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+    resources:
+        archive_writer=1,
+    message:
+        "{wildcards.site}: site and telescopes into the archive"
+    script:
+        "../scripts/observatory_data.py"
+
+
+rule atmospheric_model_data:
+    input:
+        config=tool_config("upload_atmospheric_model_data"),
+        models=reference_models,
+        observatory=rules.observatory_data.output.product,
+    output:
+        product="results/archive/{site}/atmospheric_model_data.json",
+        provenance="results/archive/{site}/atmospheric_model_data.provenance.json",
+    log:
+        "logs/archive/{site}/atmospheric_model_data.log",
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+    resources:
+        archive_writer=1,
+    message:
+        "{wildcards.site}: reference atmospheres into the archive"
+    script:
+        "../scripts/atmospheric_model_data.py"
+
+
+rule certified_atmosphere:
+    input:
+        config=tool_config("certify"),
+        archive=rules.atmospheric_model_data.output.product,
+        products=atmosphere_products,
+        verification=atmosphere_verification,
+    output:
+        product=f"{NIGHT}/certification/atmosphere.json",
+        provenance=f"{NIGHT}/certification/atmosphere.provenance.json",
+    log:
+        f"{LOG}/certification/atmosphere.log",
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    resources:
+        archive_writer=1,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: certify the atmosphere"
+    script:
+        "../scripts/certified.py"
+
+
+rule certified_camera:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=rules.camera_coefficients.output.product,
+        verification=f"{NIGHT}/verification/camera_coefficients.{{tel}}.{{block}}.json",
+    output:
+        product=f"{NIGHT}/certification/camera_coefficients.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/certification/camera_coefficients.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/certification/camera_coefficients.{{tel}}.{{block}}.log",
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    resources:
+        archive_writer=1,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify coefficients"
+    script:
+        "../scripts/certified.py"

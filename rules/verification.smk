@@ -1,0 +1,56 @@
+"""Every product against the numbered limits of config/criteria.yaml.
+
+Inputs: products of the night, what they were made from, the certified ones of nights before.
+Outputs: verification records, one a product. A failed verdict is no failed job.
+"""
+
+
+rule verified_atmosphere:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=f"{NIGHT}/atmosphere/{{name}}.ecsv",
+    output:
+        product=f"{NIGHT}/verification/atmosphere_{{name}}.json",
+        provenance=f"{NIGHT}/verification/atmosphere_{{name}}.provenance.json",
+    log:
+        f"{LOG}/verification/atmosphere_{{name}}.log",
+    benchmark:
+        f"{LOG}/verification/atmosphere_{{name}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify {wildcards.name}"
+    script:
+        "../scripts/verified.py"
+
+
+rule verified_camera:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=rules.camera_coefficients.output.product,
+        data=rules.pixel_statistics.output.product,
+    output:
+        product=f"{NIGHT}/verification/camera_coefficients.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/verification/camera_coefficients.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/verification/camera_coefficients.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/verification/camera_coefficients.{{tel}}.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify coefficients"
+    script:
+        "../scripts/verified.py"

@@ -1,0 +1,17 @@
+"""Rules verified_atmosphere and verified_camera."""
+
+from calibpipe.tools.step import run_step
+from calibpipe.tools.verify import Verify
+
+run_step(
+    Verify,
+    snakemake,
+    site=snakemake.input.site,
+    night=snakemake.wildcards.night,
+    category=snakemake.wildcards.category,
+    criteria=snakemake.input.criteria,
+    product=snakemake.input.product,
+    data=snakemake.input.get("data"),
+    archive=snakemake.params.archive,
+    output=snakemake.output.product,
+)
