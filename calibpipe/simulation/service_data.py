@@ -50,6 +50,7 @@ CAMERAS = {"LSTN": "LSTCam", "LSTS": "LSTCam", "MSTN": "NectarCam", "MSTS": "Fla
 # not depend on it.
 SPACING = 100 * u.m
 _SUBARRAY_IDS = {"N": 100, "S": 200}  # of all LSTs and MSTs of a site
+_ALONE = 1000  # plus the number of a telescope: subarray of it alone
 _PARTS = ("camgeom.fits.gz", "camreadout.fits.gz", "tel_optics.ecsv")
 
 
@@ -164,7 +165,7 @@ def subarray_number(subarray: SubarrayDescription, tel_ids: Collection[int]) -> 
 
 
 def _subarrays(subarray: SubarrayDescription) -> list[dict[str, Any]]:
-    """Subarrays of `ctapipe_io_zfits` that are part of a site's, and all of it."""
+    """Subarrays of `ctapipe_io_zfits` that are part of a site's, all of it, each telescope."""
     letter = subarray.name.removeprefix("CTAO-")[0]
     known = [
         about
@@ -177,13 +178,23 @@ def _subarrays(subarray: SubarrayDescription) -> list[dict[str, Any]]:
         "array_element_ids": [int(tel_id) for tel_id in subarray.tel],
         "site": f"CTAO_{letter}",
     }
-    return [*known, everything]
+    alone = [
+        {
+            "id": _ALONE + int(tel_id),
+            "name": telescope.name,
+            "array_element_ids": [int(tel_id)],
+            "site": everything["site"],
+        }
+        for tel_id, telescope in subarray.tel.items()
+    ]
+    return [*known, everything, *alone]
 
 
 def write_service_data(folder: str | Path, subarray: SubarrayDescription) -> None:
     """Service data of a site from which `ctapipe_io_zfits` builds its subarrays.
 
-    They have the subarrays of `ctapipe_io_zfits` that are part of it, and one of all telescopes.
+    They have the subarrays of `ctapipe_io_zfits` that are part of it, one of all telescopes, and
+    one of each telescope alone, to which ctapipe applies coefficients of one telescope.
 
     Parameters
     ----------

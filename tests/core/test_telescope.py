@@ -66,9 +66,9 @@ def service_data(tmp_path, monkeypatch, north):
 
 
 def test_subarrays_of_service_data(service_data):
-    """Those of ctapipe-io-zfits keep their numbers; one more has all telescopes."""
+    """Those of ctapipe-io-zfits keep their numbers; others have all telescopes, and one."""
     _, written = service_data
-    for tel_ids, subarray_id in ([[1], 1], [[2, 3], 2], [[5], 3], [[1, 5], 100], [[19], 100]):
+    for tel_ids, subarray_id in ([[1], 1], [[2, 3], 2], [[5, 6], 3], [[1, 5], 100], [[19], 1019]):
         found, subarray = subarray_of(tel_ids)
         assert found == subarray_id
         for tel_id in tel_ids:

@@ -143,6 +143,39 @@ def test_pedestal(camera):
     np.testing.assert_allclose(pulls.std(axis=1), 1, atol=0.07)
 
 
+def test_flat_fields_come_out_in_photoelectrons(camera):
+    """ctapipe-process with the coefficients: 80 p.e. times the median efficiency, in all pixels."""
+    from ctapipe.io import read_table as read_hdf5
+    from ctapipe.tools.process import ProcessorTool
+
+    width, shift = camera.window
+    (dl0,) = camera.folder.glob(f"simulated/DL0/{camera.element}/**/*.fits.fz")
+    argv = [
+        f"--input={dl0}",
+        f"--ProtozfitsTelescopeEventSource.subarray_id={1000 + camera.tel_id}",
+        "--output=flatfield.dl1.h5",
+        "--monitoring-source=HDF5MonitoringSource",
+        "--HDF5MonitoringSource.input_files=coefficients.h5",
+        "--CameraCalibrator.image_extractor_type=LocalPeakWindowSum",
+        f"--LocalPeakWindowSum.window_width={width}",
+        f"--LocalPeakWindowSum.window_shift={shift}",
+        "--LocalPeakWindowSum.apply_integration_correction=False",
+        "--EventTypeFilter.allowed_types=FLATFIELD",
+        "--write-images",
+        "--no-write-parameters",
+        "--quiet",
+        "--overwrite",
+    ]
+    run_tool(ProcessorTool(), argv=argv, cwd=camera.folder, raises=True)
+    group = f"/dl1/event/telescope/images/tel_{camera.tel_id:03d}"
+    images = read_hdf5(camera.folder / "flatfield.dl1.h5", group)["image"]
+    charge = images.reshape(len(images), camera.n_channels, -1)[..., camera.good].mean(axis=0)
+    expected = 80 * np.median(camera.truth.relative_efficiency[camera.good])
+    assert len(images) == N_EVENTS
+    np.testing.assert_allclose(charge.mean(axis=1), expected, rtol=0.01)
+    assert np.all(charge.std(axis=1) / charge.mean(axis=1) < 3e-3)
+
+
 def test_array_events_and_selected_gain(camera):
     """From the triggers: showers have all telescopes of the block, each with one stored channel."""
     from ctapipe_io_zfits import ProtozfitsEventSource
