@@ -41,6 +41,10 @@ demo: $(VENV)/.installed
 	fi # a demo that was killed; the folder is its own
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 	@echo
+	@echo "Which calibration applies to an event of LSTN-01 at 21:50 UTC?"
+	@$(BIN)/calibpipe-lookup --archive demo/calibration_archive --site CTAO-North --telescope LSTN-01 \
+	    --time 2024-07-10T21:50:00
+	@echo
 	@echo "The night is calibrated. Open:"
 	@for page in demo/results/*/*/*/report/index.html; do echo "  $(CURDIR)/$$page"; done
 

@@ -14,13 +14,15 @@ rule calibration_archive:
         provenance="results/archive/archive.provenance.json",
     log:
         "logs/archive/archive.log",
+    benchmark:
+        "logs/archive/archive.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
     params:
         location=config["archive"]["location"],
         database=config["archive"]["database"],
-    resources:
-        archive_writer=1,
     message:
         "the calibration archive"
     script:
@@ -37,12 +39,14 @@ rule observatory_data:
         provenance="results/archive/{site}/observatory_data.provenance.json",
     log:
         "logs/archive/{site}/observatory_data.log",
+    benchmark:
+        "logs/archive/{site}/observatory_data.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
-    params:
-        location=config["archive"]["location"],
     resources:
         archive_writer=1,
+    params:
+        location=config["archive"]["location"],
     message:
         "{wildcards.site}: site and telescopes into the archive"
     script:
@@ -59,12 +63,14 @@ rule atmospheric_model_data:
         provenance="results/archive/{site}/atmospheric_model_data.provenance.json",
     log:
         "logs/archive/{site}/atmospheric_model_data.log",
+    benchmark:
+        "logs/archive/{site}/atmospheric_model_data.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
-    params:
-        location=config["archive"]["location"],
     resources:
         archive_writer=1,
+    params:
+        location=config["archive"]["location"],
     message:
         "{wildcards.site}: reference atmospheres into the archive"
     script:
@@ -82,13 +88,15 @@ rule certified_atmosphere:
         provenance=f"{NIGHT}/certification/atmosphere.provenance.json",
     log:
         f"{LOG}/certification/atmosphere.log",
+    benchmark:
+        f"{LOG}/certification/atmosphere.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
-    resources:
-        archive_writer=1,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: certify the atmosphere"
     script:
@@ -106,13 +114,15 @@ rule certified_camera:
         provenance=f"{NIGHT}/certification/camera_coefficients.{{tel}}.{{block}}.provenance.json",
     log:
         f"{LOG}/certification/camera_coefficients.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/certification/camera_coefficients.{{tel}}.{{block}}.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
-    resources:
-        archive_writer=1,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify coefficients"
     script:

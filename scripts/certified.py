@@ -4,7 +4,6 @@ from calibpipe.tools.certify import Certify
 from calibpipe.tools.step import run_step
 
 
-
 def files(named):
     """One file or several."""
     return [named] if isinstance(named, str) else list(named)
