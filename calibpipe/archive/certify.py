@@ -215,11 +215,17 @@ def _plans(archive: Archive, candidates: Sequence[Candidate]) -> list[_Plan]:
         contents[key].append(str(candidate.header.product_id))
     digests = {key: digest(sorted(ids))[:12] for key, ids in contents.items()}
     plans = []
+    taken: dict[
+        tuple[str, str, str], uuid.UUID
+    ] = {}  # a RUN has one product of a kind for each key
     for key, candidate in zip(keys, candidates, strict=True):
         header = candidate.header
         season = candidate.season or header.own.get("season")
         where = data_id(archive, header.kind, key[0], telescope=header.array_element, season=season)
         run = candidate.run or run_name(*key, digests[key], header.block)
+        place = (run, header.kind, str(where))
+        if taken.setdefault(place, header.product_id) != header.product_id:
+            run = run_name(*key, digest([str(header.product_id)])[:12], header.block)
         plans.append(_Plan(candidate, where, candidate.interval, run))
     return plans
 

@@ -1,0 +1,98 @@
+"""A real PostgreSQL on 127.0.0.1, from Debian's package, in a folder of its own."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import tempfile
+from pathlib import Path
+
+import psycopg2
+
+USER = "calibpipe"
+
+
+def programs() -> Path | None:
+    """Folder with initdb and pg_ctl, the newest version; None if it is not installed."""
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"))
+    return found[-1].parent if found else None
+
+
+class PostgreSQL:
+    """Server that lives until `close`; PostgreSQL refuses root, so it runs as user postgres."""
+
+    def __init__(self, programs: Path, password: str = ""):
+        self._programs = programs
+        self.password = password
+        self.folder = Path(tempfile.mkdtemp(prefix="calibpipe-postgresql-"))
+        self._account = pwd.getpwnam("postgres") if os.geteuid() == 0 else None
+        self.port = _free_port()
+        if self._account:
+            os.chown(self.folder, self._account.pw_uid, self._account.pw_gid)
+        (self.folder / "password").write_text(password or "unused")
+        (self.folder / "password").chmod(0o644)
+        method = "scram-sha-256" if password else "trust"
+        options = [f"--auth={method}", f"--username={USER}", "--no-sync", "--encoding=UTF8"]
+        self._run("initdb", *options, f"--pwfile={self.folder / 'password'}")
+        self.start()
+
+    def start(self) -> None:
+        """Start it, wait until it answers."""
+        settings = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -c fsync=off"
+        self._run("pg_ctl", "start", "-w", "-o", settings, "-l", str(self.folder / "log"))
+
+    def stop(self) -> None:
+        """Stop it at once."""
+        self._run("pg_ctl", "stop", "-w", "-m", "immediate")
+
+    def close(self) -> None:
+        """Stop it and remove its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def new_database(self, name: str) -> str:
+        """Address of a new, empty database."""
+        self.execute("postgres", f'CREATE DATABASE "{name}"')
+        self.execute(name, "CREATE EXTENSION btree_gist")
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
+    def execute(self, database: str, statement: str) -> None:
+        """Run a statement outside of a transaction."""
+        connection = psycopg2.connect(
+            host="127.0.0.1",
+            port=self.port,
+            user=USER,
+            dbname=database,
+            password=self.password or None,
+        )
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(statement)
+        finally:
+            connection.close()
+
+    def _run(self, program: str, *options: str) -> None:
+        command = [str(self._programs / program), "-D", str(self.folder / "data"), *options]
+        account = {}
+        if self._account:
+            account = {"user": self._account.pw_uid, "group": self._account.pw_gid}
+        done = subprocess.run(
+            command,
+            check=False,
+            cwd=self.folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            **account,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program} failed: {done.stderr}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
