@@ -1,8 +1,9 @@
 """Relative arrival times of pixels from flat-field pulses."""
 
+import numba
 import numpy as np
 
-from .ffactor import masked_median, masked_median_error
+from .medians import good_median, good_median_error, masked_median, masked_median_error
 
 __all__ = ["time_shift", "time_shift_error"]
 
@@ -56,3 +57,18 @@ def time_shift_error(
     of_mean = np.asarray(std, float) / np.sqrt(degrees)
     counted = good & np.isfinite(of_mean) & np.isfinite(peak_time)
     return np.hypot(of_mean, masked_median_error(peak_time, of_mean, counted))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def shifts_of_channel(shift, error, peak_time, std, n_events, common_variance, good):
+    """`time_shift` and `time_shift_error` of one channel, into the first two arguments.
+
+    The variance that all pixels share, if it is known, is taken from ``std**2``.
+    """
+    common = common_variance if np.isfinite(common_variance) else 0.0
+    own = np.sqrt(np.maximum(std * std - common, 0.0))
+    of_mean = own / np.sqrt(np.where(n_events > 1, n_events - 1.0, np.nan))
+    timed = np.isfinite(peak_time)
+    of_median = good_median_error(peak_time, of_mean, good & timed & np.isfinite(of_mean))
+    shift[:] = peak_time - good_median(peak_time, good & timed)
+    error[:] = np.sqrt(of_mean**2 + of_median**2)
