@@ -170,9 +170,12 @@ def camera_coefficients(
             node_noise.B2[:] = common_quadratic_noise(*chunks[:2])
         row = NodeColumns(*(values[k] for values in columns))
         of_kinds = Measured(*(measured_chunk(chunk) for chunk in chunks))
-        calculate_node(row, of_kinds, node_noise, zero, settings.window_width, allowed, measured)
-        is_valid, text = chunk_verdict(row.reasons[measured], settings.criteria)
-        verdicts[k] = InvalidReason(0) if is_valid else InvalidReason.BAD_PIXELS, text
+        n_bad = calculate_node(
+            row, of_kinds, node_noise, zero, settings.window_width, allowed, measured
+        )
+        if n_bad / zero.shape[1] > settings.criteria.max_bad_fraction:
+            _, text = chunk_verdict(row.reasons[measured], settings.criteria)
+            verdicts[k] = InvalidReason.BAD_PIXELS, text
     table = columns._asdict()
     is_valid = np.array([not why for why, _ in verdicts])
     if not is_valid.any():
@@ -220,11 +223,7 @@ def _measured_channels(
     pedestals: Sequence[Chunk], flatfields: Sequence[Chunk], settings: CoefficientSettings
 ) -> np.ndarray:
     """Whether each channel has events, of both kinds, in any chunk."""
-    with_events = [
-        np.any([np.any(np.asarray(c.n_events) > 0, axis=-1) for c in chunks], axis=0)
-        for chunks in (pedestals, flatfields)
-    ]
-    measured = with_events[0] & with_events[1]
+    measured = _with_events(pedestals) & _with_events(flatfields)
     if not measured.any():
         raise InsufficientStatisticsError(
             f"no channel of {settings.where} has both pedestal and flat-field events"
@@ -236,6 +235,16 @@ def _measured_channels(
             "the same scale already"
         )
     return measured
+
+
+def _with_events(chunks: Sequence[Chunk]) -> np.ndarray:
+    """Whether each channel has events in any chunk."""
+    found = np.zeros(len(chunks[0].n_events), bool)
+    for chunk in chunks:
+        found |= np.any(np.asarray(chunk.n_events) > 0, axis=-1)
+        if found.all():
+            break
+    return found
 
 
 def _completeness(chunks: tuple[Chunk | None, ...]) -> tuple[InvalidReason, str]:

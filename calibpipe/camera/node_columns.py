@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from .ffactor import photon_statistics_of_pixel
+from .ffactor import photon_statistics_of_channel
 from .medians import good_median, good_median_error, masked_median
 from .nodes import Chunk
 from .outliers import flag_flatfields, flag_n_pe, flag_peak_times, flag_pedestals
@@ -101,14 +101,16 @@ def calculate_node(row, measured, noise, baseline, width, limits, is_measured):
     """Fill a row of `NodeColumns` from the chunks of a node.
 
     Bad pixels (any reason in a measured channel) are masked in both channels, with factor 0 and
-    finite numbers; the rest is NaN where it does not follow.
+    finite numbers; the rest is NaN where it does not follow. Returns the number of bad pixels.
     """
+    n_bad = 0
     for channel in range(len(baseline)):
         _calculate_channel(row, measured, noise, baseline, width, limits, channel)
     for i in range(baseline.shape[1]):
         bad = False
         for channel in range(len(baseline)):
-            bad |= is_measured[channel] and row.reasons[channel, i] != 0
+            bad |= is_measured[channel] & (row.reasons[channel, i] != 0)
+        n_bad += bad
         for channel in range(len(baseline)):
             row.outlier_mask[channel, i] = bad
             for values, zero in (
@@ -118,6 +120,7 @@ def calculate_node(row, measured, noise, baseline, width, limits, is_measured):
             ):
                 if zero or not np.isfinite(values[channel, i]):
                     values[channel, i] = 0.0
+    return n_bad
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
@@ -125,31 +128,32 @@ def _calculate_channel(row, measured, noise, baseline, width, limits, c):
     ped, flat, peak = measured
     N, N_ped = flat.n_events[c], ped.n_events[c]
     n_pixels = baseline.shape[1]
-    S, S_error, n, n_error, n_sys = np.empty((5, n_pixels))
+    found = np.empty((8, n_pixels))
+    S, S_error, gain, gain_error, gain_sys, n, n_error, n_sys = found
+    photon_statistics_of_channel(
+        *(found, flat.mean[c], flat.std[c], N, ped.mean[c], ped.std[c], N_ped),
+        *(noise.F2[c], noise.F2_error[c], noise.B2[c], noise.B2_error[c]),
+    )
     for i in range(n_pixels):
-        S[i], S_error[i], gain, gain_error, gain_sys, n[i], n_error[i], n_sys[i] = (
-            photon_statistics_of_pixel(
-                *(flat.mean[c, i], flat.std[c, i], N[i], ped.mean[c, i], ped.std[c, i], N_ped[i]),
-                *(noise.F2[c, i], noise.F2_error[c, i], noise.B2[c, i], noise.B2_error[c, i]),
-            )
-        )
-        row.gain[c, i] = gain
-        row.gain_stat_error[c, i] = gain_error
-        row.gain_sys_error[c, i] = gain_sys
-    row.n_pe[c] = n
-    row.n_pe_stat_error[c] = n_error
-    row.n_pe_sys_error[c] = n_sys
+        row.gain[c, i] = gain[i]
+        row.gain_stat_error[c, i] = gain_error[i]
+        row.gain_sys_error[c, i] = gain_sys[i]
+        row.n_pe[c, i] = n[i]
+        row.n_pe_stat_error[c, i] = n_error[i]
+        row.n_pe_sys_error[c, i] = n_sys[i]
     offset = baseline[c] + ped.mean[c] / width
-    row.pedestal_offset[c] = offset
-    row.pedestal_offset_stat_error[c] = ped.std[c] / np.sqrt(N_ped - 1.0) / width
+    for i in range(n_pixels):
+        row.pedestal_offset[c, i] = offset[i]
+        row.pedestal_offset_stat_error[c, i] = ped.std[c, i] / np.sqrt(N_ped[i] - 1.0) / width
     reasons = row.reasons[c]
     reasons[:] = 0
     flag_pedestals(reasons, offset, ped.std[c], N_ped, limits)
     flag_flatfields(reasons, flat.mean[c] - ped.mean[c], flat.std[c], N, limits)
     flag_peak_times(reasons, peak.mean[c], limits)
-    flag_n_pe(reasons, n, N, reasons, c, limits)
+    median, kept_all = flag_n_pe(reasons, n, N, reasons, c, limits)
     good = reasons == 0
-    median = good_median(n, good)
+    if not kept_all:
+        median = good_median(n, good)
     of_median = good_median_error(n, n_error, good) / median
     for i in range(n_pixels):
         factor = median / S[i] if good[i] else 0.0

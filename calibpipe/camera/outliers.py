@@ -155,9 +155,26 @@ def _reasons(flag: Callable, criteria: OutlierCriteria, *arrays: np.ndarray) -> 
 def _flag_far(reasons, bit, values, counted, deviations):
     """Flag values further from the camera median than some robust standard deviations."""
     distance = np.abs(values - good_median(values, counted))
-    limit = deviations * (MAD_TO_SIGMA * good_median(distance, counted))
+    deviations *= MAD_TO_SIGMA
+    if _nothing_far(distance, counted, deviations):
+        return
+    limit = deviations * good_median(distance, counted)
     for i in range(len(values)):
         reasons[i] |= bit if distance[i] > limit else 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _nothing_far(distance, counted, deviations):
+    """Whether the median is surely large enough for the largest distance: no need to know it."""
+    largest = 0.0
+    for value in distance:
+        largest = value if value > largest else largest  # NaN is not
+    enough = largest / deviations * (1 + 1e-9)
+    n, n_below = 0, 0
+    for i in range(len(distance)):
+        n += counted[i]
+        n_below += counted[i] & (distance[i] < enough)
+    return 2 * n_below < n - 1
 
 
 @numba.njit(cache=True, nogil=True)
@@ -165,10 +182,10 @@ def _flag_uncounted(reasons, values, std, n_events, min_events):
     """Flag what is no number or of too few events; the pixels that count in medians."""
     counted = np.empty(len(values), np.bool_)
     for i in range(len(values)):
-        finite = np.isfinite(values[i]) and np.isfinite(std[i])
+        finite = np.isfinite(values[i]) & np.isfinite(std[i])
         few = n_events[i] < min_events
         reasons[i] |= (0 if finite else NON_FINITE) | (TOO_FEW_EVENTS if few else 0)
-        counted[i] = finite and not few
+        counted[i] = finite & ~few
     return counted
 
 
@@ -227,10 +244,10 @@ def flag_flatfields(reasons, signal, std, n_events, limits):
     median = good_median(signal, counted)
     for i in range(len(signal)):
         relative = signal[i] / median - 1.0
-        dark = median <= 0 or relative < limits.dead_signal_fraction - 1.0
-        off = relative < limits.charge_low or relative > limits.charge_high
-        finite = np.isfinite(signal[i]) and np.isfinite(std[i])
-        reasons[i] |= (DEAD if dark and finite else 0) | (FLATFIELD_CHARGE if off else 0)
+        dark = (median <= 0) | (relative < limits.dead_signal_fraction - 1.0)
+        off = (relative < limits.charge_low) | (relative > limits.charge_high)
+        finite = np.isfinite(signal[i]) & np.isfinite(std[i])
+        reasons[i] |= (DEAD if dark & finite else 0) | (FLATFIELD_CHARGE if off else 0)
     _flag_far(reasons, FLATFIELD_STD, std, counted, limits.flatfield_std_deviation)
 
 
@@ -243,7 +260,7 @@ def peak_time_reasons(peak_time: np.ndarray, criteria: OutlierCriteria) -> np.nd
 def flag_peak_times(reasons, peak_time, limits):
     """As `peak_time_reasons`, of one channel, added to `reasons`."""
     for i in range(len(peak_time)):
-        outside = peak_time[i] < limits.peak_time_low or peak_time[i] > limits.peak_time_high
+        outside = (peak_time[i] < limits.peak_time_low) | (peak_time[i] > limits.peak_time_high)
         finite = np.isfinite(peak_time[i])
         reasons[i] |= (0 if finite else NON_FINITE) | (PEAK_TIME if outside else 0)
 
@@ -319,9 +336,13 @@ def n_pe_reasons(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def flag_n_pe(reasons, n_pe, n_events, earlier, channel, limits):
-    """As `n_pe_reasons`, of one channel, added to `reasons`, which may be `earlier` itself."""
+    """As `n_pe_reasons`, of one channel, added to `reasons`, which may be `earlier` itself.
+
+    Returns the median, and whether all pixels that made it are kept.
+    """
     counted = np.isfinite(n_pe) & (earlier == 0)
     median = good_median(n_pe, counted)
+    kept_all = True
     l0, l1 = limits.n_pe_linear[channel]
     q0, q1 = limits.n_pe_quadratic[channel]
     for i in range(len(n_pe)):
@@ -330,6 +351,8 @@ def flag_n_pe(reasons, n_pe, n_events, earlier, channel, limits):
         )
         far = np.abs(n_pe[i] - median) > limits.n_pe_deviation * sigma
         reasons[i] |= (0 if np.isfinite(n_pe[i]) else NON_FINITE) | (N_PE if far else 0)
+        kept_all &= ~(far & counted[i])
+    return median, kept_all
 
 
 def chunk_verdict(reasons: np.ndarray, criteria: OutlierCriteria) -> tuple[bool, str]:

@@ -66,9 +66,15 @@ def shifts_of_channel(shift, error, peak_time, std, n_events, common_variance, g
     The variance that all pixels share, if it is known, is taken from ``std**2``.
     """
     common = common_variance if np.isfinite(common_variance) else 0.0
-    own = np.sqrt(np.maximum(std * std - common, 0.0))
-    of_mean = own / np.sqrt(np.where(n_events > 1, n_events - 1.0, np.nan))
-    timed = np.isfinite(peak_time)
-    of_median = good_median_error(peak_time, of_mean, good & timed & np.isfinite(of_mean))
-    shift[:] = peak_time - good_median(peak_time, good & timed)
-    error[:] = np.sqrt(of_mean**2 + of_median**2)
+    of_mean = np.empty(len(std))
+    timed, counted = np.empty((2, len(std)), np.bool_)
+    for i in range(len(std)):
+        degrees = n_events[i] - 1.0 if n_events[i] > 1 else np.nan
+        of_mean[i] = np.sqrt(max(std[i] * std[i] - common, 0.0) / degrees)
+        timed[i] = good[i] & np.isfinite(peak_time[i])
+        counted[i] = timed[i] & np.isfinite(of_mean[i])
+    median = good_median(peak_time, timed)
+    of_median = good_median_error(peak_time, of_mean, counted)
+    for i in range(len(std)):
+        shift[i] = peak_time[i] - median
+        error[i] = np.sqrt(of_mean[i] ** 2 + of_median**2)
