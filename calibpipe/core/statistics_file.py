@@ -16,7 +16,7 @@ from astropy.table import Table
 
 from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
-from .monitoring_file import COMPRESSION, open_hdf5, product_header
+from .monitoring_file import open_hdf5, product_header, write_rows
 from .products import ProductMetadata
 
 if TYPE_CHECKING:
@@ -92,7 +92,6 @@ def write_pixel_statistics(
         If the disk is full or the folder cannot be written.
     """
     import tables
-    from ctapipe.io import write_table
     from ctapipe.io.hdf5dataformat import DL1_PIXEL_STATISTICS_GROUP
     from ctapipe.io.metadata import write_to_hdf5
 
@@ -104,15 +103,11 @@ def write_pixel_statistics(
     if baseline is not None:
         found["baseline"] = Table({"mean": np.asarray(baseline, np.float32)[np.newaxis]})
     header = product_header(metadata, {name: found[name] for name in sorted(found)})
-    filters = tables.Filters(**COMPRESSION)
-    with (
-        atomic_path(path) as temporary,
-        tables.open_file(temporary, "w", filters=filters) as h5file,
-    ):
+    with atomic_path(path) as temporary, tables.open_file(temporary, "w") as h5file:
         subarray.to_hdf(h5file)
         for name, table in found.items():
             group = BASELINE_GROUP if name == "baseline" else f"{DL1_PIXEL_STATISTICS_GROUP}/{name}"
-            write_table(table, h5file, f"{group}/tel_{tel_id:03d}", filters=filters)
+            write_rows(table, h5file, f"{group}/tel_{tel_id:03d}")
         write_to_hdf5(header, h5file)
     return Path(path)
 
