@@ -130,17 +130,16 @@ def photon_statistics_of_channel(
     out, mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error
 ):
     """As `photon_statistics`, of pixels (n,); `out` (8, n) has the fields in order."""
-    S, S_error, g, g_error, g_sys, n, n_error, n_sys = out
     for i in range(len(mean)):
-        S[i], S_error[i], g[i], g_error[i], g_sys[i], n[i], n_error[i], n_sys[i] = (
-            _photon_statistics_of_pixel(
-                *(mean[i], std[i], N[i], mean_ped[i], std_ped[i], N_ped[i]),
-                *(F2[i], F2_error[i], B2[i], B2_error[i]),
-            )
+        found = _photon_statistics_of_pixel(
+            *(mean[i], std[i], N[i], mean_ped[i], std_ped[i], N_ped[i]),
+            *(F2[i], F2_error[i], B2[i], B2_error[i]),
         )
+        for k in range(8):  # one array: of eight the compiler does not know that they differ
+            out[k, i] = found[k]
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", forceinline=True)
 def _photon_statistics_of_pixel(mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error):
     """As `photon_statistics`, of numbers; without branches, which the compiler vectorises."""
     var = std * std * N / (N - 1.0)
@@ -182,7 +181,7 @@ def _check_pedestal_events(n_events: np.ndarray, where: str) -> None:
         )
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@numba.njit(error_model="numpy", forceinline=True)
 def _moment_covariance(var, N, var_ped, N_ped, g, n, F2):
     """Variance of (var_FF - var_ped), variance of S, and their covariance.
 
@@ -197,7 +196,7 @@ def _moment_covariance(var, N, var_ped, N_ped, g, n, F2):
     return of_variance, of_mean, third / N
 
 
-@numba.njit(cache=True, nogil=True)
+@numba.njit(error_model="numpy", forceinline=True)
 def _propagated(d_variance, d_mean, moments):
     of_variance, of_mean, covariance = moments
     return np.sqrt(
