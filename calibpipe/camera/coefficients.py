@@ -158,24 +158,7 @@ def camera_coefficients(
         pedestals, flatfields, peak_times, max_gap=settings.max_gap, where=settings.where
     )
     measured = _measured_channels(pedestals, flatfields, settings)
-    verdicts = [_completeness(chunks) for _, chunks in nodes]
-    columns = _empty_columns(len(nodes), np.shape(pedestals[0].mean))
-    node_noise = _noise(settings, np.shape(pedestals[0].mean))
-    zero = np.array(np.broadcast_to(baseline, np.shape(pedestals[0].mean)), float)
-    allowed = limits(settings.criteria)
-    for k, (_, chunks) in enumerate(nodes):
-        if verdicts[k][0]:
-            continue
-        if settings.squared_quadratic_noise is None:
-            node_noise.B2[:] = common_quadratic_noise(*chunks[:2])
-        row = NodeColumns(*(values[k] for values in columns))
-        of_kinds = Measured(*(measured_chunk(chunk) for chunk in chunks))
-        n_bad = calculate_node(
-            row, of_kinds, node_noise, zero, settings.window_width, allowed, measured
-        )
-        if n_bad / zero.shape[1] > settings.criteria.max_bad_fraction:
-            _, text = chunk_verdict(row.reasons[measured], settings.criteria)
-            verdicts[k] = InvalidReason.BAD_PIXELS, text
+    columns, verdicts = _calculated([chunks for _, chunks in nodes], measured, settings, baseline)
     table = columns._asdict()
     is_valid = np.array([not why for why, _ in verdicts])
     if not is_valid.any():
@@ -198,6 +181,35 @@ def camera_coefficients(
         invalid_reason=np.array([why for why, _ in verdicts[begin:]], dtype=np.uint8),
         remarks=tuple(text for _, text in verdicts[begin:]),
     )
+
+
+def _calculated(
+    nodes: Sequence[tuple[Chunk | None, ...]],
+    measured: np.ndarray,
+    settings: CoefficientSettings,
+    baseline: float | np.ndarray,
+) -> tuple[NodeColumns, list[tuple[InvalidReason, str]]]:
+    """Columns of all nodes, and why a node is invalid (or 0), and that in words.
+
+    Rows of nodes that lack a chunk or pedestal events are not filled.
+    """
+    camera = next(np.shape(chunk.mean) for chunks in nodes for chunk in chunks if chunk)
+    columns, noise = _empty_columns(len(nodes), camera), _noise(settings, camera)
+    zero = np.array(np.broadcast_to(baseline, camera), float)
+    allowed = limits(settings.criteria)
+    verdicts = [_completeness(chunks) for chunks in nodes]
+    for k, chunks in enumerate(nodes):
+        if verdicts[k][0]:
+            continue
+        if settings.squared_quadratic_noise is None:
+            noise.B2[:] = common_quadratic_noise(*chunks[:2])
+        row = NodeColumns(*(values[k] for values in columns))
+        of_kinds = Measured(*(measured_chunk(chunk) for chunk in chunks))
+        n_bad = calculate_node(row, of_kinds, noise, zero, settings.window_width, allowed, measured)
+        if n_bad / zero.shape[1] > settings.criteria.max_bad_fraction:
+            _, text = chunk_verdict(row.reasons[measured], settings.criteria)
+            verdicts[k] = InvalidReason.BAD_PIXELS, text
+    return columns, verdicts
 
 
 def _empty_columns(n_nodes: int, camera: tuple[int, ...]) -> NodeColumns:
