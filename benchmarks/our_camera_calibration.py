@@ -18,6 +18,7 @@ from calibpipe.camera.dl0_statistics import (
     observation_statistics,
 )
 from calibpipe.camera.pixel_statistics import (
+    COEFFICIENT_COLUMNS,
     ChunkStatistics,
     chunks_of_table,
     statistics_table,
@@ -132,7 +133,7 @@ def chunks(path: str, output: str) -> dict:
     for _ in range(LAST_RUN):
         Path(output).unlink(missing_ok=True)
         begin = time.process_time()
-        found = read_pixel_statistics(path, names=SERIES)
+        found = read_pixel_statistics(path, None, SERIES, COEFFICIENT_COLUMNS)
         series = [chunks_of_table(found.tables[name]) for name in SERIES]
         read = time.process_time()
         coefficients = camera_coefficients(*series, SETTINGS)

@@ -12,6 +12,7 @@ from astropy.time import Time
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
 
 __all__ = [
+    "COEFFICIENT_COLUMNS",
     "ChunkStatistics",
     "CountChunks",
     "TimeChunks",
@@ -20,6 +21,12 @@ __all__ = [
     "clipped_variance_factor",
     "statistics_table",
 ]
+
+COEFFICIENT_COLUMNS = (
+    *("time_start", "time_end", "event_id_start", "event_id_end", "n_events", "mean", "std"),
+    *("common_variance", "outlier_mask"),
+)
+"""Columns of `statistics_table` from which coefficients follow."""
 
 type Rows = tuple[np.ndarray, ...]
 REMAINDERS = ("truncate", "merge", "skip")
@@ -84,7 +91,8 @@ def statistics_table(chunks: Sequence[ChunkStatistics]) -> Table:
 def chunks_of_table(table: Table) -> list[ChunkStatistics]:
     """Chunks of such a table, of ours or of ctapipe's.
 
-    What ctapipe does not know is NaN. Pixels that it calls outliers have no events.
+    What is not in the table (which may be read in part, `COEFFICIENT_COLUMNS`) is NaN. Pixels
+    that it calls outliers have no events.
     """
     shape = table["mean"].shape
     columns: dict[str, np.ndarray] = {}
@@ -97,7 +105,8 @@ def chunks_of_table(table: Table) -> list[ChunkStatistics]:
         elif name in table.colnames:
             columns[name] = np.asarray(table[name])
         else:
-            columns[name] = np.full(shape[:2] if name == "common_variance" else shape, np.nan)
+            missing = shape[:2] if name == "common_variance" else shape
+            columns[name] = np.broadcast_to(np.nan, missing)
     outlier = np.asarray(table["outlier_mask"], bool)
     if outlier.any():
         columns["n_events"] = np.where(outlier, 0, columns["n_events"])

@@ -1,5 +1,7 @@
 """The file of pixel statistics: what comes back, what ctapipe reads, what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -7,11 +9,13 @@ from astropy.time import Time
 from ctapipe.io import write_table
 
 from calibpipe.camera.pixel_statistics import (
+    COEFFICIENT_COLUMNS,
     chunk_statistics,
     chunks_of_table,
     statistics_table,
 )
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
+from calibpipe.core.monitoring_file import ROWS_AT_ONCE
 from calibpipe.core.products import ProductMetadata
 from calibpipe.core.statistics_file import (
     PIXEL_STATISTICS,
@@ -67,6 +71,26 @@ def test_what_is_written_comes_back(written, chunks):
                 np.testing.assert_array_equal(getattr(a, column), rounded)
             # rounding is nothing beside the statistical error
             assert np.all(np.abs(a.mean - b.mean) < 1e-5 * b.mean_error)
+
+
+def test_some_columns_of_a_long_table(chunks, subarray, tmp_path):
+    """More rows than are read at once; what is left out is NaN, the rest as with all columns."""
+    many = [
+        replace(chunks["flatfield_image"][k % 2], time_start=T0 + k, n_events=np.full((2, 1855), k))
+        for k in range(ROWS_AT_ONCE + 3)
+    ]
+    tables = {"flatfield_image": statistics_table(many)}
+    path = write_pixel_statistics(tmp_path / "long.h5", subarray, 1, tables, METADATA)
+    whole = read_pixel_statistics(path).tables["flatfield_image"]
+    found = read_pixel_statistics(path, columns=COEFFICIENT_COLUMNS).tables["flatfield_image"]
+    assert sorted(found.colnames) == sorted(COEFFICIENT_COLUMNS)
+    for name in found.colnames:
+        np.testing.assert_array_equal(found[name], whole[name])
+        assert type(found[name]) is type(whole[name])
+    back = chunks_of_table(found)
+    assert [c.n_events[0, 0] for c in back] == list(range(len(many)))
+    assert [c.time_start for c in back] == [T0 + k for k in range(len(many))]
+    assert np.isnan(back[0].median).all()
 
 
 def test_ctapipe_finds_the_chunk_of_a_time(written, chunks, subarray):
