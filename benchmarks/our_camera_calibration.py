@@ -18,6 +18,7 @@ from calibpipe.camera.dl0_statistics import (
     observation_statistics,
 )
 from calibpipe.camera.pixel_statistics import (
+    COEFFICIENT_COLUMNS,
     ChunkStatistics,
     chunks_of_table,
     statistics_table,
@@ -129,15 +130,15 @@ def make_chunks(path: str, number: str) -> str:
 
 def chunks(path: str, output: str) -> dict:
     """From a file of statistics to a file of coefficients."""
-    for _ in range(2):
+    for _ in range(LAST_RUN):
+        Path(output).unlink(missing_ok=True)
         begin = time.process_time()
-        found = read_pixel_statistics(path, names=SERIES)
+        found = read_pixel_statistics(path, None, SERIES, COEFFICIENT_COLUMNS)
         series = [chunks_of_table(found.tables[name]) for name in SERIES]
         read = time.process_time()
         coefficients = camera_coefficients(*series, SETTINGS)
         table = coefficients_table(coefficients)
         calculated = time.process_time()
-        Path(output).unlink(missing_ok=True)
         write_camera_coefficients(output, found.subarray, {1: table}, METADATA)
         end = time.process_time()
     return {"all": end - begin, "calculation": calculated - read, "rows": len(table)}

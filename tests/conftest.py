@@ -12,6 +12,18 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # night_chain and servers serve several folders
 
 
+def pytest_sessionstart() -> None:
+    """Forget compiled functions of the camera that are older than any of its modules.
+
+    Numba looks at the file of a function, not at the files of the functions it calls.
+    """
+    folder = ROOT / "calibpipe/camera"
+    newest = max(path.stat().st_mtime for path in folder.glob("*.py"))
+    for path in folder.glob("__pycache__/*.nb[ic]"):
+        if path.stat().st_mtime < newest:
+            path.unlink(missing_ok=True)
+
+
 @pytest.fixture(scope="session")
 def root() -> Path:
     """Folder of the repository."""

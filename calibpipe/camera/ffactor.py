@@ -19,6 +19,7 @@ import numba
 import numpy as np
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from .medians import masked_median
 
 __all__ = [
     "MIN_PEDESTAL_EVENTS",
@@ -104,40 +105,61 @@ def photon_statistics(
         If F² < 1 or an error is negative.
     """
     F2 = np.asarray(squared_excess_noise_factor, dtype=float)
-    _check_noise(F2, squared_excess_noise_factor_error, squared_quadratic_noise_error)
-    N, N_ped = np.asarray(flatfield_n_events, float), np.asarray(pedestal_n_events, float)
-    _check_pedestal_events(N_ped, where)
-    enough = (N_ped >= MIN_PEDESTAL_EVENTS) & (N >= 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        var = np.square(flatfield_std, dtype=float) * N / (N - 1.0)
-        var_ped = np.square(pedestal_std, dtype=float) * N_ped / (N_ped - 1.0)
-        S = np.where(enough, np.asarray(flatfield_mean, float) - pedestal_mean, np.nan)
-        g = (var - var_ped) / (F2 * S) - squared_quadratic_noise * S / F2
-        usable = (S > 0) & (g > 0)
-        S, g = np.where(usable, S, np.nan), np.where(usable, g, np.nan)
-        n = S / g
-        # derivatives with respect to the variance and to the mean of the flat field
-        dg_dvar = 1.0 / (F2 * S)
-        dg_dmean = -(var - var_ped) / (F2 * S**2) - squared_quadratic_noise / F2
-        covariance = _moment_covariance(var, N, var_ped, N_ped, g, n, F2)
-        g_error = _propagated(dg_dvar, dg_dmean, *covariance)
-        n_error = _propagated(-n / g * dg_dvar, (1.0 - n * dg_dmean) / g, *covariance)
-        g_sys = np.hypot(
-            g * squared_excess_noise_factor_error / F2, squared_quadratic_noise_error * S / F2
-        )
-        return PhotonStatistics(
-            signal=S,
-            signal_stat_error=np.sqrt(covariance[1]),
-            gain=g,
-            gain_stat_error=g_error,
-            gain_sys_error=g_sys,
-            n_pe=n,
-            n_pe_stat_error=n_error,
-            n_pe_sys_error=n * g_sys / g,
-        )
+    check_noise(F2, squared_excess_noise_factor_error, squared_quadratic_noise_error)
+    _check_pedestal_events(np.asarray(pedestal_n_events), where)
+    numbers = np.broadcast_arrays(
+        flatfield_mean,
+        flatfield_std,
+        flatfield_n_events,
+        pedestal_mean,
+        pedestal_std,
+        pedestal_n_events,
+        F2,
+        squared_excess_noise_factor_error,
+        squared_quadratic_noise,
+        squared_quadratic_noise_error,
+    )
+    shape = numbers[0].shape
+    found = np.empty((8, numbers[0].size))
+    photon_statistics_of_channel(found, *(np.array(a, float).ravel() for a in numbers))
+    return PhotonStatistics(*found.reshape(-1, *shape))
 
 
-def _check_noise(F2: np.ndarray, *errors: float | np.ndarray) -> None:
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def photon_statistics_of_channel(
+    out, mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error
+):
+    """As `photon_statistics`, of pixels (n,); `out` (8, n) has the fields in order."""
+    for i in range(len(mean)):
+        found = _photon_statistics_of_pixel(
+            *(mean[i], std[i], N[i], mean_ped[i], std_ped[i], N_ped[i]),
+            *(F2[i], F2_error[i], B2[i], B2_error[i]),
+        )
+        for k in range(8):  # one array: of eight the compiler does not know that they differ
+            out[k, i] = found[k]
+
+
+@numba.njit(error_model="numpy", forceinline=True)
+def _photon_statistics_of_pixel(mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error):
+    """As `photon_statistics`, of numbers; without branches, which the compiler vectorises."""
+    var = std * std * N / (N - 1.0)
+    var_ped = std_ped * std_ped * N_ped / (N_ped - 1.0)
+    S = mean - mean_ped
+    g = (var - var_ped) / (F2 * S) - B2 * S / F2
+    usable = (N_ped >= MIN_PEDESTAL_EVENTS) & (N >= 2) & (S > 0) & (g > 0)
+    S, g = S if usable else np.nan, g if usable else np.nan
+    n = S / g
+    # derivatives with respect to the variance and to the mean of the flat field
+    dg_dvar = 1.0 / (F2 * S)
+    dg_dmean = -(var - var_ped) / (F2 * S * S) - B2 / F2
+    covariance = _moment_covariance(var, N, var_ped, N_ped, g, n, F2)
+    g_error = _propagated(dg_dvar, dg_dmean, covariance)
+    n_error = _propagated(-n / g * dg_dvar, (1.0 - n * dg_dmean) / g, covariance)
+    g_sys = np.sqrt((g * F2_error / F2) ** 2 + (B2_error * S / F2) ** 2)
+    return S, np.sqrt(covariance[1]), g, g_error, g_sys, n, n_error, n * g_sys / g
+
+
+def check_noise(F2: np.ndarray, *errors: float | np.ndarray) -> None:
     if np.any(~(F2 >= 1.0)):
         raise ConfigurationError(
             f"squared_excess_noise_factor is {np.min(F2):g}, but 1 + var/mean² of the single p.e. "
@@ -159,35 +181,24 @@ def _check_pedestal_events(n_events: np.ndarray, where: str) -> None:
         )
 
 
-def _moment_covariance(
-    var: np.ndarray,
-    N: np.ndarray,
-    var_ped: np.ndarray,
-    N_ped: np.ndarray,
-    g: np.ndarray,
-    n: np.ndarray,
-    F2: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+@numba.njit(error_model="numpy", forceinline=True)
+def _moment_covariance(var, N, var_ped, N_ped, g, n, F2):
     """Variance of (var_FF - var_ped), variance of S, and their covariance.
 
     Sample of N: var(mean) = κ2/N, var(variance) = 2 κ2²/(N-1) + κ4/N, cov = κ3/N.
     """
     # ASSUME: the charge of one p.e. is gamma distributed (its third and fourth moments follow
     # from F²), pedestals are Gaussian; both enter only below the leading term 2 var²/N.
-    third = n * g**3 * F2 * (2.0 * F2 - 1.0)
-    fourth = n * g**4 * F2 * (2.0 * F2 - 1.0) * (3.0 * F2 - 2.0)
-    of_variance = 2.0 * var**2 / (N - 1.0) + fourth / N + 2.0 * var_ped**2 / (N_ped - 1.0)
+    third = n * g * g * g * F2 * (2.0 * F2 - 1.0)
+    fourth = third * g * (3.0 * F2 - 2.0)
+    of_variance = 2.0 * var * var / (N - 1.0) + fourth / N + 2.0 * var_ped * var_ped / (N_ped - 1.0)
     of_mean = var / N + var_ped / N_ped
     return of_variance, of_mean, third / N
 
 
-def _propagated(
-    d_variance: np.ndarray,
-    d_mean: np.ndarray,
-    of_variance: np.ndarray,
-    of_mean: np.ndarray,
-    covariance: np.ndarray,
-) -> np.ndarray:
+@numba.njit(error_model="numpy", forceinline=True)
+def _propagated(d_variance, d_mean, moments):
+    of_variance, of_mean, covariance = moments
     return np.sqrt(
         d_variance**2 * of_variance + d_mean**2 * of_mean + 2.0 * d_variance * d_mean * covariance
     )
@@ -217,75 +228,6 @@ def flatfield_factor(
     median = masked_median(n_pe, good)
     factor = np.divide(median, signal, out=np.zeros(np.shape(signal)), where=good)
     return factor, median
-
-
-def masked_median(values: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Median over the last axis of the `good` entries, that axis kept with length 1; or NaN."""
-    values, good = np.broadcast_arrays(np.asarray(values, float), good)
-    medians = _medians(values.reshape(-1, values.shape[-1]), good.reshape(-1, values.shape[-1]))
-    return medians.reshape(*values.shape[:-1], 1)
-
-
-@numba.njit(cache=True, nogil=True)
-def _medians(values, good):
-    out = np.full(len(values), np.nan)
-    kept = np.empty(values.shape[1])
-    for row in range(len(values)):
-        n = 0
-        for i in range(values.shape[1]):
-            if good[row, i]:
-                kept[n] = values[row, i]
-                n += 1
-        if n:
-            high = _select(kept, n, n // 2)
-            low = high if n % 2 else kept[: n // 2].max()
-            out[row] = (low + high) / 2.0
-    return out
-
-
-@numba.njit(cache=True, nogil=True)
-def _select(values, n, k):
-    """The k-th smallest of the first n values; what is smaller comes to stand before it."""
-    first, last = 0, n - 1
-    while first < last:
-        pivot = values[(first + last) // 2]
-        i, j = first, last
-        while i <= j:
-            while values[i] < pivot:
-                i += 1
-            while values[j] > pivot:
-                j -= 1
-            if i <= j:
-                values[i], values[j] = values[j], values[i]
-                i += 1
-                j -= 1
-        if k <= j:
-            last = j
-        elif k >= i:
-            first = i
-        else:
-            break
-    return values[k]
-
-
-def masked_median_error(values: np.ndarray, errors: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Statistical error of `masked_median` for pixels that stay the same, only measured again.
-
-    σ² = arccos(τ²/(τ²+ε²)) (τ²+ε²)/n for n pixels that truly differ by τ (rms) and are measured
-    with errors ε: π/2 ε²/n for equal pixels, √2 τ ε/n for precise measurements. 0 without pixels.
-    """
-    # ASSUME: differences and errors are Gaussian; then the expected number of pixels that change
-    # side, n [1/4 - arcsin(τ²/(τ²+ε²))/2π], divided by the density at the median, n/√(2π(τ²+ε²)).
-    n = np.maximum(np.count_nonzero(good, axis=-1, keepdims=True), 1)
-
-    def mean(x: np.ndarray) -> np.ndarray:
-        return np.where(good, x, 0.0).sum(axis=-1, keepdims=True) / n
-
-    noise = mean(np.square(np.where(good, errors, 0.0)))
-    values = np.where(good, values, 0.0)
-    total = np.maximum(mean((values - mean(values)) ** 2), noise)
-    ratio = np.divide(total - noise, total, out=np.ones(total.shape), where=total > 0)
-    return np.sqrt(np.arccos(ratio) * total / n)
 
 
 @dataclass(frozen=True)
@@ -340,7 +282,7 @@ def fit_quadratic_noise(
         If F² < 1.
     """
     F2 = np.asarray(squared_excess_noise_factor, dtype=float)
-    _check_noise(F2)
+    check_noise(F2)
     S, var = np.asarray(signal, float), np.asarray(variance, float)
     if len(S) < 3:
         raise InsufficientStatisticsError(

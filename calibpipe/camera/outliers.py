@@ -6,12 +6,16 @@ Criteria of lstchain and of the peer pipeline, with medians and robust scatter o
 instead of means. Scatter expected of n_pe: lstchain, filter scan of LST-1 of 2023-05-10.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
+from typing import NamedTuple
 
+import numba
 import numpy as np
 
-from .ffactor import MIN_PEDESTAL_EVENTS, masked_median
+from .ffactor import MIN_PEDESTAL_EVENTS
+from .medians import good_median
 
 __all__ = [
     "OutlierCriteria",
@@ -89,17 +93,100 @@ class OutlierCriteria:
     max_bad_fraction: float = 0.1
 
 
-def _flags(*conditions: tuple[PixelReason, np.ndarray]) -> np.ndarray:
-    """Bits of all conditions, (n_channels, n_pixels) uint16."""
-    return sum(np.where(where, reason.value, 0) for reason, where in conditions).astype(np.uint16)
+NON_FINITE = PixelReason.NON_FINITE.value
+TOO_FEW_EVENTS = PixelReason.TOO_FEW_EVENTS.value
+DEAD = PixelReason.DEAD.value
+PEDESTAL_MEAN = PixelReason.PEDESTAL_MEAN.value
+PEDESTAL_STD = PixelReason.PEDESTAL_STD.value
+FLATFIELD_CHARGE = PixelReason.FLATFIELD_CHARGE.value
+FLATFIELD_STD = PixelReason.FLATFIELD_STD.value
+PEAK_TIME = PixelReason.PEAK_TIME.value
+N_PE = PixelReason.N_PE.value
 
 
-def _far_from_camera(values: np.ndarray, counted: np.ndarray, deviations: float) -> np.ndarray:
-    """Whether a value is further from the camera median than some robust standard deviations."""
-    distance = np.abs(values - masked_median(values, counted))
-    scatter = MAD_TO_SIGMA * masked_median(distance, counted)
-    with np.errstate(invalid="ignore"):
-        return distance > deviations * scatter
+class Limits(NamedTuple):
+    """`OutlierCriteria` for compiled functions; one row of the arrays per channel."""
+
+    min_pedestal_events: float
+    min_flatfield_events: float
+    pedestal_mean_deviation: float
+    pedestal_std_deviation: float
+    charge_low: float
+    charge_high: float
+    flatfield_std_deviation: float
+    dead_signal_fraction: float
+    peak_time_low: float
+    peak_time_high: float
+    n_pe_deviation: float
+    relative_qe_dispersion: float
+    n_pe_linear: np.ndarray
+    n_pe_quadratic: np.ndarray
+
+
+def limits(criteria: OutlierCriteria) -> Limits:
+    """Criteria for compiled functions."""
+    return Limits(
+        float(criteria.min_pedestal_events),
+        float(criteria.min_flatfield_events),
+        float(criteria.pedestal_mean_deviation),
+        float(criteria.pedestal_std_deviation),
+        *(float(limit) for limit in criteria.flatfield_charge_range),
+        float(criteria.flatfield_std_deviation),
+        float(criteria.dead_signal_fraction),
+        *(float(limit) for limit in criteria.peak_time_range),
+        float(criteria.n_pe_deviation),
+        float(criteria.relative_qe_dispersion),
+        np.array(criteria.n_pe_linear, float),
+        np.array(criteria.n_pe_quadratic, float),
+    )
+
+
+def _reasons(flag: Callable, criteria: OutlierCriteria, *arrays: np.ndarray) -> np.ndarray:
+    """Bits that a compiled function sets, (..., n_channels, n_pixels) uint16."""
+    shape = np.broadcast_shapes(*(np.shape(a) for a in arrays))
+    rows = [np.array(np.broadcast_to(a, shape), float).reshape(-1, shape[-1]) for a in arrays]
+    reasons = np.zeros(rows[0].shape, np.uint16)
+    for row in range(len(reasons)):
+        flag(reasons[row], *(a[row] for a in rows), limits(criteria))
+    return reasons.reshape(shape)
+
+
+@numba.njit(cache=True, nogil=True)
+def _flag_far(reasons, bit, values, counted, deviations):
+    """Flag values further from the camera median than some robust standard deviations."""
+    distance = np.abs(values - good_median(values, counted))
+    deviations *= MAD_TO_SIGMA
+    if _nothing_far(distance, counted, deviations):
+        return
+    limit = deviations * good_median(distance, counted)
+    for i in range(len(values)):
+        reasons[i] |= bit if distance[i] > limit else 0
+
+
+@numba.njit(cache=True, nogil=True)
+def _nothing_far(distance, counted, deviations):
+    """Whether the median is surely large enough for the largest distance: no need to know it."""
+    largest = 0.0
+    for value in distance:
+        largest = value if value > largest else largest  # NaN is not
+    enough = largest / deviations * (1 + 1e-9)
+    n, n_below = 0, 0
+    for i in range(len(distance)):
+        n += counted[i]
+        n_below += counted[i] & (distance[i] < enough)
+    return 2 * n_below < n - 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _flag_uncounted(reasons, values, std, n_events, min_events):
+    """Flag what is no number or of too few events; the pixels that count in medians."""
+    counted = np.empty(len(values), np.bool_)
+    for i in range(len(values)):
+        finite = np.isfinite(values[i]) & np.isfinite(std[i])
+        few = n_events[i] < min_events
+        reasons[i] |= (0 if finite else NON_FINITE) | (TOO_FEW_EVENTS if few else 0)
+        counted[i] = finite & ~few
+    return counted
 
 
 def pedestal_reasons(
@@ -118,18 +205,15 @@ def pedestal_reasons(
     array, (n_channels, n_pixels), uint16
         Bits of `PixelReason`, 0 for a good pixel.
     """
-    finite = np.isfinite(mean) & np.isfinite(std)
-    few = np.asarray(n_events) < criteria.min_pedestal_events
-    counted = finite & ~few
-    return _flags(
-        (PixelReason.NON_FINITE, ~finite),
-        (PixelReason.TOO_FEW_EVENTS, few),
-        (
-            PixelReason.PEDESTAL_MEAN,
-            _far_from_camera(mean, counted, criteria.pedestal_mean_deviation),
-        ),
-        (PixelReason.PEDESTAL_STD, _far_from_camera(std, counted, criteria.pedestal_std_deviation)),
-    )
+    return _reasons(flag_pedestals, criteria, mean, std, n_events)
+
+
+@numba.njit(cache=True, nogil=True)
+def flag_pedestals(reasons, mean, std, n_events, limits):
+    """As `pedestal_reasons`, of one channel, added to `reasons`."""
+    counted = _flag_uncounted(reasons, mean, std, n_events, limits.min_pedestal_events)
+    _flag_far(reasons, PEDESTAL_MEAN, mean, counted, limits.pedestal_mean_deviation)
+    _flag_far(reasons, PEDESTAL_STD, std, counted, limits.pedestal_std_deviation)
 
 
 def flatfield_reasons(
@@ -150,35 +234,35 @@ def flatfield_reasons(
     array, (n_channels, n_pixels), uint16
         Bits of `PixelReason`.
     """
-    finite = np.isfinite(signal) & np.isfinite(std)
-    few = np.asarray(n_events) < criteria.min_flatfield_events
-    counted = finite & ~few
-    median = masked_median(signal, counted)
-    low, high = criteria.flatfield_charge_range
-    with np.errstate(divide="ignore", invalid="ignore"):
-        relative = signal / median - 1.0
-        no_light = (median <= 0) | (relative < criteria.dead_signal_fraction - 1.0)
-        off = (relative < low) | (relative > high)
-    return _flags(
-        (PixelReason.NON_FINITE, ~finite),
-        (PixelReason.TOO_FEW_EVENTS, few),
-        (PixelReason.DEAD, no_light & finite),
-        (PixelReason.FLATFIELD_CHARGE, off),
-        (
-            PixelReason.FLATFIELD_STD,
-            _far_from_camera(std, counted, criteria.flatfield_std_deviation),
-        ),
-    )
+    return _reasons(flag_flatfields, criteria, signal, std, n_events)
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def flag_flatfields(reasons, signal, std, n_events, limits):
+    """As `flatfield_reasons`, of one channel, added to `reasons`."""
+    counted = _flag_uncounted(reasons, signal, std, n_events, limits.min_flatfield_events)
+    median = good_median(signal, counted)
+    for i in range(len(signal)):
+        relative = signal[i] / median - 1.0
+        dark = (median <= 0) | (relative < limits.dead_signal_fraction - 1.0)
+        off = (relative < limits.charge_low) | (relative > limits.charge_high)
+        finite = np.isfinite(signal[i]) & np.isfinite(std[i])
+        reasons[i] |= (DEAD if dark & finite else 0) | (FLATFIELD_CHARGE if off else 0)
+    _flag_far(reasons, FLATFIELD_STD, std, counted, limits.flatfield_std_deviation)
 
 
 def peak_time_reasons(peak_time: np.ndarray, criteria: OutlierCriteria) -> np.ndarray:
     """Reasons in the mean peak time (n_channels, n_pixels) in ns: no number, out of range."""
-    low, high = criteria.peak_time_range
-    with np.errstate(invalid="ignore"):
-        outside = (peak_time < low) | (peak_time > high)
-    return _flags(
-        (PixelReason.NON_FINITE, ~np.isfinite(peak_time)), (PixelReason.PEAK_TIME, outside)
-    )
+    return _reasons(flag_peak_times, criteria, peak_time)
+
+
+@numba.njit(cache=True, nogil=True)
+def flag_peak_times(reasons, peak_time, limits):
+    """As `peak_time_reasons`, of one channel, added to `reasons`."""
+    for i in range(len(peak_time)):
+        outside = (peak_time[i] < limits.peak_time_low) | (peak_time[i] > limits.peak_time_high)
+        finite = np.isfinite(peak_time[i])
+        reasons[i] |= (0 if finite else NON_FINITE) | (PEAK_TIME if outside else 0)
 
 
 def n_pe_standard_deviation(
@@ -203,16 +287,23 @@ def n_pe_standard_deviation(
     """
     n = np.asarray(median, dtype=float)
     n_channels = n.shape[-2]
-    l0, l1 = np.array(criteria.n_pe_linear[:n_channels]).T[..., None]
-    q0, q1 = np.array(criteria.n_pe_quadratic[:n_channels]).T[..., None]
+    linear = np.array(criteria.n_pe_linear[:n_channels]).T[..., None]
+    quadratic = np.array(criteria.n_pe_quadratic[:n_channels]).T[..., None]
     with np.errstate(divide="ignore"):
         inverse_root = 1.0 / np.sqrt(np.asarray(n_events, dtype=float))
+    return _spread_of_n_pe(n, inverse_root, criteria.relative_qe_dispersion, *linear, *quadratic)
+
+
+def _spread_of_n_pe(n, inverse_root, dispersion, l0, l1, q0, q1):
     return np.sqrt(
         n * inverse_root**2
-        + (criteria.relative_qe_dispersion * n) ** 2
+        + (dispersion * n) ** 2
         + ((l0 * inverse_root + l1) * n) ** 2
         + ((q0 * inverse_root + q1) * n**2) ** 2
     )
+
+
+_compiled_spread = numba.njit(cache=True, nogil=True)(_spread_of_n_pe)
 
 
 def n_pe_reasons(
@@ -234,12 +325,34 @@ def n_pe_reasons(
     array, (n_channels, n_pixels), uint16
         Bits of `PixelReason`.
     """
-    finite = np.isfinite(n_pe)
-    median = masked_median(n_pe, finite & (np.asarray(earlier) == 0))
-    sigma = n_pe_standard_deviation(median, n_events, criteria)
-    with np.errstate(invalid="ignore"):
-        far = np.abs(n_pe - median) > criteria.n_pe_deviation * sigma
-    return _flags((PixelReason.NON_FINITE, ~finite), (PixelReason.N_PE, far))
+    shape = np.broadcast_shapes(*(np.shape(a) for a in (n_pe, n_events, earlier)))
+    n_pe, n_events = (np.array(np.broadcast_to(a, shape), float) for a in (n_pe, n_events))
+    earlier = np.array(np.broadcast_to(earlier, shape), np.uint16)
+    reasons = np.zeros(shape, np.uint16)
+    for c in range(shape[-2]):
+        flag_n_pe(reasons[c], n_pe[c], n_events[c], earlier[c], c, limits(criteria))
+    return reasons
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def flag_n_pe(reasons, n_pe, n_events, earlier, channel, limits):
+    """As `n_pe_reasons`, of one channel, added to `reasons`, which may be `earlier` itself.
+
+    Returns the median, and whether all pixels that made it are kept.
+    """
+    counted = np.isfinite(n_pe) & (earlier == 0)
+    median = good_median(n_pe, counted)
+    kept_all = True
+    l0, l1 = limits.n_pe_linear[channel]
+    q0, q1 = limits.n_pe_quadratic[channel]
+    for i in range(len(n_pe)):
+        sigma = _compiled_spread(
+            *(median, 1.0 / np.sqrt(n_events[i]), limits.relative_qe_dispersion, l0, l1, q0, q1)
+        )
+        far = np.abs(n_pe[i] - median) > limits.n_pe_deviation * sigma
+        reasons[i] |= (0 if np.isfinite(n_pe[i]) else NON_FINITE) | (N_PE if far else 0)
+        kept_all &= ~(far & counted[i])
+    return median, kept_all
 
 
 def chunk_verdict(reasons: np.ndarray, criteria: OutlierCriteria) -> tuple[bool, str]:

@@ -12,6 +12,7 @@ from astropy.time import Time
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
 
 __all__ = [
+    "COEFFICIENT_COLUMNS",
     "ChunkStatistics",
     "CountChunks",
     "TimeChunks",
@@ -20,6 +21,12 @@ __all__ = [
     "clipped_variance_factor",
     "statistics_table",
 ]
+
+COEFFICIENT_COLUMNS = (
+    *("time_start", "time_end", "event_id_start", "event_id_end", "n_events", "mean", "std"),
+    *("common_variance", "outlier_mask"),
+)
+"""Columns of `statistics_table` from which coefficients follow."""
 
 type Rows = tuple[np.ndarray, ...]
 REMAINDERS = ("truncate", "merge", "skip")
@@ -65,14 +72,17 @@ def statistics_table(chunks: Sequence[ChunkStatistics]) -> Table:
     """Table of chunks, one row each, as ctapipe-calculate-pixel-statistics writes it.
 
     ctapipe's `outlier_mask` is empty: here all values count, reasons come with the coefficients.
+    Numbers of pixels are float32 and int32 (ctapipe: float64 and int64): they are rounded to 6e-8,
+    their statistical errors are 1e-4 and more.
     """
     columns = {f.name: np.array([getattr(c, f.name) for c in chunks]) for f in fields(chunks[0])}
     for name in ("time_start", "time_end"):
         columns[name] = Time(columns[name], format="unix_tai", scale="tai")
     for name in ("event_id_start", "event_id_end"):
         columns[name] = columns[name].astype(np.uint64)
-    for name in ("mean_error", "variance_error"):
+    for name in ("mean", "median", "std", "mean_error", "variance_error"):
         columns[name] = columns[name].astype(np.float32)
+    columns["n_events"] = columns["n_events"].astype(np.int32)
     columns["outlier_mask"] = np.zeros(columns["mean"].shape, bool)
     columns["is_valid"] = np.ones(len(chunks), bool)
     return Table(columns)
@@ -81,7 +91,8 @@ def statistics_table(chunks: Sequence[ChunkStatistics]) -> Table:
 def chunks_of_table(table: Table) -> list[ChunkStatistics]:
     """Chunks of such a table, of ours or of ctapipe's.
 
-    What ctapipe does not know is NaN. Pixels that it calls outliers have no events.
+    What is not in the table (which may be read in part, `COEFFICIENT_COLUMNS`) is NaN. Pixels
+    that it calls outliers have no events.
     """
     shape = table["mean"].shape
     columns: dict[str, np.ndarray] = {}
@@ -94,7 +105,8 @@ def chunks_of_table(table: Table) -> list[ChunkStatistics]:
         elif name in table.colnames:
             columns[name] = np.asarray(table[name])
         else:
-            columns[name] = np.full(shape[:2] if name == "common_variance" else shape, np.nan)
+            missing = shape[:2] if name == "common_variance" else shape
+            columns[name] = np.broadcast_to(np.nan, missing)
     outlier = np.asarray(table["outlier_mask"], bool)
     if outlier.any():
         columns["n_events"] = np.where(outlier, 0, columns["n_events"])

@@ -1,8 +1,9 @@
 """Relative arrival times of pixels from flat-field pulses."""
 
+import numba
 import numpy as np
 
-from .ffactor import masked_median, masked_median_error
+from .medians import good_median, good_median_error, masked_median, masked_median_error
 
 __all__ = ["time_shift", "time_shift_error"]
 
@@ -56,3 +57,24 @@ def time_shift_error(
     of_mean = np.asarray(std, float) / np.sqrt(degrees)
     counted = good & np.isfinite(of_mean) & np.isfinite(peak_time)
     return np.hypot(of_mean, masked_median_error(peak_time, of_mean, counted))
+
+
+@numba.njit(cache=True, nogil=True, error_model="numpy")
+def shifts_of_channel(shift, error, peak_time, std, n_events, common_variance, good):
+    """`time_shift` and `time_shift_error` of one channel, into the first two arguments.
+
+    The variance that all pixels share, if it is known, is taken from ``std**2``.
+    """
+    common = common_variance if np.isfinite(common_variance) else 0.0
+    of_mean = np.empty(len(std))
+    timed, counted = np.empty((2, len(std)), np.bool_)
+    for i in range(len(std)):
+        degrees = n_events[i] - 1.0 if n_events[i] > 1 else np.nan
+        of_mean[i] = np.sqrt(max(std[i] * std[i] - common, 0.0) / degrees)
+        timed[i] = good[i] & np.isfinite(peak_time[i])
+        counted[i] = timed[i] & np.isfinite(of_mean[i])
+    median = good_median(peak_time, timed)
+    of_median = good_median_error(peak_time, of_mean, counted)
+    for i in range(len(std)):
+        shift[i] = peak_time[i] - median
+        error[i] = np.sqrt(of_mean[i] ** 2 + of_median**2)

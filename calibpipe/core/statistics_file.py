@@ -16,10 +16,11 @@ from astropy.table import Table
 
 from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
-from .monitoring_file import COMPRESSION, open_hdf5, product_header
+from .monitoring_file import ROWS_AT_ONCE, open_hdf5, product_header, write_rows
 from .products import ProductMetadata
 
 if TYPE_CHECKING:
+    import tables
     from ctapipe.instrument import SubarrayDescription
 
 __all__ = ["PIXEL_STATISTICS", "PixelStatistics", "read_pixel_statistics", "write_pixel_statistics"]
@@ -92,7 +93,6 @@ def write_pixel_statistics(
         If the disk is full or the folder cannot be written.
     """
     import tables
-    from ctapipe.io import write_table
     from ctapipe.io.hdf5dataformat import DL1_PIXEL_STATISTICS_GROUP
     from ctapipe.io.metadata import write_to_hdf5
 
@@ -104,15 +104,11 @@ def write_pixel_statistics(
     if baseline is not None:
         found["baseline"] = Table({"mean": np.asarray(baseline, np.float32)[np.newaxis]})
     header = product_header(metadata, {name: found[name] for name in sorted(found)})
-    filters = tables.Filters(**COMPRESSION)
-    with (
-        atomic_path(path) as temporary,
-        tables.open_file(temporary, "w", filters=filters) as h5file,
-    ):
+    with atomic_path(path) as temporary, tables.open_file(temporary, "w") as h5file:
         subarray.to_hdf(h5file)
         for name, table in found.items():
             group = BASELINE_GROUP if name == "baseline" else f"{DL1_PIXEL_STATISTICS_GROUP}/{name}"
-            write_table(table, h5file, f"{group}/tel_{tel_id:03d}", filters=filters)
+            write_rows(table, h5file, f"{group}/tel_{tel_id:03d}")
         write_to_hdf5(header, h5file)
     return Path(path)
 
@@ -129,7 +125,10 @@ def _check(name: str, table: Table, camera: tuple[int, int]) -> None:
 
 
 def read_pixel_statistics(
-    path: str | Path, tel_id: int | None = None, names: Collection[str] = PIXEL_STATISTICS
+    path: str | Path,
+    tel_id: int | None = None,
+    names: Collection[str] = PIXEL_STATISTICS,
+    columns: Collection[str] | None = None,
 ) -> PixelStatistics:
     """Statistics of one telescope, ours or those of ctapipe's tools.
 
@@ -140,6 +139,8 @@ def read_pixel_statistics(
         Not needed if the file has one telescope.
     names : collection of str
         Of `PIXEL_STATISTICS`: those that are needed.
+    columns : collection of str, optional
+        Those that are needed, if there are; all when not given.
 
     Raises
     ------
@@ -163,12 +164,35 @@ def read_pixel_statistics(
         for name in names:
             node = f"{DL1_PIXEL_STATISTICS_GROUP}/{name}/tel_{tel_id:03d}"
             if node in h5file:
-                found[name] = read_table(h5file, node)
+                found[name] = _read_columns(h5file.get_node(node), columns)
         node = f"{BASELINE_GROUP}/tel_{tel_id:03d}"
         baseline = np.asarray(read_table(h5file, node)["mean"][0]) if node in h5file else None
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
     alone = subarray.select_subarray([tel_id], name=subarray.tel[tel_id].name)
     return PixelStatistics(tel_id, found, baseline, header, alone)
+
+
+def _read_columns(written: "tables.Table", names: Collection[str] | None) -> Table:
+    """Some columns of a table of ctapipe's, by way of a small buffer: rows hold all columns."""
+    from ctapipe.io.tableio import TimeColumnTransform
+
+    shape, kept = (len(written),), [n for n in written.colnames if names is None or n in names]
+    columns = {}
+    for name in kept:
+        dtype = written.dtype[name]
+        columns[name] = np.empty(shape + dtype.shape, dtype.base)
+    buffer = np.empty(ROWS_AT_ONCE, written.dtype)
+    for first in range(0, len(written), ROWS_AT_ONCE):
+        rows = buffer[: len(written) - first]
+        written.read(first, first + len(rows), out=rows)
+        for name, values in columns.items():
+            values[first : first + len(rows)] = rows[name]
+    for name in kept:
+        field = f"CTAFIELD_{written.colnames.index(name)}_"
+        if field + "TIME_FORMAT" in written.attrs:
+            scale, form = (written.attrs[field + of] for of in ("TIME_SCALE", "TIME_FORMAT"))
+            columns[name] = TimeColumnTransform(scale, form).inverse(columns[name])
+    return Table(columns, copy=False)
 
 
 def _telescope(path: str | Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:

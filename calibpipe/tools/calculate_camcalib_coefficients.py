@@ -74,13 +74,13 @@ class CalculateCamcalibCoefficients(NightTool):
     def start(self) -> None:
         """Read statistics, calculate, write."""
         from ..camera.coefficients import camera_coefficients
-        from ..camera.pixel_statistics import chunks_of_table
+        from ..camera.pixel_statistics import COEFFICIENT_COLUMNS, chunks_of_table
         from ..core.statistics_file import read_pixel_statistics
 
         self.load_site()
         path = self.add_input(self.input_file, "camera/pixel_statistics")
         names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
-        statistics = read_pixel_statistics(path, self.tel_id or None, names)
+        statistics = read_pixel_statistics(path, self.tel_id or None, names, COEFFICIENT_COLUMNS)
         chunks = [
             chunks_of_table(statistics.tables[name]) if name in statistics.tables else []
             for name in names

@@ -13,7 +13,7 @@ from calibpipe.camera.coefficients import (
     common_quadratic_noise,
     fill_missing_channel,
 )
-from calibpipe.camera.ffactor import masked_median_error
+from calibpipe.camera.medians import masked_median_error
 from calibpipe.camera.outliers import OutlierCriteria, PixelReason
 from calibpipe.camera.pixel_statistics import chunk_statistics
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError

@@ -6,10 +6,9 @@ import pytest
 from calibpipe.camera.ffactor import (
     fit_quadratic_noise,
     flatfield_factor,
-    masked_median,
-    masked_median_error,
     photon_statistics,
 )
+from calibpipe.camera.medians import masked_median, masked_median_error
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 
 F2, GAIN, PEDESTAL_RMS, B = 1.222, 58.0, 20.0, 0.02  # anchor C01
