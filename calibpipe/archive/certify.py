@@ -19,7 +19,7 @@ from .errors import NotVerifiedError, NoValidProductError, OverlappingValidityEr
 from .kinds import kind_of
 from .lookup import Certified, certified, data_id
 from .names import layer_name, layer_number, run_name
-from .repository import Archive
+from .repository import Archive, uses_database
 from .validity import Interval
 
 __all__ = ["Candidate", "certify", "decertify", "override_reason"]
@@ -86,6 +86,7 @@ def override_reason(author: str, made_on: str, reason: str) -> str:
     return f"{reason} (decided by {author} on {made_on})"
 
 
+@uses_database
 def certify(
     archive: Archive,
     candidates: Sequence[Candidate],
@@ -422,6 +423,7 @@ def _overlap(archive: Archive, plans: Sequence[_Plan], error: Exception) -> Exce
     return OverlappingValidityError(f"another product is certified for a part of the time: {error}")
 
 
+@uses_database
 def decertify(
     archive: Archive,
     kind: str,

@@ -14,12 +14,13 @@ from ..core.product_header import read_product_header
 from .errors import NoValidProductError
 from .kinds import kind_of, kinds
 from .lookup import certified
-from .repository import Archive
+from .repository import Archive, uses_database
 from .validity import Interval
 
 __all__ = ["affected", "calibrations_of", "changes", "overdue", "product_record", "products"]
 
 
+@uses_database
 def products(archive: Archive, **wanted: str | None) -> list[dict[str, Any]]:
     """Products of the archive, in the order in which they were stored.
 
@@ -34,6 +35,7 @@ def products(archive: Archive, **wanted: str | None) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda r: (r["stored_tai_ns"], r["kind"], r["id"]))
 
 
+@uses_database
 def product_record(archive: Archive, product_id: UUID | str) -> dict[str, Any]:
     """What the archive knows of a product, with its inputs, validities and history.
 
@@ -58,6 +60,7 @@ def product_record(archive: Archive, product_id: UUID | str) -> dict[str, Any]:
     }
 
 
+@uses_database
 def changes(
     archive: Archive,
     since: Time | None = None,
@@ -77,6 +80,7 @@ def changes(
     return sorted(rows, key=lambda row: (row["made_tai_ns"], row["id"]))
 
 
+@uses_database
 def affected(archive: Archive, source: UUID | str | Path) -> list[dict[str, Any]]:
     """Products that were made from a product or file, directly or not: to be made again.
 
@@ -113,6 +117,7 @@ def _is_identifier(text: str) -> bool:
     return True
 
 
+@uses_database
 def calibrations_of(
     archive: Archive, path: str | Path, provenance_log: str | Path | None = None
 ) -> list[dict[str, Any]]:
@@ -186,6 +191,7 @@ def _identifier(used: dict[str, Any]) -> str | None:
         return None
 
 
+@uses_database
 def overdue(archive: Archive, site: str, now: Time, category: str | None = None) -> list[dict]:
     """Kinds of which nothing holds that is as new as their cadence wants.
 

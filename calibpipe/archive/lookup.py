@@ -12,7 +12,7 @@ from ..core.exceptions import ConfigurationError
 from .errors import AmbiguousValidityError, MissingTimeError, NoValidProductError
 from .kinds import kind_of, kinds
 from .names import CATEGORIES
-from .repository import Archive
+from .repository import Archive, uses_database
 from .validity import Interval, instant
 
 __all__ = ["Certified", "applicable", "certified", "data_id", "lookup", "product_path"]
@@ -76,6 +76,7 @@ def data_id(archive: Archive, kind: str, site: str, **keys: str | None) -> dict[
     return values
 
 
+@uses_database
 def certified(
     archive: Archive,
     kind: str,
@@ -132,6 +133,7 @@ def certified(
     return sorted(found, key=lambda c: (order[c.collection], c.validity, str(c.data_id)))
 
 
+@uses_database
 def lookup(
     archive: Archive,
     kind: str,
@@ -204,6 +206,7 @@ def _gap(
     )
 
 
+@uses_database
 def applicable(
     archive: Archive,
     site: str,
@@ -230,6 +233,7 @@ def applicable(
     return answer
 
 
+@uses_database
 def product_path(archive: Archive, product_id: UUID | str) -> Path:
     """File of a product in the archive.
 

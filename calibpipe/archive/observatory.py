@@ -7,13 +7,14 @@ from lsst.daf.butler.registry import ConflictingDefinitionError
 from ..core.exceptions import ConfigurationError
 from ..core.site import Site
 from .names import checked_name
-from .repository import Archive
+from .repository import Archive, uses_database
 
 __all__ = ["upload_site"]
 
 CAMERAS = {"LST": "LSTCam", "MST": "NectarCam or FlashCam", "SST": "SSTCam"}
 
 
+@uses_database
 def upload_site(archive: Archive, site: Site, tel_ids: dict[str, int]) -> dict[str, Any]:
     """Site, seasons and telescopes of a description of a site; those that are there stay.
 

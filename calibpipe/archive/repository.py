@@ -4,10 +4,11 @@ import fcntl
 import re
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from functools import cached_property
+from functools import cached_property, wraps
 from pathlib import Path
+from typing import Any, TypeVar
 
 import sqlalchemy.exc
 from lsst.daf.butler import (
@@ -24,10 +25,11 @@ from ..core.exceptions import ConfigurationError, MissingInputError, StorageErro
 from .kinds import STORAGE_CLASSES, kind_of, kinds
 from .names import CATEGORIES, category_chain, checked_name, layer_name, layer_number, site_chain
 
-__all__ = ["Archive", "init_archive", "open_archive", "without_password"]
+__all__ = ["Archive", "init_archive", "open_archive", "uses_database", "without_password"]
 
 UNIVERSE = Path(__file__).with_name("universe.yaml")
 _TEMPLATE = "{run:/}/{datasetType}/{datasetType}_{site}_{telescope.tel_name:?}_{season:?}_{night:?}"
+T = TypeVar("T")
 _PATIENCE = 600.0  # s that a writer waits for another one of an SQLite archive
 _PASSWORD = re.compile(r"(//[^:/@\s]+):[^@\s]*@|(password=)\S+")
 
@@ -195,6 +197,17 @@ def translated_errors(location: str | Path) -> Iterator[None]:
             f"{cause[0] if cause else type(error).__name__}; see whether it "
             "runs, may be written and its disk is not full"
         ) from None
+
+
+def uses_database(function: Callable[..., T]) -> Callable[..., T]:
+    """Decorator of what takes an archive: errors of its database become a StorageError."""
+
+    @wraps(function)
+    def wrapped(archive: Archive, *args: Any, **kwargs: Any) -> T:
+        with translated_errors(archive.location):
+            return function(archive, *args, **kwargs)
+
+    return wrapped
 
 
 def _dataset_type(universe: DimensionUniverse, name: str) -> DatasetType:

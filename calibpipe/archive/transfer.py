@@ -16,7 +16,7 @@ from .errors import NoValidProductError
 from .history import product_record
 from .lookup import Certified, product_path
 from .names import CATEGORIES, checked_name, layer_number
-from .repository import Archive
+from .repository import Archive, uses_database
 from .validity import Interval
 
 __all__ = ["export_monitoring", "export_products", "import_products"]
@@ -26,6 +26,7 @@ FORMAT = 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
+@uses_database
 def export_products(
     archive: Archive, selection: Sequence[Certified], folder: str | Path
 ) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def _check_sum(path: Path, expected: str, what: str) -> None:
         )
 
 
+@uses_database
 def import_products(
     archive: Archive, folder: str | Path, *, author: str, reason: str
 ) -> list[dict[str, Any]]:

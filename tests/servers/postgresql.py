@@ -48,7 +48,8 @@ class PostgreSQL:
 
     def close(self) -> None:
         """Stop it and remove its folder."""
-        self.stop()
+        if (self.folder / "data/postmaster.pid").exists():
+            self.stop()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def new_database(self, name: str) -> str:
