@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy.exc
 from lsst.daf.butler import (
@@ -29,7 +29,6 @@ __all__ = ["Archive", "init_archive", "open_archive", "uses_database", "without_
 
 UNIVERSE = Path(__file__).with_name("universe.yaml")
 _TEMPLATE = "{run:/}/{datasetType}/{datasetType}_{site}_{telescope.tel_name:?}_{season:?}_{night:?}"
-T = TypeVar("T")
 _PATIENCE = 600.0  # s that a writer waits for another one of an SQLite archive
 _PASSWORD = re.compile(r"(//[^:/@\s]+):[^@\s]*@|(password=)\S+")
 
@@ -199,7 +198,7 @@ def translated_errors(location: str | Path) -> Iterator[None]:
         ) from None
 
 
-def uses_database(function: Callable[..., T]) -> Callable[..., T]:
+def uses_database[T](function: Callable[..., T]) -> Callable[..., T]:
     """Decorator of what takes an archive: errors of its database become a StorageError."""
 
     @wraps(function)
