@@ -11,7 +11,7 @@ from astropy.time import Time
 from lsst.daf.butler import CollectionType, DatasetRef, FileDataset
 from lsst.daf.butler.registry import ConflictingDefinitionError
 
-from ..core.exceptions import ConfigurationError, MissingInputError
+from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
 from ..core.files import sha256
 from ..core.product_header import ProductHeader
 from ..core.products import digest
@@ -139,21 +139,22 @@ def certify(
     plans = _plans(archive, candidates)
     _check_among_themselves(plans)
     with archive.writing():
-        for attempt in range(_ATTEMPTS):
+        for attempt in range(1, _ATTEMPTS + 1):
             placed = [_placed(archive, plan, supersede) for plan in plans]
-            for plan in placed:
-                if plan.ref is None:
-                    archive.butler.collections.register(plan.run, CollectionType.RUN)
+            _make_collections(archive, placed)
             try:
                 with archive.transaction():
                     records = _written(archive, placed, author, reason)
                     _keep_history(archive, history)
                     return records
             except ConflictingDefinitionError as error:
-                last = attempt == _ATTEMPTS - 1 or not supersede
-                if last:
-                    raise _overlap(archive, plans, error) from error
-    raise AssertionError("the last attempt returns or raises")
+                in_the_way = _overlap(archive, plans)
+                if in_the_way and not supersede:
+                    raise in_the_way from error
+                last = in_the_way or StorageError(f"{archive.location} refuses: {error}")
+                # Of a writer that was killed there may be half a RUN: it is left alone.
+                plans = [replace(plan, run=f"{plan.run}.{attempt}") for plan in plans]
+    raise last
 
 
 @dataclass(frozen=True)
@@ -264,9 +265,16 @@ def _placed(archive: Archive, plan: _Plan, supersede: bool) -> _Plan:
     if found and supersede:
         number = max(layer_number(c.collection) for c in found) + 1
     layer = layer_name(header.site, plan.candidate.category, number)
-    if layer not in layers:
-        archive.add_layer(header.site, plan.candidate.category, number)
     return replace(plan, ref=ref, layer=layer)
+
+
+def _make_collections(archive: Archive, plans: Sequence[_Plan]) -> None:
+    """Collections that the plans need; those that are there, or half there, are completed."""
+    for run in {plan.run for plan in plans if plan.ref is None}:
+        archive.butler.collections.register(run, CollectionType.RUN)
+    needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
+    for site, category, layer in sorted(needed):
+        archive.add_layer(site, category, layer_number(layer))
 
 
 def _placed_in(archive: Archive, plan: _Plan, layers: list[str], ref: DatasetRef | None) -> _Plan:
@@ -274,7 +282,6 @@ def _placed_in(archive: Archive, plan: _Plan, layers: list[str], ref: DatasetRef
     header, category = plan.candidate.header, plan.candidate.category
     layer = layer_name(header.site, category, plan.candidate.layer)
     if layer not in layers:
-        archive.add_layer(header.site, category, plan.candidate.layer)
         return replace(plan, ref=ref, layer=layer)
     found = certified(archive, plan.kind, [layer], where=plan.where, within=plan.interval)
     same = [c for c in found if c.product_id == plan.product_id]
@@ -408,11 +415,13 @@ def _row(record: dict[str, Any]) -> dict[str, Any]:
     return row | {"begin_tai_ns": interval.begin, "end_tai_ns": interval.end}
 
 
-def _overlap(archive: Archive, plans: Sequence[_Plan], error: Exception) -> Exception:
-    """Which product is in the way of which."""
+def _overlap(archive: Archive, plans: Sequence[_Plan]) -> OverlappingValidityError | None:
+    """Which product is in the way of which, if one is."""
     for plan in plans:
         header = plan.candidate.header
         layers = archive.layers(header.site, plan.candidate.category)
+        if plan.candidate.layer:
+            layers = [c for c in layers if layer_number(c) == plan.candidate.layer]
         found = certified(archive, plan.kind, layers, where=plan.where, within=plan.interval)
         if found:
             return OverlappingValidityError(
@@ -420,7 +429,7 @@ def _overlap(archive: Archive, plans: Sequence[_Plan], error: Exception) -> Exce
                 f"part of this time: {'; '.join(map(str, found[:5]))}; supersede it, decertify it, "
                 "or give another validity"
             )
-    return OverlappingValidityError(f"another product is certified for a part of the time: {error}")
+    return None
 
 
 @uses_database
