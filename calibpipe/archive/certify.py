@@ -321,12 +321,14 @@ def _stored(archive: Archive, plans: Sequence[_Plan]) -> list[DatasetRef]:
     refs = []
     now = Interval.of(Time.now(), None).begin
     products, inputs = [], []
+    made: dict[uuid.UUID, DatasetRef] = {}  # a product may be certified for several times
     for plan in plans:
-        ref = plan.ref
+        ref = plan.ref or made.get(plan.product_id)
         if ref is None:
             dataset_type = archive.dataset_type(plan.kind)
             expanded = archive.butler.registry.expandDataId(plan.where)
             ref = DatasetRef(dataset_type, expanded, plan.run, id=plan.product_id)
+            made[plan.product_id] = ref
             new.append(FileDataset(path=str(plan.candidate.header.path.resolve()), refs=ref))
             products.append(
                 product_row(plan.candidate.header, plan.candidate.category, plan.run, now)

@@ -5,7 +5,7 @@ import json
 import pytest
 from products import OFFSET, SIGNED, at, candidate, hours, product, value_of
 
-from calibpipe.archive.certify import certify
+from calibpipe.archive.certify import certify, decertify
 from calibpipe.archive.errors import NoValidProductError, OverlappingValidityError
 from calibpipe.archive.history import changes, product_record, products
 from calibpipe.archive.lookup import certified, lookup
@@ -63,6 +63,19 @@ def test_the_same_answers_in_both(sqlite_archive, exported, other):
     assert [records[0][n] for n in same] == [records[1][n] for n in same]
     here = [h for h in changes(other, kind=OFFSET) if h["reason"] == "a test"]
     assert here == changes(sqlite_archive, kind=OFFSET)
+
+
+def test_a_validity_that_was_split(sqlite_archive, other, tmp_path):
+    header = product(tmp_path / "made", 1)
+    certify(sqlite_archive, [candidate(header, hours(1, 10))], **SIGNED)
+    keys = {"category": "C", "telescope": "LSTN-01"}
+    decertify(sqlite_archive, OFFSET, "CTAO-North", hours(3, 5), **keys, **SIGNED)
+    rows = certified(sqlite_archive, OFFSET, sqlite_archive.layers("CTAO-North", "C"))
+    export_products(sqlite_archive, rows, tmp_path / "export")
+    import_products(other, tmp_path / "export", author="me", reason="moved")
+    there = certified(other, OFFSET, other.layers("CTAO-North", "C"))
+    assert [c.validity for c in there] == [hours(1, 3), hours(5, 10)]
+    assert {c.product_id for c in there} == {header.product_id}
 
 
 def test_import_twice_changes_nothing(exported, other):
