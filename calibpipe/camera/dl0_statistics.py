@@ -17,14 +17,9 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 
-from ..core.dl0 import (
-    CameraConfiguration,
-    Dl0Batch,
-    StreamReport,
-    adc_waveform,
-    camera_configuration,
-    read_batches,
-)
+from ..core.dl0 import StreamReport, read_batches
+from ..core.dl0_camera import CameraConfiguration, camera_configuration
+from ..core.dl0_events import Dl0Batch, adc_waveform
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .extraction import fixed_window_sum, local_peak_window_sum, waveform_variance
 from .pixel_statistics import (

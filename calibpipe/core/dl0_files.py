@@ -15,7 +15,8 @@ from typing import Any
 
 from astropy.table import QTable
 
-from .dl0 import FILE_NAME, camera_configuration, stream_sequences
+from .dl0 import FILE_NAME, stream_sequences
+from .dl0_camera import camera_configuration
 from .exceptions import (
     CalibPipeError,
     ConfigurationError,

@@ -8,13 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from calibpipe.core.dl0 import (
-    StreamReport,
-    adc_waveform,
-    camera_configuration,
-    check_file,
-    read_batches,
-)
+from calibpipe.core.dl0 import StreamReport, read_batches
+from calibpipe.core.dl0_camera import camera_configuration
+from calibpipe.core.dl0_checks import check_file
+from calibpipe.core.dl0_events import adc_waveform
 from calibpipe.core.exceptions import (
     ConfigurationError,
     CorruptedInputError,
