@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from .dl0_camera import CameraConfiguration, camera_configuration, require_same_camera
+from .dl0_checks import check_file
 from .dl0_events import BatchBuffer, Dl0Batch, StoredEvent, stream_events
 from .exceptions import ConfigurationError, InsufficientStatisticsError, MissingInputError
 
@@ -92,6 +93,7 @@ def read_batches(
     event_types: Collection[int] | None = None,
     tel_id: int | None = None,
     report: StreamReport | None = None,
+    is_checked: bool = False,
 ) -> Iterator[Dl0Batch]:
     """Events of one telescope in batches, from all its parallel streams and files.
 
@@ -111,6 +113,9 @@ def read_batches(
         Telescope that the files must be of.
     report: StreamReport, optional
         Filled with what was met: out-of-order and duplicated events, missing event numbers.
+    is_checked: bool
+        Whether `check_file` has found the checksums of the events right, as in the index of the
+        night; they are added up first when not.
 
     Yields
     ------
@@ -134,6 +139,9 @@ def read_batches(
     if not files:
         raise MissingInputError("no DL0 file is given; give all files of one telescope")
     streams = stream_sequences(files)
+    if not is_checked:
+        for path in files:
+            check_file(path, with_events=True)
     camera = _common_configuration([p for chunks in streams.values() for p in chunks])
     if tel_id is not None and camera.tel_id != tel_id:
         raise ConfigurationError(
