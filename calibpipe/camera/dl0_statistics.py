@@ -17,14 +17,9 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 
-from ..core.dl0 import (
-    CameraConfiguration,
-    Dl0Batch,
-    StreamReport,
-    adc_waveform,
-    camera_configuration,
-    read_batches,
-)
+from ..core.dl0 import StreamReport, read_batches
+from ..core.dl0_camera import CameraConfiguration, camera_configuration
+from ..core.dl0_events import Dl0Batch, adc_waveform
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .extraction import fixed_window_sum, local_peak_window_sum, waveform_variance
 from .pixel_statistics import (
@@ -120,6 +115,7 @@ def observation_statistics(
     *,
     tel_id: int | None = None,
     progress: Callable[[int], object] | None = None,
+    is_checked: bool = False,
 ) -> ObservationStatistics:
     """Statistics of pedestal charge and variance, flat-field charge and peak time.
 
@@ -132,6 +128,8 @@ def observation_statistics(
         Telescope that the files should be of.
     progress : callable, optional
         Told the number of events of each batch.
+    is_checked : bool
+        Whether the index of the night has checked the files, see `read_batches`.
 
     Raises
     ------
@@ -143,7 +141,6 @@ def observation_statistics(
     settings = settings or StatisticsSettings()
     paths = [paths] if isinstance(paths, str | Path) else list(paths)
     pedestal_type = _pedestal_type(settings)
-    camera = camera_configuration(paths[0])
     report = StreamReport()
     batches = read_batches(
         paths,
@@ -151,7 +148,9 @@ def observation_statistics(
         event_types={FLATFIELD, pedestal_type},
         tel_id=tel_id,
         report=report,
+        is_checked=is_checked,
     )
+    camera = camera_configuration(paths[0])
     extraction = _Extraction(camera, settings, paths, pedestal_type)
     out = ObservationStatistics(camera, None, report)
     chunks = {
@@ -269,7 +268,10 @@ class _Extraction:
         n = 0
         report = StreamReport()
         wanted = {self.pedestal_type, FLATFIELD}
-        for batch in read_batches(self.paths, batch_size=BATCH, event_types=wanted, report=report):
+        again = read_batches(
+            self.paths, batch_size=BATCH, event_types=wanted, report=report, is_checked=True
+        )
+        for batch in again:
             rows = batch.event_type == self.pedestal_type
             if rows.any():
                 found.append(_selected(batch, rows))

@@ -15,7 +15,9 @@ from typing import Any
 
 from astropy.table import QTable
 
-from .dl0 import FILE_NAME, camera_configuration, stream_sequences
+from .dl0 import FILE_NAME, stream_sequences
+from .dl0_camera import camera_configuration
+from .dl0_checks import check_file
 from .exceptions import (
     CalibPipeError,
     ConfigurationError,
@@ -99,6 +101,7 @@ def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
     }
     try:
         stream_sequences([path])
+        check_file(path, with_events=True)
         camera = camera_configuration(path)
         owner = array_element(camera.tel_id)
     except CalibPipeError as error:

@@ -97,7 +97,12 @@ class CalculatePixelStatistics(NightTool):
         self.load_site()
         paths = self.event_files()
         with tqdm(unit=" events", desc=self.telescope or None, disable=None) as progress:
-            found = observation_statistics(paths, self.settings(), progress=progress.update)
+            found = observation_statistics(
+                paths,
+                self.settings(),
+                progress=progress.update,
+                is_checked=not self.input_files,  # the index has done it
+            )
         for path in paths:
             self.add_input(path, "dl0/events")
         for remark in found.report.remarks():

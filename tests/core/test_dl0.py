@@ -3,24 +3,25 @@
 import multiprocessing
 import os
 import tracemalloc
+from datetime import date
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 import pytest
+from astropy.time import Time
 
-from calibpipe.core.dl0 import (
-    StreamReport,
-    adc_waveform,
-    camera_configuration,
-    check_file,
-    read_batches,
-)
+from calibpipe.core.dl0 import StreamReport, read_batches
+from calibpipe.core.dl0_camera import camera_configuration
+from calibpipe.core.dl0_checks import FITS_BLOCK, check_file
+from calibpipe.core.dl0_events import adc_waveform
 from calibpipe.core.exceptions import (
     ConfigurationError,
     CorruptedInputError,
     InsufficientStatisticsError,
     MissingInputError,
 )
+from calibpipe.simulation.dl0 import Dl0Observation, Dl0Writer
 
 os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
 
@@ -275,6 +276,76 @@ def test_empty_file(tmp_path):
     with pytest.raises(
         CorruptedInputError, match="something else, not DL0: it has the tables none"
     ):
+        read(path)
+
+
+@pytest.mark.parametrize("compression", ["raw", "fact"])
+def test_flipped_bytes_are_an_error_and_never_other_numbers(tmp_path, compression):
+    """Bytes anywhere in headers and tables; each reading is a process, as protozfits may crash."""
+    rng = np.random.default_rng(12)
+    observation = Dl0Observation(
+        folder=tmp_path,
+        tel_id=1,
+        array_element="LSTN-01",
+        subarray_id=1,
+        sb_id=1,
+        obs_id=1,
+        evening=date(2024, 7, 10),
+        start=Time("2024-07-10T22:00:00", scale="tai"),
+        n_pixels=N_PIXELS,
+        n_samples=8,
+        sampling_rate=1 * u.GHz,
+    )
+    with Dl0Writer(observation, 40, compression) as writer:
+        for i in range(40):
+            samples = rng.poisson(400, observation.waveform_shape).astype(np.uint16)
+            writer.write(i + 1, START + i, 0, FLAT_FIELD, samples)
+    (path,) = observation.event_paths
+    written = path.read_bytes()
+    expected = b"".join(batch.waveform.tobytes() for batch in read(path))
+
+    def outcome():
+        try:
+            found = b"".join(batch.waveform.tobytes() for batch in read_batches(path))
+        except CorruptedInputError as error:
+            os._exit(error.exit_code if path.name in str(error) else 1)
+        os._exit(0 if found == expected else 2)
+
+    flipped = np.linspace(0, len(written) - 1, 75, dtype=int) + rng.integers(-9, 9, 75)
+    codes = {}
+    for place in np.clip(flipped, 0, len(written) - 1):
+        damaged = bytearray(written)
+        damaged[place] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        child = multiprocessing.get_context("fork").Process(target=outcome)
+        child.start()
+        child.join(20)
+        codes[int(place)] = child.exitcode
+        child.kill()
+    assert set(codes.values()) == {CorruptedInputError.exit_code}, codes
+
+
+def test_sum_of_events_only_when_asked(tmp_path):
+    """The small tables are always added up, the events once: by the index or by the reading."""
+    path = write(tmp_path / name(), [event(i) for i in range(1, 40)])
+    damaged = bytearray(path.read_bytes())
+    damaged[-FITS_BLOCK] ^= 1
+    path.write_bytes(damaged)
+    check_file(path)
+    with pytest.raises(CorruptedInputError, match=r"\(table Events\) do not fit their FITS check"):
+        check_file(path, with_events=True)
+    with pytest.raises(CorruptedInputError, match=f"{name()} is damaged: the bytes"):
+        read(path)
+    damaged[damaged.index(b"CameraConfiguration") + 1000] ^= 1
+    path.write_bytes(damaged)
+    with pytest.raises(CorruptedInputError, match=r"\(table CameraConfiguration\) do not fit"):
+        check_file(path)
+
+
+def test_without_checksum(tmp_path):
+    path = write(tmp_path / name(), [event(1)])
+    path.write_bytes(path.read_bytes().replace(b"CHECKSUM= ", b"CHECKSON= "))
+    with pytest.raises(CorruptedInputError, match="table PRIMARY has no CHECKSUM"):
         read(path)
 
 

@@ -2,7 +2,8 @@
 
 import pytest
 
-from calibpipe.core.dl0 import camera_configuration, read_batches
+from calibpipe.core.dl0 import read_batches
+from calibpipe.core.dl0_camera import camera_configuration
 from calibpipe.core.exceptions import CorruptedInputError
 
 pytestmark = pytest.mark.realdata

@@ -13,7 +13,8 @@ from astropy.time import Time
 from ctapipe.containers import EventType, PixelStatus
 from ctapipe_io_zfits import ProtozfitsTelescopeEventSource
 
-from calibpipe.core.dl0 import camera_configuration, read_batches
+from calibpipe.core.dl0 import read_batches
+from calibpipe.core.dl0_camera import camera_configuration
 from calibpipe.core.exceptions import ConfigurationError, StorageError
 from calibpipe.simulation import dl0 as dl0_module
 from calibpipe.simulation.dl0 import COMPRESSIONS, Dl0Observation, Dl0Writer, event_times
