@@ -28,7 +28,8 @@ DUPLICATE_WINDOW = 100_000
 class StreamReport:
     """What a reading met that did not stop it; filled while the batches are read.
 
-    `first` names file and event of the first case of each kind.
+    `first` names file and event of the first case of each kind. Event numbers are those of the
+    array: `n_missing_event_ids` counts events of other telescopes, too, and is no remark.
     """
 
     n_events: int = 0
@@ -43,7 +44,6 @@ class StreamReport:
         texts = {
             "n_out_of_order": "events earlier than one before them in their stream",
             "n_duplicated": "events stored twice (read once)",
-            "n_missing_event_ids": "event numbers absent between the first and the last",
         }
         return [
             f"{getattr(self, name)} {text}" + (f", first {where}" if where else "")

@@ -80,6 +80,7 @@ class Certify(SigningTool):
     def start(self) -> None:
         """Read headers and verdicts, certify, tell."""
         from ..archive.certify import certify
+        from ..archive.metrics import store_metrics
 
         signature = self.signature()
         if self.override and not self.override_date:
@@ -90,6 +91,7 @@ class Certify(SigningTool):
             left_out = [c for c in candidates if c.verdict != "PASS" and not c.override]
             candidates = [c for c in candidates if c not in left_out]
         archive = self.opened(writeable=True)
+        store_metrics(archive, self.metric_rows())
         records = certify(archive, candidates, supersede=self.supersede, **signature)
         self.tell(records, left_out)
 
@@ -166,13 +168,22 @@ class Certify(SigningTool):
             end = None if self.end == "open" else moment(self.end, self.scale.lower())
         return Interval.of(begin, end)
 
-    def verdicts(self) -> dict[str, tuple[str, str]]:
-        """Verdict and identifier of the record, by product."""
+    def metric_rows(self) -> list[dict[str, Any]]:
+        """What every criterion found, also of products that failed."""
+        from ..archive.metrics import metric_rows
+
+        return [row for document in self.records() for row in metric_rows(document)]
+
+    def records(self) -> list[dict[str, Any]]:
+        """Verification records."""
         from ..core.products import read_json
 
+        return [read_json(path, "verification/record") for path in self.verification]
+
+    def verdicts(self) -> dict[str, tuple[str, str]]:
+        """Verdict and identifier of the record, by product."""
         found = {}
-        for path in self.verification:
-            document = read_json(path, "verification/record")
+        for document in self.records():
             content = document["content"]
             found[content["product"]["id"]] = (content["verdict"], document["CTA PRODUCT ID"])
         return found

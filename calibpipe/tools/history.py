@@ -21,6 +21,7 @@ class History(QuestionTool):
     calibpipe-history --archive archive --affected-by 3f9a1d0e-...
     calibpipe-history --archive archive --used-for events.dl1.h5 \\
         --process-log ctapipe-process.provenance.log
+    calibpipe-history --archive archive --trend CAM-02 --telescope LSTN-01
     """
 
     since = traits.Unicode("", help="Done at or after this time").tag(config=True)
@@ -32,6 +33,9 @@ class History(QuestionTool):
     used_for = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="What this file was made with"
     ).tag(config=True)
+    trend = traits.Unicode("", help="Values of this criterion over time, such as CAM-02").tag(
+        config=True
+    )
     process_log = traits.Path(
         None,
         allow_none=True,
@@ -46,14 +50,17 @@ class History(QuestionTool):
         "product": "History.product",
         "affected-by": "History.affected_by",
         "used-for": "History.used_for",
+        "trend": "History.trend",
         "process-log": "History.process_log",
     }
 
     def start(self) -> None:
         """Ask, tell."""
-        asked = [bool(self.product), bool(self.affected_by), self.used_for is not None]
-        if sum(asked) > 1:
-            raise ToolConfigurationError("give one of --product, --affected-by and --used-for")
+        asked = (self.product, self.affected_by, self.used_for is not None, self.trend)
+        if sum(map(bool, asked)) > 1:
+            raise ToolConfigurationError(
+                "give one of --product, --affected-by, --used-for and --trend"
+            )
         archive = self.opened()
         if self.product:
             self.tell_product(archive)
@@ -61,6 +68,8 @@ class History(QuestionTool):
             self.tell_affected(archive)
         elif self.used_for is not None:
             self.tell_used(archive)
+        elif self.trend:
+            self.tell_trend(archive)
         else:
             self.tell_changes(archive)
 
@@ -106,6 +115,36 @@ class History(QuestionTool):
         if nights:
             text += "\nnights to be made again: " + ", ".join(nights)
         self.answer({"products": rows, "nights": nights}, text)
+
+    def tell_trend(self, archive) -> None:
+        """Values of one criterion, verification by verification."""
+        from ..archive.metrics import metrics
+
+        table = metrics(
+            archive,
+            self.moment(self.since),
+            self.moment(self.until),
+            criterion=self.trend,
+            site=self.site or None,
+            category=self.category,
+            array_element=self.telescope or None,
+        )
+        columns = {
+            "begin_utc": "valid from (UTC)",
+            "array_element": "telescope",
+            "category": "category",
+            "median": "median",
+            "minimum": "minimum",
+            "maximum": "maximum",
+            "unit": "unit",
+            "result": "result",
+        }
+        numbers = ("median", "minimum", "maximum")
+        shown = [
+            row | {name: f"{row[name]:.4g}" for name in numbers if row[name] is not None}
+            for row in table
+        ]
+        self.answer(table, tabulated(shown, columns))
 
     def tell_used(self, archive) -> None:
         """Calibrations that a file was made with."""

@@ -1,7 +1,6 @@
 """Writers in processes of their own: forked from a server that has the imports, so quick."""
 
 import multiprocessing
-import os
 import sys
 from pathlib import Path
 
@@ -57,7 +56,7 @@ class Writer:
 
     def kill(self):
         """kill -9; whether it had ended before."""
-        os.kill(self._process.pid, 9) if self._process.is_alive() else None
+        self._process.kill()
         return self.ended() == 0
 
     def ended(self):

@@ -1,0 +1,68 @@
+"""Metrics over time, through the archive."""
+
+import pytest
+from products import at
+
+from calibpipe.archive.history import products
+from calibpipe.archive.metrics import KIND, metric_rows, metrics, store_metrics
+from calibpipe.core.exceptions import ConfigurationError
+
+
+def record(night, median, product_id, telescope="LSTN-01"):
+    """Verification record as calibpipe-verify writes it."""
+    entry = {
+        **{"id": "CAM-02", "mode": "internal", "metric": "flat_field_residual", "unit": ""},
+        **{"limits": [-0.02, 0.02], "informative": False, "result": "PASS", "median": median},
+        **{"minimum": -0.1, "maximum": 0.1, "n_elements": 3710, "n_failing": 7},
+        **{"n_groups": 2, "n_failing_groups": 0},
+    }
+    begin = f"{night}T21:46:02.861"
+    return {
+        "calibpipe": {
+            **{"site": "CTAO-North", "category": "C", "night": night},
+            "validity": {"begin_tai": begin, "begin_utc": f"{night}T21:45:25.861"},
+        },
+        "content": {
+            "product": {
+                **{"id": product_id, "kind": "camera/coefficients"},
+                **{"array_element": telescope, "block": "OBSID5"},
+            },
+            "verdict": "PASS",
+            "criteria": [entry, entry | {"id": "CAM-11", "result": "NOT APPLICABLE"}],
+        },
+    }
+
+
+def test_trend_over_nights(archive):
+    for night, value in (("2024-07-11", 0.2), ("2024-07-10", 0.1)):
+        store_metrics(archive, metric_rows(record(night, value, f"product of {night}")))
+    rows = metrics(archive, criterion="CAM-02")
+    assert [(r["night"], r["median"], r["n_failing"]) for r in rows] == [
+        ("2024-07-10", 0.1, 7),
+        ("2024-07-11", 0.2, 7),
+    ]
+    assert metrics(archive, criterion="CAM-11") == []  # there was nothing to compare with
+    assert metrics(archive, array_element="LSTN-02") == []
+    assert [r["median"] for r in metrics(archive, at(24))] == [0.2]
+    assert [r["median"] for r in metrics(archive, None, at(24))] == [0.1]
+
+
+def test_the_same_again_and_verified_anew(archive):
+    rows = metric_rows(record("2024-07-10", 0.1, "one product"))
+    assert store_metrics(archive, rows) == store_metrics(archive, rows)
+    assert len(products(archive, kind=KIND)) == 1
+    store_metrics(archive, metric_rows(record("2024-07-10", 0.3, "one product")))
+    assert [r["median"] for r in metrics(archive)] == [0.3]
+
+
+def test_nothing_determined_is_kept_as_such(sqlite_archive):
+    document = record("2024-07-10", None, "one product")
+    store_metrics(sqlite_archive, metric_rows(document))
+    assert metrics(sqlite_archive)[0]["median"] is None
+
+
+def test_an_unknown_site(sqlite_archive):
+    document = record("2024-07-10", 0.1, "one product")
+    document["calibpipe"]["site"] = "CTAO-South"
+    with pytest.raises(ConfigurationError, match="no site CTAO-South"):
+        store_metrics(sqlite_archive, metric_rows(document))
