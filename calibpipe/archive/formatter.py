@@ -18,7 +18,9 @@ class ProductFormatter(FormatterV2):
     """
 
     can_read_from_local_file = True
-    supported_extensions = frozenset({".ecsv", ".json", ".h5", ".parquet", ".yaml"})
+    supported_extensions = frozenset(
+        {".ecsv", ".json", ".h5", ".hdf5", ".parquet", ".fits", ".csv", ".dat"}
+    )
 
     def read_from_local_file(
         self, path: str, component: str | None = None, expected_size: int = -1

@@ -155,15 +155,28 @@ def _inputs_of_activity(path: Path, log: Path) -> list[tuple[str | None, str]]:
     if not log.is_file():
         raise MissingInputError(f"{log} does not exist: give the provenance log of the tool")
     try:
-        entries = json.loads(log.read_text())
+        entries = _activities(log.read_text())
     except ValueError as error:
         raise CorruptedInputError(f"{log} is no provenance log of ctapipe: {error}") from error
-    for entry in entries if isinstance(entries, list) else [entries]:
+    for entry in entries:
         if entry.get("activity_uuid") == activity:
             return [
                 (_identifier(used), used.get("role") or "input") for used in entry.get("input", [])
             ]
     raise MissingInputError(f"{log} knows no activity {activity}, which wrote {path}")
+
+
+def _activities(text: str) -> list[dict[str, Any]]:
+    """Activities of a log; ctapipe appends one JSON document a run to it."""
+    decoder = json.JSONDecoder()
+    activities: list[dict[str, Any]] = []
+    position = 0
+    while (rest := text[position:].lstrip()) != "":
+        position = len(text) - len(rest)
+        found, length = decoder.raw_decode(rest)
+        activities += found if isinstance(found, list) else [found]
+        position += length
+    return activities
 
 
 def _activity_id(path: Path) -> str:

@@ -170,7 +170,7 @@ def test_photoelectrons(chain):
         assert np.mean(n_pe / expected) == pytest.approx(1, abs=0.004)
 
 
-def processed(chain, event_type):
+def processed(chain, event_type, coefficients="coefficients.h5"):
     """Images of all events of a type, by ctapipe-process."""
     from ctapipe.io import read_table as read_hdf5
     from ctapipe.tools.process import ProcessorTool
@@ -180,7 +180,7 @@ def processed(chain, event_type):
         f"--input={chain.dl0}",
         f"--output={output}",
         "--monitoring-source=HDF5MonitoringSource",
-        f"--HDF5MonitoringSource.input_files={chain.folder / 'coefficients.h5'}",
+        f"--HDF5MonitoringSource.input_files={chain.folder / coefficients}",
         "--CameraCalibrator.image_extractor_type=LocalPeakWindowSum",
         f"--LocalPeakWindowSum.window_width={WINDOW}",
         f"--LocalPeakWindowSum.window_shift={SHIFT}",
@@ -189,6 +189,8 @@ def processed(chain, event_type):
         "--write-images",
         "--no-write-parameters",
         "--quiet",
+        "--overwrite",
+        f"--provenance-log={output.with_suffix('.provenance.log')}",
     ]
     run_tool(ProcessorTool(), argv=argv, cwd=chain.folder, raises=True)
     return read_hdf5(output, "/dl1/event/telescope/images/tel_001")
@@ -233,3 +235,30 @@ def test_showers_come_out_in_photoelectrons_and_aligned(chain):
         # a constant is free: times are those of the centroid, true ones those of the maximum
         late = times[bright] - aligned[bright]
         assert late.std() < (0.1 if low_gain else 0.3)
+
+
+def test_processed_file_is_traced_to_what_is_certified(chain, tmp_path, north):
+    """Certified, exported, applied by ctapipe-process: its file leads back to the product."""
+    from calibpipe.archive.certify import Candidate, certify
+    from calibpipe.archive.history import calibrations_of
+    from calibpipe.archive.lookup import lookup
+    from calibpipe.archive.observatory import upload_site
+    from calibpipe.archive.repository import init_archive
+    from calibpipe.archive.transfer import export_monitoring
+    from calibpipe.core.product_header import read_product_header
+
+    archive = init_archive(tmp_path / "archive")
+    upload_site(archive, north, {f"LSTN-0{n}": n for n in range(1, 5)})
+    header = read_product_header(chain.folder / "coefficients.h5")
+    certify(archive, [Candidate(header, verdict="PASS")], author="me", reason="a test")
+    keys = {"telescope": "LSTN-01", "category": header.category}
+    found = lookup(archive, header.kind, "CTAO-North", header.validity[0], **keys)
+    export_monitoring(archive, found, chain.folder / "monitoring.h5")
+    direct = processed(chain, "FLATFIELD")
+    images = processed(chain, "FLATFIELD", "monitoring.h5")
+    np.testing.assert_array_equal(images["image"], direct["image"])
+    made = chain.folder / "FLATFIELD.dl1.h5"
+    used = calibrations_of(archive, made, made.with_suffix(".provenance.log"))
+    assert [entry["id"] for entry in used] == [str(header.product_id)]
+    statistics = calibrations_of(archive, chain.folder / "coefficients.h5")
+    assert statistics == []  # pixel statistics are an input, but not in this archive
