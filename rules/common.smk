@@ -223,6 +223,17 @@ def camera_products(name):
     return products
 
 
+def certification_records(wildcards):
+    """What was certified of a night, if something is."""
+    if not wanted("archive"):
+        return []
+    cameras = camera_products("certification/camera_coefficients.{tel}.{block}.json")
+    return [
+        f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
+        *cameras(wildcards),
+    ]
+
+
 def dl0_root(wildcards):
     """Folder that contains DL0."""
     if config["dl0"]["source"] == "simulation":

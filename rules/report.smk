@@ -19,6 +19,7 @@ rule night_report:
         density_profile=density_profile,
         models=reference_models,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
+        certification=certification_records,
     output:
         product=f"{NIGHT}/report/index.html",
         provenance=f"{NIGHT}/report/report.provenance.json",

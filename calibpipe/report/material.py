@@ -187,6 +187,10 @@ class NightMaterial:
         Of the cameras; empty if no camera is asked for.
     masked_limit : float
         Part of the pixels of a camera that may be masked without a warning.
+    verdicts : sequence of dict
+        Verification records.
+    certifications : sequence of dict
+        Records of what was certified and what was refused.
     """
 
     site: Site
@@ -202,6 +206,8 @@ class NightMaterial:
     forced_by_date: bool = False
     camera_steps: tuple[Step, ...] = ()
     masked_limit: float = 0.05
+    verdicts: Sequence[dict[str, Any]] = ()
+    certifications: Sequence[dict[str, Any]] = ()
 
     def usable(self, stem: str) -> FoundProduct | None:
         """Product ``atmosphere/<stem>`` if it is there and can be used."""

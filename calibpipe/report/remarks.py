@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
 from .tables import versions
+from .verdicts import verdict_remarks
 from .wording import listed
 
 __all__ = ["night_remarks"]
@@ -17,6 +18,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
     remarks = [
         {"level": level, "title": title, "text": text}
         for level, title, text in (
+            *verdict_remarks(material),
             *_selection_remarks(material),
             *_weather_remarks(material),
             *_co2_remarks(material),

@@ -133,8 +133,24 @@ class CreateNightReport(NightTool):
             forced_by_date=self.by_date,
             camera_steps=steps,
             masked_limit=self.masked_limit_in_percent / 100,
+            verdicts=self.documents("verification"),
+            certifications=self.documents("certification"),
         )
         return replace(found, failures=self.failures(found), log_warnings=self.log_warnings(found))
+
+    def documents(self, folder: str) -> list[dict[str, Any]]:
+        """Records of the verification or certification of the night; what is broken is left out."""
+        import json
+
+        found = []
+        for path in sorted((self.night_folder / folder).glob("*.json")):
+            if path.name.endswith(".provenance.json"):
+                continue
+            try:
+                found.append(json.loads(path.read_text()))
+            except ValueError as error:
+                self.log.warning("%s cannot be read and is not shown: %s", path, error)
+        return found
 
     def camera_steps(self, index: Any) -> tuple[Any, ...]:
         """Steps of the cameras; none if there is no trace of them and none are expected."""
