@@ -106,5 +106,13 @@ def status(
         "level": "complete",
         "word": "Complete",
         "sentence": f"{found}; the optical depth closes; reference model {season}, by density"
-        f"{cameras if material.cameras else ''}.",
+        f"{cameras if material.cameras else ''}{_certified(material)}.",
     }
+
+
+def _certified(material: NightMaterial) -> str:
+    """How many products were verified and certified."""
+    if not material.certifications:
+        return ""
+    number = sum(len(record["certified"]) for record in material.certifications)
+    return f"; {counted(number, 'product')} verified and certified"

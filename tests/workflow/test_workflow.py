@@ -391,10 +391,13 @@ def test_requests_wait_for_the_archive_one_at_a_time(tmp_path, other_workflow):
 
 def test_demo_that_was_killed_is_unlocked(tmp_path):
     """The recipe with a snakemake that only says how it was called."""
-    for name in ("requirements.lock", "pyproject.toml", ".venv/.installed", ".venv/bin/snakemake"):
+    programs = (".venv/bin/snakemake", ".venv/bin/calibpipe-lookup")
+    for name in ("requirements.lock", "pyproject.toml", ".venv/.installed", *programs):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text("#!/bin/sh\necho $* >> calls\n")
-    (tmp_path / ".venv/bin/snakemake").chmod(0o755)
+        text = "echo $* >> calls" if name == programs[0] else "true"
+        (tmp_path / name).write_text(f"#!/bin/sh\n{text}\n")
+    for name in programs:
+        (tmp_path / name).chmod(0o755)
     locks = tmp_path / "demo/.snakemake/locks"
     locks.mkdir(parents=True)
     make = ["make", "-f", ROOT / "Makefile", "demo"]

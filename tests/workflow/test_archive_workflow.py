@@ -1,0 +1,121 @@
+"""A night through verification and certification, repeated, failed and overridden."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+NIGHT = "results/CTAO-North/C/2024-07-10"
+SMALL = """
+sites: [CTAO-North]
+categories: [C]
+nights: ["2024-07-10"]
+domains: [atmosphere, archive, report]
+meteo: {source: simulation}
+co2: {online: false}
+archive: {location: calibrations, database: ""}
+"""
+DECISION = {
+    "decision": "certify_despite_verdict",
+    "site": "CTAO-North",
+    "night": "2024-07-10",
+    "author": "A. Shifter",
+    "date": "2024-07-20",
+    "reason": "the limit of this test is nonsense",
+}
+
+
+@pytest.fixture(scope="module")
+def workflow(tmp_path_factory):
+    """The workflow with a limit that no night can keep."""
+    folder = tmp_path_factory.mktemp("workflow")
+    for name in ("rules", "scripts", "envs", "config", "profiles"):
+        shutil.copytree(ROOT / name, folder / name)
+    shutil.copy(ROOT / "Snakefile", folder)
+    criteria = yaml.safe_load((ROOT / "config/criteria.yaml").read_text())
+    criteria["criteria"]["EXT-02"]["limits"] = [5.0, 6.0]
+    (folder / "config/criteria.yaml").write_text(yaml.safe_dump(criteria))
+    return folder
+
+
+def night(workflow, folder):
+    """Run it."""
+    (folder / "small.yaml").write_text(SMALL)
+    done = subprocess.run(
+        [
+            BIN / "snakemake",
+            f"--snakefile={workflow}/Snakefile",
+            f"--profile={workflow}/profiles/default",
+            f"--directory={folder}",
+            f"--configfile={folder}/small.yaml",
+        ],
+        check=False,
+        env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def lookup(folder, kind):
+    """Answer of calibpipe-lookup, and its exit code."""
+    options = (
+        "--archive=calibrations",
+        "--site=CTAO-North",
+        "--time=2024-07-10T23:00:00",
+        "--json",
+    )
+    done = subprocess.run(
+        [BIN / "calibpipe-lookup", *options, f"--kind={kind}"],
+        check=False,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+    )
+    return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
+
+
+def test_night_is_verified_and_certified(workflow, tmp_path):
+    night(workflow, tmp_path)
+    record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
+    assert [entry["kind"] for entry in record["refused"]] == ["atmosphere/rayleigh_extinction"]
+    assert len(record["certified"]) == 4
+    assert {entry["action"] for entry in record["certified"]} == {"certified"}
+    page = (tmp_path / NIGHT / "report/index.html").read_text()
+    assert "rayleigh extinction failed its verification" in page
+    assert "EXT-02 wavelength_exponent" in page
+    code, told = lookup(tmp_path, "atmosphere/rayleigh_extinction")
+    assert code == 105
+    assert "nothing is certified at any time" in told
+    code, (found,) = lookup(tmp_path, "atmosphere/atmospheric_model")
+    made = (tmp_path / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
+    assert (tmp_path / found["path"]).read_bytes() == made
+
+    # The night again with a signed decision: what was certified stays, word for word.
+    overrides = workflow / "config/overrides.yaml"
+    overrides.write_text(yaml.safe_dump({"overrides": [DECISION]}))
+    shutil.rmtree(tmp_path / "results")
+    night(workflow, tmp_path)
+    record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
+    actions = {entry["kind"]: entry["action"] for entry in record["certified"]}
+    assert actions.pop("atmosphere/rayleigh_extinction") == "certified"
+    assert set(actions.values()) == {"unchanged"}
+    code, (again,) = lookup(tmp_path, "atmosphere/atmospheric_model")
+    assert again == found
+    code, _ = lookup(tmp_path, "atmosphere/rayleigh_extinction")
+    assert code == 0
+    history = subprocess.run(
+        [BIN / "calibpipe-history", "--archive=calibrations", "--site=CTAO-North"],
+        check=True,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "the limit of this test is nonsense (decided by A. Shifter on 2024-07-20)" in history
