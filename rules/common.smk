@@ -114,6 +114,7 @@ if unknown:
         f"telescopes: no {' or '.join(sorted(unknown))} at {' or '.join(SITES)}; "
         f"there are {', '.join(sum((s['telescopes'] for s in SITES.values()), []))}"
     )
+validated_yaml("criteria.yaml", "criteria.schema.yaml")
 OVERRIDES = forced_decisions()
 
 
