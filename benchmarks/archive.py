@@ -81,7 +81,8 @@ def measured(name, folder, database, nights):
         certify(archive, wanted, author="benchmark", reason="benchmark")
         rates.append(len(wanted) / (time.perf_counter() - start))
         if night % 100 == 99:
-            print(f"{name}: {night + 1} nights, {np.mean(rates[-100:]):.0f} products/s", flush=True)
+            rate = np.mean(rates[-100:])
+            print(f"{name}: {night + 1} nights, {rate:.0f} products/s", flush=True)
     start = time.perf_counter()
     again = open_archive(folder / "archive")
     lookup(again, KINDS[0], SITE.name, FIRST + 0.5 * u.day, telescope=TELESCOPES[0])
@@ -97,7 +98,8 @@ def measured(name, folder, database, nights):
     tenth = max(nights // 10, 1)
     return (
         f"| {name} | {nights * len(KINDS) * len(TELESCOPES)} | {np.mean(rates[:tenth]):.0f} | "
-        f"{np.mean(rates[-tenth:]):.0f} | {np.median(times):.1f} | {max(times):.1f} | {opened:.2f} |"
+        f"{np.mean(rates[-tenth:]):.0f} | {np.median(times):.1f} | {max(times):.1f} | "
+        f"{opened:.2f} |"
     )
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Any
 
 from astropy.time import Time
-from lsst.daf.butler import CollectionType, DatasetRef, FileDataset
+from lsst.daf.butler import CollectionType, DataCoordinate, DatasetRef, FileDataset
 from lsst.daf.butler.registry import ConflictingDefinitionError
 
 from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
@@ -140,7 +140,7 @@ def certify(
     _check_among_themselves(plans)
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
-            placed = [_placed(archive, plan, supersede) for plan in plans]
+            placed = _all_placed(archive, plans, supersede)
             _make_collections(archive, placed)
             try:
                 with archive.transaction():
@@ -248,11 +248,34 @@ def _check_among_themselves(plans: Iterable[_Plan]) -> None:
                 )
 
 
-def _placed(archive: Archive, plan: _Plan, supersede: bool) -> _Plan:
+def _all_placed(archive: Archive, plans: Sequence[_Plan], supersede: bool) -> list[_Plan]:
+    """Plans with the products that are stored already, and the layers for their validities."""
+    known = stored_products(archive, [plan.product_id for plan in plans])
+    keys = {(str(plan.candidate.header.site), plan.candidate.category) for plan in plans}
+    layers = {key: archive.layers(*key) for key in keys}
+    placed = []
+    for plan in plans:
+        key = str(plan.candidate.header.site), plan.candidate.category
+        ref = known.get(plan.product_id)
+        placed.append(_placed(archive, plan, ref, layers[key], supersede))
+    return placed
+
+
+def stored_products(archive: Archive, ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, DatasetRef]:
+    """Products of these identifiers that the archive has; one query, then one for each found."""
+    query = archive.butler.query_dimension_records
+    bind = {"ids": [str(identifier) for identifier in ids]}
+    options = {"where": "product IN (:ids)", "bind": bind, "explain": False, "limit": None}
+    rows = [row for site in archive.sites for row in query("product", site=site, **options)]
+    found = {uuid.UUID(row.id): archive.butler.get_dataset(uuid.UUID(row.id)) for row in rows}
+    return {identifier: ref for identifier, ref in found.items() if ref is not None}
+
+
+def _placed(
+    archive: Archive, plan: _Plan, ref: DatasetRef | None, layers: list[str], supersede: bool
+) -> _Plan:
     """Plan with the product if it is stored already, and the layer for its validity."""
     header = plan.candidate.header
-    ref = archive.butler.get_dataset(header.product_id)
-    layers = archive.layers(header.site, plan.candidate.category)
     found = []
     if plan.candidate.layer:
         return _placed_in(archive, plan, layers, ref)
@@ -321,12 +344,16 @@ def _stored(archive: Archive, plans: Sequence[_Plan]) -> list[DatasetRef]:
     refs = []
     now = Interval.of(Time.now(), None).begin
     products, inputs = [], []
+    places: dict[str, DataCoordinate] = {}
     made: dict[uuid.UUID, DatasetRef] = {}  # a product may be certified for several times
     for plan in plans:
         ref = plan.ref or made.get(plan.product_id)
         if ref is None:
             dataset_type = archive.dataset_type(plan.kind)
-            expanded = archive.butler.registry.expandDataId(plan.where)
+            place = str(plan.where)
+            if place not in places:
+                places[place] = archive.butler.registry.expandDataId(plan.where)
+            expanded = places[place]
             ref = DatasetRef(dataset_type, expanded, plan.run, id=plan.product_id)
             made[plan.product_id] = ref
             new.append(FileDataset(path=str(plan.candidate.header.path.resolve()), refs=ref))

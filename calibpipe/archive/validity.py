@@ -1,6 +1,7 @@
 """Times of validity: ``[begin, end)`` in TAI, to the nanosecond."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from astropy.time import Time
 from lsst.daf.butler import Timespan
@@ -65,11 +66,7 @@ class Interval:
 
     def text(self) -> dict[str, str | None]:
         """Both ends in TAI and UTC."""
-        written: dict[str, str | None] = {}
-        for name, time in zip(("begin", "end"), self.times, strict=True):
-            for scale in ("tai", "utc"):
-                written[f"{name}_{scale}"] = None if time is None else _isot(time, scale)
-        return written
+        return dict(_written(self))
 
     def __str__(self) -> str:
         begin, end = self.times
@@ -77,6 +74,15 @@ class Interval:
             return f"{_isot(begin, 'tai')} TAI"
         first = "-inf" if begin is None else _isot(begin, "tai")
         return f"[{first}, {'open' if end is None else _isot(end, 'tai')}) TAI"
+
+
+@lru_cache(maxsize=1024)
+def _written(interval: Interval) -> tuple[tuple[str, str | None], ...]:
+    return tuple(
+        (f"{name}_{scale}", None if time is None else _isot(time, scale))
+        for name, time in zip(("begin", "end"), interval.times, strict=True)
+        for scale in ("tai", "utc")
+    )
 
 
 def _isot(time: Time, scale: str) -> str:
