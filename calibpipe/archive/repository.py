@@ -1,11 +1,9 @@
 """The archive as a Butler repository: made, opened, locked for writing."""
 
-import fcntl
 import re
 import shutil
-import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, wraps
 from pathlib import Path
 from typing import Any
@@ -24,12 +22,12 @@ from lsst.daf.butler import (
 from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
 from .kinds import STORAGE_CLASSES, kind_of, kinds
 from .names import CATEGORIES, category_chain, checked_name, layer_name, layer_number, site_chain
+from .sqlite import expect_many_rows, only_writer, sqlite_file
 
 __all__ = ["Archive", "init_archive", "open_archive", "uses_database", "without_password"]
 
 UNIVERSE = Path(__file__).with_name("universe.yaml")
 _TEMPLATE = "{run:/}/{datasetType}/{datasetType}_{site}_{telescope.tel_name:?}_{season:?}_{night:?}"
-_PATIENCE = 600.0  # s that a writer waits for another one of an SQLite archive
 _PASSWORD = re.compile(r"(//[^:/@\s]+):[^@\s]*@|(password=)\S+")
 
 
@@ -140,7 +138,7 @@ class Archive:
     @property
     def is_sqlite(self) -> bool:
         """Whether the database is a file, for one writer at a time."""
-        return (self.location / "gen3.sqlite3").is_file()
+        return sqlite_file(self.location).is_file()
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -151,37 +149,13 @@ class Archive:
         StorageError
             If the database cannot be written, or another writer holds it for too long.
         """
-        with self._lock(), translated_errors(self.location):
+        alone = only_writer(self.location) if self.is_sqlite else nullcontext()
+        with alone, translated_errors(self.location):
             yield
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing: what is done inside is done as a whole, or not at all."""
         return self.butler.transaction()
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        if not self.is_sqlite:
-            yield
-            return
-        with (self.location / ".writer.lock").open("w") as lock:
-            _wait_for(lock, self.location)
-            yield
-
-
-def _wait_for(lock, location: Path) -> None:
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > end:
-                raise StorageError(
-                    f"{location}: another writer has held this archive for {_PATIENCE:.0f} s; wait "
-                    "for it, or keep the archive in PostgreSQL (calibpipe-init-db --database)"
-                ) from None
-            time.sleep(0.05)
-        else:
-            return
 
 
 @contextmanager
@@ -279,6 +253,8 @@ def init_archive(location: str | Path, database: str = "", namespace: str = "") 
             archive = open_archive(location, writeable=True)
             for kind in kinds():
                 archive.butler.registry.registerDatasetType(archive.dataset_type(kind))
+            if archive.is_sqlite:
+                expect_many_rows(location)
     except OSError as error:
         raise StorageError(f"cannot make the archive {location}: {error.strerror}") from error
     except BaseException:

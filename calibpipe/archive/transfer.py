@@ -11,7 +11,8 @@ from typing import Any
 from ..core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from ..core.files import sha256
 from ..core.product_header import ProductHeader
-from .certify import Candidate, certify
+from .candidate import Candidate
+from .certify import certify
 from .errors import NoValidProductError
 from .history import product_record
 from .lookup import Certified, product_path

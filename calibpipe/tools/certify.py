@@ -119,7 +119,7 @@ class Certify(SigningTool):
 
     def candidates(self) -> list[Any]:
         """Products with validity and verdict."""
-        from ..archive.certify import Candidate, override_reason
+        from ..archive.candidate import Candidate, override_reason
 
         verdicts = self.verdicts()
         override = ""

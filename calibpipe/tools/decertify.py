@@ -40,7 +40,7 @@ class Decertify(QuestionTool, SigningTool):
 
     def start(self) -> None:
         """Take away, tell what."""
-        from ..archive.certify import decertify
+        from ..archive.decertify import decertify
         from ..archive.validity import Interval
 
         interval = Interval.of(self.moment(self.begin), self.moment(self.end))

@@ -53,7 +53,8 @@ class UploadAtmosphericModelData(SigningTool):
 
     def start(self) -> None:
         """Read the headers, certify."""
-        from ..archive.certify import Candidate, certify
+        from ..archive.candidate import Candidate
+        from ..archive.certify import certify
         from ..archive.validity import Interval, moment
 
         signature = self.signature()

@@ -69,7 +69,8 @@ class UploadObservatoryData(SigningTool):
         """Description of a site as a product, certified from `begin` on."""
         import yaml
 
-        from ..archive.certify import Candidate, certify
+        from ..archive.candidate import Candidate
+        from ..archive.certify import certify
         from ..archive.validity import Interval, moment
         from ..core.product_header import read_product_header
         from ..core.products import ProductMetadata, write_json

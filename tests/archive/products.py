@@ -4,7 +4,7 @@ import json
 
 from astropy.time import Time
 
-from calibpipe.archive.certify import Candidate
+from calibpipe.archive.candidate import Candidate
 from calibpipe.archive.validity import Interval
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata, write_json

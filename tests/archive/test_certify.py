@@ -3,7 +3,8 @@
 import pytest
 from products import OFFSET, SIGNED, SITE_KIND, at, candidate, hours, product, value_of
 
-from calibpipe.archive.certify import certify, decertify
+from calibpipe.archive.certify import certify
+from calibpipe.archive.decertify import decertify
 from calibpipe.archive.errors import (
     NotVerifiedError,
     NoValidProductError,

@@ -8,7 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from products import OFFSET, SIGNED, at, candidate, hours, product
 
-from calibpipe.archive.certify import certify, decertify
+from calibpipe.archive.certify import certify
+from calibpipe.archive.decertify import decertify
 from calibpipe.archive.errors import NoValidProductError, OverlappingValidityError
 from calibpipe.archive.lookup import lookup
 from calibpipe.archive.validity import Interval

@@ -5,7 +5,8 @@ import json
 import pytest
 from products import OFFSET, SIGNED, at, candidate, hours, product, value_of
 
-from calibpipe.archive.certify import certify, decertify
+from calibpipe.archive.certify import certify
+from calibpipe.archive.decertify import decertify
 from calibpipe.archive.errors import NoValidProductError, OverlappingValidityError
 from calibpipe.archive.history import changes, product_record, products
 from calibpipe.archive.lookup import certified, lookup

@@ -239,7 +239,8 @@ def test_showers_come_out_in_photoelectrons_and_aligned(chain):
 
 def test_processed_file_is_traced_to_what_is_certified(chain, tmp_path, north):
     """Certified, exported, applied by ctapipe-process: its file leads back to the product."""
-    from calibpipe.archive.certify import Candidate, certify
+    from calibpipe.archive.candidate import Candidate
+    from calibpipe.archive.certify import certify
     from calibpipe.archive.history import calibrations_of
     from calibpipe.archive.lookup import lookup
     from calibpipe.archive.observatory import upload_site

@@ -7,7 +7,8 @@ import pytest
 from ctapipe.core import run_tool
 from night_chain import Night
 
-from calibpipe.archive.certify import Candidate, certify
+from calibpipe.archive.candidate import Candidate
+from calibpipe.archive.certify import certify
 from calibpipe.archive.observatory import upload_site
 from calibpipe.archive.repository import init_archive
 from calibpipe.core.exceptions import ConfigurationError, MissingInputError
