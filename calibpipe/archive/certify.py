@@ -18,6 +18,7 @@ from .placement import (
     Plan,
     all_placed,
     check_among_themselves,
+    check_in_front,
     make_collections,
     overlap,
     plans_of,
@@ -85,6 +86,8 @@ def certify(
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)
+            if not supersede:
+                check_in_front(archive, placed)
             make_collections(archive, placed)
             try:
                 with archive.transaction():

@@ -22,6 +22,7 @@ __all__ = [
     "Plan",
     "all_placed",
     "check_among_themselves",
+    "check_in_front",
     "make_collections",
     "overlap",
     "plans_of",
@@ -181,6 +182,32 @@ def make_collections(archive: Archive, plans: Sequence[Plan]) -> None:
     needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
     for site, category, layer in sorted(needed):
         archive.add_layer(site, category, layer_number(layer))
+
+
+def check_in_front(archive: Archive, plans: Sequence[Plan]) -> None:
+    """Refuse plans that would go behind what is certified in another layer.
+
+    In one layer the database refuses overlaps; it does not see those of two layers.
+
+    Raises
+    ------
+    OverlappingValidityError
+        Which product is in the way of which.
+    """
+    groups = defaultdict(list)
+    for plan in plans:
+        if plan.layer and not plan.candidate.layer:
+            site = plan.candidate.header.site
+            groups[plan.kind, site, plan.candidate.category, plan.layer].append(plan)
+    for (kind, site, category, layer), group in groups.items():
+        layers = archive.layers(site, category)
+        in_front = [name for name in layers if layer_number(name) > layer_number(layer)]
+        begin = min(plan.interval.begin for plan in group)
+        end = max(plan.interval.end for plan in group)
+        if in_front and certified(archive, kind, in_front, within=Interval(begin, end)):
+            error = overlap(archive, group)
+            if error is not None:
+                raise error
 
 
 def overlap(archive: Archive, plans: Sequence[Plan]) -> OverlappingValidityError | None:

@@ -4,7 +4,7 @@ from contextlib import suppress
 from datetime import timedelta
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from products import OFFSET, SIGNED, at, candidate, hours, product
 
@@ -72,6 +72,7 @@ STEPS = st.lists(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(steps=STEPS)
+@example(steps=[("certify", 1, 1), ("supersede", 0, 2), ("certify", 0, 1)])
 def test_archive_against_a_plain_model(sqlite_archive, tmp_path_factory, steps):
     """Hour by hour a pile of values: certify on empty hours, supersede on top, decertify all."""
     folder = tmp_path_factory.mktemp("made")
