@@ -1,0 +1,1 @@
+"""Optical throughput of a telescope."""
