@@ -1,0 +1,95 @@
+"""HDF5 products of one telescope: tables in ctapipe's groups, the subarray, the headers."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from astropy.table import Table
+
+from .exceptions import CorruptedInputError, MissingInputError
+from .files import atomic_path
+from .monitoring_file import FILTERS, open_hdf5, product_header
+from .products import COMPLETE, ProductMetadata
+
+if TYPE_CHECKING:
+    from ctapipe.instrument import SubarrayDescription
+
+__all__ = ["read_telescope_table", "write_telescope_tables"]
+
+
+def write_telescope_tables(
+    path: str | Path,
+    subarray: "SubarrayDescription",
+    tel_id: int,
+    tables: Mapping[str, Table],
+    metadata: ProductMetadata,
+) -> Path:
+    """Write tables of one telescope, complete or not at all.
+
+    Parameters
+    ----------
+    path : path
+        Of the HDF5 file; what stands there is replaced.
+    subarray : SubarrayDescription
+        With the telescope.
+    tel_id : int
+    tables : mapping of str to Table
+        By group (constants of ``ctapipe.io.hdf5dataformat``, or our own below ``/calibpipe``);
+        each becomes ``<group>/tel_NNN``.
+    metadata : ProductMetadata
+
+    Raises
+    ------
+    StorageError
+        If the disk is full or the folder cannot be written.
+    """
+    import tables as pytables
+    from ctapipe.io import write_table
+    from ctapipe.io.metadata import write_to_hdf5
+
+    header = product_header(metadata, {group: tables[group] for group in sorted(tables)})
+    with atomic_path(path) as temporary, pytables.open_file(temporary, "w") as h5file:
+        subarray.to_hdf(h5file)
+        for group, table in tables.items():
+            node = f"{group}/tel_{tel_id:03d}"
+            write_table(table, h5file, node, filters=pytables.Filters(**FILTERS))
+        write_to_hdf5(header, h5file)
+    return Path(path)
+
+
+def read_telescope_table(path: str | Path, group: str, tel_id: int, what: str) -> Table:
+    """Table of one telescope; ``meta["calibpipe"]`` is our header, empty for a file of others.
+
+    Parameters
+    ----------
+    path : path
+    group : str
+        Of ``ctapipe.io.hdf5dataformat``, or our own.
+    tel_id : int
+        0 for the only telescope that the group has.
+    what : str
+        What the table holds, for messages.
+
+    Raises
+    ------
+    MissingInputError
+        If there is no such file, group or telescope, or the product says it is not complete.
+    CorruptedInputError
+        If it is no HDF5 file.
+    """
+    from ctapipe.io import read_table
+
+    with open_hdf5(path, what) as h5file:
+        header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
+        if header.get("status", COMPLETE) != COMPLETE:
+            raise MissingInputError(f"{path} is not complete: {header['status']}")
+        if group not in h5file:
+            raise CorruptedInputError(f"{path} holds no {what}")
+        there = sorted(name for name in h5file.get_node(group)._v_children)
+        name = there[0] if tel_id == 0 and len(there) == 1 else f"tel_{tel_id:03d}"
+        if name not in there:
+            raise MissingInputError(f"{path} holds {what} of {', '.join(there)}, not of {name}")
+        table = read_table(h5file, f"{group}/{name}")
+        table.meta["calibpipe"] = header
+    return table
