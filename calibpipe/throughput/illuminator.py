@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..camera.ffactor import check_noise
-from ..core.exceptions import ConfigurationError
+from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 
 __all__ = [
     "LightLevels",
+    "image_noise",
     "light_levels",
     "photons_per_pixel",
     "relative_light_map",
@@ -71,6 +72,40 @@ def relative_light_map(light: ArrayLike) -> NDArray:
             + (f"{known.min():g} to {known.max():g}" if known.size else "none")
         )
     return light / known.mean()
+
+
+def image_noise(image: ArrayLike, is_unusable: ArrayLike, min_events: int = 25) -> NDArray:
+    """Standard deviation of images without light.
+
+    Parameters
+    ----------
+    image : array_like, shape (n_events, n_pixels), p.e.
+        Of pedestal events.
+    is_unusable : array_like, same shape, bool
+    min_events : int
+
+    Returns
+    -------
+    ndarray, shape (n_pixels,), p.e.
+        NaN for a pixel with fewer events.
+
+    Raises
+    ------
+    InsufficientStatisticsError
+        If no pixel has enough.
+    """
+    good = ~np.asarray(is_unusable, bool) & np.isfinite(image)
+    n = np.count_nonzero(good, axis=0)
+    if n.max(initial=0) < min_events:
+        raise InsufficientStatisticsError(
+            f"needs at least {min_events} pedestal events for the noise of images, got "
+            f"{n.max(initial=0)}; give files with more of them, or the noise in p.e."
+        )
+    enough = np.where(n >= min_events, n, np.nan)
+    charge = np.where(good, image, 0.0)
+    mean = charge.sum(axis=0) / enough
+    square = np.where(good, charge - mean, 0.0) ** 2
+    return np.sqrt(square.sum(axis=0) / (enough - 1))
 
 
 def light_levels(
