@@ -9,6 +9,7 @@ from hypothesis.extra.numpy import arrays
 
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 from calibpipe.throughput.illuminator import (
+    image_noise,
     light_levels,
     photons_per_pixel,
     relative_light_map,
@@ -226,6 +227,23 @@ def test_map_that_is_not_normalised():
 def test_impossible_excess_noise():
     with pytest.raises(ConfigurationError, match="cannot be below 1"):
         levels(np.ones((1, 20)), np.ones(20), squared_excess_noise_factor=0.9)
+
+
+def test_noise_of_pedestals(rng):
+    image = rng.normal(3, NOISE, (500, 20))
+    unusable = np.zeros_like(image, bool)
+    unusable[:, 0], unusable[30:, 1] = True, True
+    image[0, 2] = np.nan
+    found = image_noise(image, unusable)
+    assert np.isnan(found[0])
+    np.testing.assert_allclose(found[1], image[:30, 1].std(ddof=1))
+    np.testing.assert_allclose(found[2], image[1:, 2].std(ddof=1))
+    np.testing.assert_allclose(found[3:], image[:, 3:].std(axis=0, ddof=1))
+
+
+def test_too_few_pedestals():
+    with pytest.raises(InsufficientStatisticsError, match=r"at least 25 pedestal events.*got 24"):
+        image_noise(np.ones((24, 3)), np.zeros((24, 3), bool))
 
 
 # ---- photons and systematic errors
