@@ -195,8 +195,9 @@ class CalculateThroughputIlluminator(EventFilesTool):
 
         settings = self.image_settings(table)
         kind = EventType[self.event_type].value
-        options = {"event_types": [kind], "report": report, "is_checked": self.is_checked}
         noise = self.noise(paths, table, settings)
+        is_checked = self.is_checked or self.pedestal_noise_in_pe is None  # with the pedestals
+        options = {"event_types": [kind], "report": report, "is_checked": is_checked}
         time, event_id, levels = [], [], []
         for batch in calibrated_batches(paths, table, settings, **options):
             time.append(batch.time)
