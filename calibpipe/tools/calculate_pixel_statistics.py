@@ -1,16 +1,15 @@
 """Pixel statistics of one telescope and observation block, from DL0."""
 
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 from ctapipe.core import traits
 
-from .night_tool import NightTool, require
+from .event_files import EventFilesTool
 
 KIND = "camera/pixel_statistics"
 
 
-class CalculatePixelStatistics(NightTool):
+class CalculatePixelStatistics(EventFilesTool):
     """Calculate statistics of every pixel from the calibration events of one telescope.
 
     Reads DL0 in one pass, all parallel streams together, and writes mean, median, spread and
@@ -28,25 +27,6 @@ class CalculatePixelStatistics(NightTool):
         --index array/dl0_index.ecsv --dl0-root simulated --telescope LSTN-01 --obs-id 1 \\
         --output LSTN-01/camera/pixel_statistics.OBSID1.h5
     """
-
-    index = traits.Path(
-        None,
-        allow_none=True,
-        exists=None,
-        directory_ok=False,
-        help="Index of the night's DL0 files (calibpipe-index-dl0)",
-    ).tag(config=True)
-    dl0_root = traits.Path(
-        None, allow_none=True, exists=None, file_ok=False, help="Folder that contains DL0"
-    ).tag(config=True)
-    telescope = traits.Unicode(
-        "", help="Array element that the events are of, such as LSTN-01"
-    ).tag(config=True)
-    obs_id = traits.Int(0, min=0, help="Observation block of the index").tag(config=True)
-    input_files = traits.List(
-        traits.Path(exists=None, directory_ok=False),
-        help="DL0 files of one telescope and observation, instead of an index",
-    ).tag(config=True)
 
     window_width = traits.Int(12, min=1, help="Samples that are integrated").tag(config=True)
     flatfield_window_shift = traits.Int(
@@ -80,14 +60,6 @@ class CalculatePixelStatistics(NightTool):
         "0 subtracts nothing, which spoils the peak times",
     ).tag(config=True)
 
-    aliases: ClassVar[dict] = NightTool.aliases | {
-        "index": "CalculatePixelStatistics.index",
-        "dl0-root": "CalculatePixelStatistics.dl0_root",
-        "telescope": "CalculatePixelStatistics.telescope",
-        "obs-id": "CalculatePixelStatistics.obs_id",
-        ("i", "input"): "CalculatePixelStatistics.input_files",
-    }
-
     def start(self) -> None:
         """Stream the events, write the statistics."""
         from tqdm import tqdm
@@ -101,29 +73,13 @@ class CalculatePixelStatistics(NightTool):
                 paths,
                 self.settings(),
                 progress=progress.update,
-                is_checked=not self.input_files,  # the index has done it
+                is_checked=self.is_checked,
             )
         for path in paths:
             self.add_input(path, "dl0/events")
         for remark in found.report.remarks():
             self.log.warning("%s", remark)
         self.write(found)
-
-    def event_files(self) -> list[Path]:
-        """DL0 files of the observation."""
-        from ..core.dl0_files import block_files
-        from ..core.products import read_table
-
-        of_index = [self.index, self.dl0_root, self.obs_id]
-        require(
-            not any(of_index) if self.input_files else all(of_index) and self.telescope,
-            f"{self.name} needs either --input or all of --index, --dl0-root, --telescope, "
-            "--obs-id",
-        )
-        if self.input_files:
-            return [Path(path) for path in self.input_files]
-        index = read_table(self.add_input(self.index, "array/dl0_index"), "array/dl0_index")
-        return block_files(index, self.dl0_root, self.telescope, self.obs_id)
 
     def settings(self) -> Any:
         """Settings of the configuration."""
@@ -155,10 +111,7 @@ class CalculatePixelStatistics(NightTool):
         tel_id = found.camera.tel_id
         subarray = telescope_subarray(tel_id)
         name = subarray.tel[tel_id].name
-        require(
-            self.telescope in ("", subarray.name),
-            f"the files of {self.telescope} are of telescope {tel_id}, {subarray.name}",
-        )
+        self.require_telescope(subarray.name, tel_id)
         chunks = (*found.pedestal_charge, *found.flatfield_charge)
         validity = (min(c.time_start for c in chunks), max(c.time_end for c in chunks))
         metadata = self.metadata(
