@@ -16,6 +16,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
+from ctapipe.coordinates import TelescopeFrame
 from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
@@ -23,9 +24,17 @@ from ..core.exceptions import ConfigurationError
 from .camera import CameraTruth
 from .light import Light, pulsed_light
 from .muon_photons import MUON_MASS, MuonTelescope, muon_photons, sin2_cherenkov
-from .pixel_lookup import PixelLookup
+from .pixel_lookup import PixelLookup, pixel_lookup
 
-__all__ = ["MuonTruth", "mirror_and_hole", "muon_light", "muon_truth", "muon_truth_table"]
+__all__ = [
+    "MuonTruth",
+    "camera_lookup",
+    "drawn_throughput",
+    "mirror_and_hole",
+    "muon_light",
+    "muon_truth",
+    "muon_truth_table",
+]
 
 # Radius of the disc that shadows as much as the camera: ctapipe's MuonIntensityFitter (m).
 HOLE_RADIUS = {"LST": 0.74, "MST": 0.59, "SST": 0.38}
@@ -90,6 +99,34 @@ def mirror_and_hole(optics: Any) -> tuple[float, float]:
             "muons out (n_muon = 0)"
         )
     return float(np.sqrt(area / np.pi)), HOLE_RADIUS[size]
+
+
+def camera_lookup(geometry: Any) -> PixelLookup:
+    """Lookup of pixels by ``fov_lon, fov_lat`` in deg.
+
+    Parameters
+    ----------
+    geometry : ctapipe.instrument.CameraGeometry
+        In the ``CameraFrame``, with a focal length.
+    """
+    angular = geometry.transform_to(TelescopeFrame())
+    return pixel_lookup(angular.pix_x.to_value(u.deg), angular.pix_y.to_value(u.deg))
+
+
+def drawn_throughput(mean: float, spread: float, rng: Generator) -> float:
+    """Optical throughput of a telescope: log-normal, never negative.
+
+    Parameters
+    ----------
+    mean : float
+        Of telescopes.
+    spread : float
+        Standard deviation over telescopes, relative to the mean.
+    rng : Generator
+        Source of all randomness.
+    """
+    sigma = np.sqrt(np.log1p(spread**2))
+    return float(mean * np.exp(rng.normal(-(sigma**2) / 2, sigma)))
 
 
 @u.quantity_input
