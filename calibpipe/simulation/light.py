@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from .camera import CameraTruth
 
-__all__ = ["Light", "flat_field_light", "interleaved", "no_light", "shower_light"]
+__all__ = ["Light", "flat_field_light", "interleaved", "no_light", "pulsed_light", "shower_light"]
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,27 @@ def shower_light(
 def _detected(
     expected: NDArray, start: NDArray, transit_spread: float, truth: CameraTruth, rng: Generator
 ) -> Light:
-    """Photoelectrons, their charge (a sum of gamma deviates is one) and the time of their pulse."""
-    n_pe = rng.poisson(expected)
+    return pulsed_light(rng.poisson(expected), start, transit_spread, truth, rng)
+
+
+def pulsed_light(
+    n_pe: NDArray, start: NDArray, transit_spread: float, truth: CameraTruth, rng: Generator
+) -> Light:
+    """Light of given photoelectrons: their charge (a sum of gamma deviates is one), their pulse.
+
+    Parameters
+    ----------
+    n_pe : ndarray, shape (n_events, n_pixels), int
+        Photoelectrons.
+    start : ndarray, broadcastable to that of `n_pe`
+        ns: mean arrival time of the photons in a pixel.
+    transit_spread : float
+        ns: standard deviation of the time of one photoelectron.
+    truth : CameraTruth
+        Camera.
+    rng : Generator
+        Source of all randomness.
+    """
     some = np.maximum(n_pe, 1)
     shape = 1.0 / (truth.squared_excess_noise_factor - 1.0)
     charge = np.where(n_pe > 0, rng.standard_gamma(some * shape) / shape, 0.0)

@@ -10,7 +10,9 @@ from .night_tool import NightTool, require
 
 KIND = "simulation/camera_truth"
 SHOWER_KIND = "simulation/shower_truth"
+MUON_KIND = "simulation/muon_truth"
 CLOSED_CAMERA = ("DARK_PEDESTAL", "SINGLE_PE")  # before the camera sees the sky
+GAIN_SELECTED = ("SUBARRAY", "MUON")
 BLOCK = 64  # events simulated at once: 50 MB; the random numbers depend on it
 
 
@@ -20,12 +22,13 @@ class ProduceCamcalibTestData(NightTool):
     Writes below the output folder the event streams of each telescope and the array triggers in
     the observatory's folders (``DL0/<array element>/...``, ``DL0/ARRAY/...``), and the truth beside
     them (``truth/<array element>/<night>/<array element>_OBSID<number>.camera_truth.ecsv``, and
-    ``.shower_truth.ecsv`` if there are showers). Numbers and rate of events are those of one
-    telescope. Telescopes take their calibration events in turn; a shower is one event of all.
-    Flat-field, sky-pedestal and shower events are spread evenly over the observation; dark
-    pedestals and single-photoelectron events come first, with a closed camera.
-    The observation begins at astronomical dusk. Waveforms of a telescope depend on site, night,
-    telescope and configuration only.
+    ``.shower_truth.ecsv`` and ``.muon_truth.ecsv`` if there are showers and muons). Numbers and
+    rate of events are those of one telescope. Telescopes take their calibration events and muons
+    in turn; a shower is one event of all. Flat-field, sky-pedestal, shower and muon events are
+    spread evenly over the observation; dark pedestals and single-photoelectron events come first,
+    with a closed camera. The observation begins at astronomical dusk. Waveforms of a telescope
+    depend on site, night, telescope and configuration only, its optical throughput on telescope,
+    seed and configuration: it is the same every night.
 
     LSTs of CTAO-North are known. Other telescopes (5 is MSTN-01) need the description of their
     camera: service data in a folder of CTAPIPE_SVC_PATH, or --camera-description and a simulation
@@ -64,6 +67,7 @@ class ProduceCamcalibTestData(NightTool):
     n_flatfield = traits.Int(500, min=0, help="Flat-field events").tag(config=True)
     n_pedestal = traits.Int(500, min=0, help="Sky-pedestal events").tag(config=True)
     n_shower = traits.Int(0, min=0, help="Shower events, gain selected").tag(config=True)
+    n_muon = traits.Int(0, min=0, help="Muon events, gain selected").tag(config=True)
     n_dark_pedestal = traits.Int(0, min=0, help="Pedestals of the closed camera").tag(config=True)
     n_single_pe = traits.Int(0, min=0, help="Single-photoelectron events").tag(config=True)
     rate_in_hertz = traits.Float(
@@ -88,7 +92,24 @@ class ProduceCamcalibTestData(NightTool):
         config=True
     )
     gain_selection_threshold = traits.Float(
-        3500.0, help="ADC of high gain above which a shower pixel is stored in low gain"
+        3500.0,
+        help="ADC of high gain above which a pixel of a shower or muon is stored in low gain",
+    ).tag(config=True)
+    optical_throughput = traits.Float(
+        0.2, min=0, max=1, help="Photoelectrons per photon of 300 to 600 nm on the mirror"
+    ).tag(config=True)
+    throughput_spread = traits.Float(
+        0.0, min=0, max=0.5, help="Of the throughput between telescopes, relative rms"
+    ).tag(config=True)
+    optical_psf_in_deg = traits.Float(
+        0.03, min=0, help="Rms, in each of two directions, of the image of a point"
+    ).tag(config=True)
+    muon_energy_min_in_gev = traits.Float(8.0, help="Lowest energy of muons").tag(config=True)
+    muon_max_impact = traits.Float(
+        1.2, min=0, help="Largest distance of muons from the middle of the mirror, in its radii"
+    ).tag(config=True)
+    muon_fov_radius_in_deg = traits.Float(
+        1.0, min=0, max=5, help="Largest angle of muons to the optical axis"
     ).tag(config=True)
     spread = traits.Dict(
         {},
@@ -106,6 +127,7 @@ class ProduceCamcalibTestData(NightTool):
         "n-flatfield": "ProduceCamcalibTestData.n_flatfield",
         "n-pedestal": "ProduceCamcalibTestData.n_pedestal",
         "n-shower": "ProduceCamcalibTestData.n_shower",
+        "n-muon": "ProduceCamcalibTestData.n_muon",
         "rate": "ProduceCamcalibTestData.rate_in_hertz",
         "seed": "ProduceCamcalibTestData.seed",
     }
@@ -122,14 +144,17 @@ class ProduceCamcalibTestData(NightTool):
             self.observation(begin, subarray_id, tel_id, subarray.tel[tel_id].camera)
             for tel_id in self.tel_ids
         ]
+        mirrors = [self.mirror(subarray.tel[tel_id].optics, tel_id) for tel_id in self.tel_ids]
         left = self.check_outputs(observations)
-        found = self.write_events(observations, subarray)
+        found = self.write_events(observations, subarray, mirrors)
         for path in left:  # what an earlier run left would be read as part of this one
             path.unlink(missing_ok=True)
-        for observation, (truth, showers) in zip(observations, found, strict=True):
+        for observation, mirror, (truth, events) in zip(observations, mirrors, found, strict=True):
             self.write_truth(observation, truth)
             if self.n_shower:
-                self.write_showers(observation, showers)
+                self.write_showers(observation, events["SUBARRAY"])
+            if self.n_muon:
+                self.write_muons(observation, events["MUON"], mirror)
 
     def check_request(self, site: Any) -> None:
         """Rate, number of events, telescopes."""
@@ -141,7 +166,7 @@ class ProduceCamcalibTestData(NightTool):
         )
         require(
             self.n_events > 0,
-            "no events asked for; give --n-flatfield, --n-pedestal or --n-shower",
+            "no events asked for; give --n-flatfield, --n-pedestal, --n-shower or --n-muon",
         )
         require(
             len(set(self.tel_ids)) == len(self.tel_ids) > 0,
@@ -169,6 +194,7 @@ class ProduceCamcalibTestData(NightTool):
             "FLATFIELD": self.n_flatfield,
             "SKY_PEDESTAL": self.n_pedestal,
             "SUBARRAY": self.n_shower,
+            "MUON": self.n_muon,
         }
 
     def described(self, site: Any) -> tuple[int, Any]:
@@ -205,6 +231,26 @@ class ProduceCamcalibTestData(NightTool):
         )
         return replace(CAMERA_SPREADS.get(camera.name, CameraSpread()), **self.spread)
 
+    def mirror(self, optics: Any, tel_id: int) -> Any:
+        """Mirror of a telescope and the air above it, for muons."""
+        from numpy.random import SeedSequence, default_rng
+
+        from ..simulation.muon import drawn_throughput, mirror_and_hole
+        from ..simulation.muon_photons import MuonTelescope
+
+        if not self.n_muon:
+            return None
+        mirror_radius, hole_radius = mirror_and_hole(optics)
+        rng = default_rng(SeedSequence(self.seed, spawn_key=(tel_id,)))
+        return MuonTelescope(
+            optical_throughput=drawn_throughput(
+                self.optical_throughput, self.throughput_spread, rng
+            ),
+            psf=self.optical_psf_in_deg,
+            mirror_radius=mirror_radius,
+            hole_radius=hole_radius,
+        )
+
     def observation(self, begin: Any, subarray_id: int, tel_id: int, camera: Any) -> Any:
         """What is written of a telescope, and where."""
         from ..core.night import night_date
@@ -238,7 +284,8 @@ class ProduceCamcalibTestData(NightTool):
 
     def check_outputs(self, observations: list[Any]) -> list[Path]:
         """Nothing is overwritten by accident; what an earlier run left of this block."""
-        kinds = ["camera_truth", "shower_truth"] if self.n_shower else ["camera_truth"]
+        kinds = ["camera_truth"]
+        kinds += ["shower_truth"] * (self.n_shower > 0) + ["muon_truth"] * (self.n_muon > 0)
         own = {observation.trigger_path for observation in observations}
         for observation in observations:
             own.update(observation.event_paths)
@@ -254,8 +301,10 @@ class ProduceCamcalibTestData(NightTool):
             self.check_output(path)
         return sorted(left - own)
 
-    def write_events(self, observations: list[Any], subarray: Any) -> list[tuple[Any, list]]:
-        """All events of the block; truth and showers of each telescope.
+    def write_events(
+        self, observations: list[Any], subarray: Any, mirrors: list[Any]
+    ) -> list[tuple[Any, dict]]:
+        """All events of the block; truth, showers and muons of each telescope.
 
         The files appear together when all are complete.
         """
@@ -273,7 +322,7 @@ class ProduceCamcalibTestData(NightTool):
                 writer = stack.enter_context(Dl0Writer(observation, len(types), self.compression))
                 camera = subarray.tel[observation.tel_id].camera
                 plan = schedule.event_id[k], schedule.seconds[k]
-                found.append(self.write_telescope(writer, camera, *plan))
+                found.append(self.write_telescope(writer, camera, mirrors[k], *plan))
             write_array_triggers(observations[0], schedule, self.tel_ids)
         for observation in observations:
             for path in observation.event_paths:
@@ -282,9 +331,9 @@ class ProduceCamcalibTestData(NightTool):
         return found
 
     def write_telescope(
-        self, writer: Any, camera: Any, event_id: Any, seconds: Any
-    ) -> tuple[Any, list[tuple]]:
-        """Events of a telescope in the order of time; its truth; number, p.e. and times of showers.
+        self, writer: Any, camera: Any, mirror: Any, event_id: Any, seconds: Any
+    ) -> tuple[Any, dict[str, list[tuple]]]:
+        """Events of a telescope in the order of time; its truth; that of its showers and muons.
 
         The random numbers of a telescope are its own.
         """
@@ -295,6 +344,7 @@ class ProduceCamcalibTestData(NightTool):
         from ..core.night import night_date
         from ..simulation.camera import camera_truth
         from ..simulation.dl0 import event_times
+        from ..simulation.muon import camera_lookup
         from ..simulation.waveforms import pulse_templates
 
         observation, readout, types = writer.observation, camera.readout, self.event_types()
@@ -308,19 +358,21 @@ class ProduceCamcalibTestData(NightTool):
             readout.sampling_rate,
         )
         stamps = np.transpose(event_times(observation.start, seconds))
-        showers = []
+        muon_optics = mirror, camera_lookup(camera.geometry) if mirror else None
+        records: dict[str, list[tuple]] = {name: [] for name in GAIN_SELECTED}
         with tqdm(total=types.size, desc=observation.array_element, disable=None) as progress:
             for first in range(0, types.size, BLOCK):
                 block = slice(first, first + BLOCK)
-                events = self.block(types[block], seconds[block], camera, truth, templates, rng)
-                for i, (name, waveform, gain, n_pe, time) in enumerate(events, first):
+                plan = types[block], seconds[block]
+                events = self.block(*plan, camera, muon_optics, truth, templates, rng)
+                for i, (name, waveform, gain, record) in enumerate(events, first):
                     stamp = (int(part) for part in stamps[i])
                     kind = EventType[name].value
                     writer.write(int(event_id[i]), *stamp, kind, waveform, gain)
-                    if name == "SUBARRAY":
-                        showers.append((event_id[i], n_pe, time, gain))
+                    if name in records:
+                        records[name].append((event_id[i], *record, gain))
                 progress.update(len(events))
-        return truth, showers
+        return truth, records
 
     def event_types(self) -> Any:
         """Type of each event, in the order of time: closed camera first, then the open one."""
@@ -335,9 +387,16 @@ class ProduceCamcalibTestData(NightTool):
         return np.array(names)[np.concatenate(order)]
 
     def block(
-        self, types: Any, seconds: Any, camera: Any, truth: Any, templates: Any, rng: Any
+        self,
+        types: Any,
+        seconds: Any,
+        camera: Any,
+        muon_optics: tuple[Any, Any],
+        truth: Any,
+        templates: Any,
+        rng: Any,
     ) -> list[tuple]:
-        """Events of a block: type, waveform, selected gain, p.e., times of the pulses."""
+        """Events of a block: type, waveform, selected gain, truth."""
         import numpy as np
 
         from ..simulation.waveforms import selected_gain, waveforms
@@ -345,7 +404,11 @@ class ProduceCamcalibTestData(NightTool):
         events: list[Any] = [None] * types.size
         for name in np.unique(types):
             own = np.flatnonzero(types == name)
-            light = self.light(str(name), own.size, camera, truth, rng)
+            if name == "MUON":
+                light, records = self.muons(own.size, *muon_optics, truth, rng)
+            else:
+                light = self.light(str(name), own.size, camera, truth, rng)
+                records = list(zip(light.n_pe, light.time, strict=True))
             waveform = waveforms(
                 light,
                 truth,
@@ -357,23 +420,20 @@ class ProduceCamcalibTestData(NightTool):
             )
             for i, event in enumerate(own):
                 gain = None
-                if name == "SUBARRAY":
+                if name in GAIN_SELECTED:
                     gain = selected_gain(waveform[i], self.gain_selection_threshold)
-                events[event] = (str(name), waveform[i], gain, light.n_pe[i], light.time[i])
+                events[event] = (str(name), waveform[i], gain, records[i])
         return events
 
     def light(self, name: str, n_events: int, camera: Any, truth: Any, rng: Any) -> Any:
-        """Light of events of one type."""
+        """Light of events of one type, but muons."""
         import astropy.units as u
 
         from ..simulation.light import flat_field_light, no_light, shower_light
 
         if name.endswith("PEDESTAL"):
             return no_light(n_events, truth)
-        timing = {
-            "time": self.arrival_time_in_ns * u.ns,
-            "transit_time_spread": self.transit_time_spread_in_ns * u.ns,
-        }
+        timing = self.timing()
         if name == "SUBARRAY":
             x, y = camera.geometry.pix_x, camera.geometry.pix_y
             return shower_light(n_events, truth, rng, pixel_x=x, pixel_y=y, **timing)
@@ -386,6 +446,36 @@ class ProduceCamcalibTestData(NightTool):
             time_jitter=self.time_jitter_in_ns * u.ns,
             **timing,
         )
+
+    def muons(
+        self, n_events: int, mirror: Any, pixels: Any, truth: Any, rng: Any
+    ) -> tuple[Any, list[tuple]]:
+        """Light of muons; their truth and photoelectrons."""
+        from dataclasses import astuple
+
+        import astropy.units as u
+
+        from ..simulation.muon import muon_light, muon_truth
+
+        muons = muon_truth(
+            n_events,
+            rng,
+            mirror,
+            energy_min=self.muon_energy_min_in_gev * u.GeV,
+            max_impact=self.muon_max_impact,
+            fov_radius=self.muon_fov_radius_in_deg * u.deg,
+        )
+        light = muon_light(muons, mirror, truth, pixels, rng, **self.timing())
+        return light, list(zip(*astuple(muons), light.n_pe.sum(axis=1), strict=True))
+
+    def timing(self) -> dict[str, Any]:
+        """When light arrives, and how one photoelectron scatters."""
+        import astropy.units as u
+
+        return {
+            "time": self.arrival_time_in_ns * u.ns,
+            "transit_time_spread": self.transit_time_spread_in_ns * u.ns,
+        }
 
     def write_truth(self, observation: Any, truth: Any) -> None:
         """True pixels beside the data."""
@@ -428,6 +518,36 @@ class ProduceCamcalibTestData(NightTool):
         )
         write_table(path, table, metadata)
         self.add_output(path, SHOWER_KIND)
+
+    def write_muons(self, observation: Any, muons: list[tuple], mirror: Any) -> None:
+        """True muons beside the data."""
+        import numpy as np
+
+        from ..core.products import write_table
+        from ..simulation.muon import MuonTruth, muon_truth_table
+        from ..simulation.muon_photons import BAND
+
+        event_id, *values, n_pe, _ = (np.array(part) for part in zip(*muons, strict=True))
+        path = self.truth_path(observation, "muon_truth")
+        about = {
+            "optical_throughput": mirror.optical_throughput,
+            "band_in_nm": list(BAND),
+            "psf_in_deg": mirror.psf,
+            "mirror_radius_in_m": mirror.mirror_radius,
+            "hole_radius_in_m": mirror.hole_radius,
+            "refractivity": mirror.refractivity,
+            "scale_height_in_m": mirror.scale_height,
+            "extinction_per_m": mirror.extinction,
+            "radiation_length_in_m": mirror.radiation_length,
+        }
+        metadata = self.metadata(
+            MUON_KIND,
+            f"True muons of {observation.array_element} in the simulated night {self.night}",
+            validity=self.validity(observation),
+            details=self.details(observation) | about,
+        )
+        write_table(path, muon_truth_table(event_id, MuonTruth(*values), n_pe), metadata)
+        self.add_output(path, MUON_KIND)
 
     def validity(self, observation: Any) -> tuple[Any, Any]:
         """From the first event to one period after the last."""

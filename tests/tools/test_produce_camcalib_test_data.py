@@ -17,9 +17,11 @@ from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSour
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.night import astronomical_night
 from calibpipe.core.products import content_hash, read_table
+from calibpipe.core.telescope import subarray_of
 from calibpipe.simulation.camera import PixelFault, truth_from_table
 from calibpipe.tools.produce_camcalib_test_data import (
     KIND,
+    MUON_KIND,
     SHOWER_KIND,
     ProduceCamcalibTestData,
 )
@@ -33,10 +35,10 @@ OWN = "--ProduceCamcalibTestData."
 def produce(root, tmp_path):
     """Run of the Tool in a folder of the test."""
 
-    def run(*more, folder="simulated", site="CTAO-North", few=FEW, raises=True):
+    def run(*more, folder="simulated", site="CTAO-North", few=FEW, night=NIGHT, raises=True):
         argv = [
             f"--site={root}/config/sites/{site}.yaml",
-            f"--night={NIGHT}",
+            f"--night={night}",
             f"--output-folder={tmp_path / folder}",
         ]
         tool = ProduceCamcalibTestData()
@@ -54,8 +56,8 @@ def streams(folder):
     return [path for path in files(folder) if path.name.startswith("TEL")]
 
 
-def truth(folder, kind=KIND):
-    (path,) = (folder / "truth").glob(f"*/{NIGHT}/*.{kind.split('/')[1]}.ecsv")
+def truth(folder, kind=KIND, element="*"):
+    (path,) = (folder / "truth").glob(f"{element}/*/*.{kind.split('/')[1]}.ecsv")
     return read_table(path, kind)
 
 
@@ -133,12 +135,84 @@ def test_pedestals_and_showers_are_those_of_the_truth(produce):
         assert abs(np.mean(baseline / error, axis=1)[channel]) < 5 / np.sqrt(camera.n_pixels)
 
 
+@pytest.fixture
+def muons(produce):
+    """Two telescopes with muons, many pixels of which are in low gain."""
+    return produce(
+        *("--tel-id=1", "--tel-id=3", "--n-muon=4", "--seed=7", f"{OWN}throughput_spread=0.2"),
+        f"{OWN}gain_selection_threshold=1000",
+    )
+
+
+@pytest.mark.parametrize("tel_id", [1, 3])
+def test_muons_are_those_of_the_truth(muons, tel_id):
+    element = f"LSTN-0{tel_id}"
+    camera = truth_from_table(truth(muons, element=element))
+    table = truth(muons, MUON_KIND, element)
+    (path,) = muons.glob(f"DL0/{element}/**/*.fits.fz")
+    with ProtozfitsTelescopeEventSource(path, subarray_id=2) as source:
+        events = {event.index.event_id: event for event in source}
+    found = [n for n, e in events.items() if e.trigger.event_type is EventType.MUON]
+    assert found == table["event_id"].tolist()
+    assert len(found) == 4
+    for row in table:
+        dl0 = events[row["event_id"]].dl0.tel[tel_id]
+        gain = dl0.selected_gain_channel
+        assert dl0.waveform.shape[:2] == (1, 1855)
+        assert 0 < gain.sum() < 400
+        pixel = np.arange(1855)
+        charge = (dl0.waveform[0] - camera.pedestal[gain, pixel][:, np.newaxis]).sum(axis=1)
+        found = np.sum(charge / camera.gain[gain, pixel])
+        # night sky in 40 samples, electronic noise of low gain, charges of single photoelectrons
+        sky = 1.222 * camera.nsb_rate.sum() * 40 / 1.024
+        noise = 40 * np.sum((camera.electronic_noise / camera.gain)[gain, pixel] ** 2)
+        error = np.sqrt(sky + noise + 0.222 * row["n_pe"])
+        assert abs(found - row["n_pe"]) < 5 * error < row["n_pe"]
+
+
+def test_a_muon_is_an_event_of_one_telescope(muons):
+    own = [set(truth(muons, MUON_KIND, f"LSTN-0{tel_id}")["event_id"]) for tel_id in (1, 3)]
+    (triggers,) = (path for path in files(muons) if path.name.startswith("SUB"))
+    with ProtozfitsEventSource(triggers) as source:
+        telescopes = {e.index.event_id: list(e.dl0.tel) for e in source}
+    assert len(telescopes) == 2 * (3 + 3 + 4) + 2
+    for tel_id, numbers in zip((1, 3), own, strict=True):
+        assert all(telescopes[number] == [tel_id] for number in numbers)
+
+
+def test_truth_of_muons_tells_of_the_telescope(muons, produce):
+    """Throughput is drawn for each telescope and seed, the same in every night."""
+    headers = [truth(muons, MUON_KIND, f"LSTN-0{tel_id}").meta["calibpipe"] for tel_id in (1, 3)]
+    throughputs = [header["optical_throughput"] for header in headers]
+    assert throughputs[0] != throughputs[1]
+    assert all(0.05 < throughput < 0.6 for throughput in throughputs)
+    assert headers[0]["psf_in_deg"] == 0.03
+    assert headers[0]["mirror_radius_in_m"] == pytest.approx(11.095, abs=1e-3)
+    assert headers[0]["hole_radius_in_m"] == 0.74
+    few = ("--tel-id=3", "--n-muon=1", "--n-flatfield=0", "--n-pedestal=0")
+    for seed, spread, expected in ((7, 0.2, throughputs[1]), (8, 0, 0.2)):
+        options = (f"--seed={seed}", f"{OWN}throughput_spread={spread}")
+        alone = produce(*options, folder=f"alone{seed}", few=few, night="2024-05-05")
+        assert truth(alone, MUON_KIND).meta["calibpipe"]["optical_throughput"] == expected
+
+
+@pytest.mark.parametrize(("name", "value"), [("n_mirrors", 2), ("mirror_area", np.nan * u.m**2)])
+def test_muons_need_one_mirror(produce, monkeypatch, tmp_path, name, value):
+    number, subarray = subarray_of([1])
+    monkeypatch.setattr(subarray.tel[1].optics, name, value)
+    monkeypatch.setattr("calibpipe.core.telescope.subarray_of", lambda _: (number, subarray))
+    with pytest.raises(ConfigurationError, match="muons need"):
+        produce("--n-muon=1")
+    assert not files(tmp_path / "simulated")
+    assert produce()
+
+
 def test_same_seed_same_content(produce):
-    first, again = produce("--seed=1"), produce("--seed=1", folder="again")
-    other = produce("--seed=2", folder="other")
-    camera = "*.camera_truth.ecsv"
-    hashes = [content_hash(next(folder.rglob(camera))) for folder in (first, again, other)]
-    assert hashes[0] == hashes[1] != hashes[2]
+    first, again = (produce("--seed=1", "--n-muon=2", folder=name) for name in ("first", "again"))
+    other = produce("--seed=2", "--n-muon=2", folder="other")
+    for name in ("*.camera_truth.ecsv", "*.muon_truth.ecsv"):
+        hashes = [content_hash(next(folder.rglob(name))) for folder in (first, again, other)]
+        assert hashes[0] == hashes[1] != hashes[2]
     for name in (streams(first)[0], streams(again)[0]):
         assert name.is_file()
     waves = []
@@ -149,14 +223,14 @@ def test_same_seed_same_content(produce):
 
 
 def test_nothing_is_overwritten_unless_asked_and_no_stream_is_left_over(produce):
-    folder = produce(f"{OWN}n_streams=2")
+    folder = produce(f"{OWN}n_streams=2", "--n-muon=1")
     before = {path: path.read_bytes() for path in files(folder)}
     with pytest.raises(ToolConfigurationError, match="exists"):
         produce()
     assert {path: path.read_bytes() for path in files(folder)} == before
     produce("--overwrite", few=("--n-flatfield=1", "--n-pedestal=0"))
     assert len(streams(folder)) == 1
-    assert not list(folder.rglob("*.shower_truth.ecsv"))
+    assert not [*folder.rglob("*.shower_truth.ecsv"), *folder.rglob("*.muon_truth.ecsv")]
 
 
 @pytest.mark.parametrize(
@@ -183,9 +257,9 @@ def test_missing_options_are_named(tmp_path):
 def test_shipped_configuration_is_accepted(produce, root):
     config = root / "config/tools/produce_camcalib_test_data.yaml"
     asked = yaml.safe_load(config.read_text())["ProduceCamcalibTestData"]
-    camera = truth(produce(f"--config={config}"))
+    camera = truth(produce(f"--config={config}", "--n-muon=1"))
     used = camera.meta["calibpipe"]["configuration"]
-    given = {"n_flatfield": 3, "n_pedestal": 3, "n_shower": 2}  # on the command line
+    given = {"n_flatfield": 3, "n_pedestal": 3, "n_shower": 2, "n_muon": 1}  # on the command line
     assert {name: used[name] for name in asked} == asked | given
     faulty = {fault: np.sum(camera["status"] == fault) for fault in PixelFault}
     assert faulty == {

@@ -24,6 +24,7 @@ FEW = {
         "n_flatfield": 4,
         "n_pedestal": 4,
         "n_shower": 2,
+        "n_muon": 2,
         "spread": {"dead": 0.1},
     }
 }
@@ -72,7 +73,7 @@ def test_weather_and_telescopes_with_their_truth(simulate):
 def test_one_seed_for_everything(simulate):
     one, same = (simulate("--seed=4", "--tel-ids=1", folder=name) for name in ("a", "b"))
     other = simulate("--seed=5", "--tel-ids=1", folder="c")
-    assert len(truths(one)) == 4
+    assert len(truths(one)) == 5  # weather, pixels, showers, muons
     for a, b, c in zip(truths(one), truths(same), truths(other), strict=True):
         assert content_hash(a) == content_hash(b), a
         assert content_hash(a) != content_hash(c), a

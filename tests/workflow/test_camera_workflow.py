@@ -61,6 +61,7 @@ def workflow(tmp_path_factory):
     settings["ProduceCamcalibTestData"] |= {
         "n_flatfield": 120,
         "n_pedestal": 120,
+        "n_muon": 10,
         "spread": {"dead": 0.005},
     }
     few.write_text(yaml.safe_dump(settings))
