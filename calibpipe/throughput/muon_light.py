@@ -8,9 +8,11 @@ import astropy.units as u
 import numpy as np
 from astropy.constants import alpha
 from numpy.typing import NDArray
+from scipy.integrate import trapezoid
 
 __all__ = [
     "BAND",
+    "band_extinction",
     "cherenkov_angle",
     "chord_interval",
     "chord_length",
@@ -159,6 +161,41 @@ def photons_per_azimuth(
     light = light - _attenuated(*chord_interval(*place, hole_radius.to_value(u.m)), rate)
     yield_ = 0.5 * alpha.value * np.sin(2 * angle) * (1 / low - 1 / high)
     return yield_ * light / u.rad
+
+
+@u.quantity_input
+def band_extinction(
+    wavelength: u.Quantity[u.nm],
+    extinction: u.Quantity[1 / u.m],
+    band: tuple[u.Quantity, u.Quantity] = BAND,
+) -> u.Quantity:
+    r"""Extinction of air for the light of muons, weighted with :math:`\lambda^{-2}` over a band.
+
+    # ASSUME: detection efficiency flat over the band; paths of optical depth far below 1.
+
+    Parameters
+    ----------
+    wavelength : Quantity, shape (n,), ascending
+    extinction : Quantity, shape (n,), 1/length
+    band : tuple of Quantity
+
+    Returns
+    -------
+    Quantity, 1/length
+
+    Raises
+    ------
+    ValueError
+        If the wavelengths do not cover the band.
+    """
+    x = wavelength.to_value(u.nm)
+    low, high = (edge.to_value(u.nm) for edge in band)
+    if x[0] > low or x[-1] < high:
+        raise ValueError(f"extinction from {x[0]:g} to {x[-1]:g} nm does not cover the band")
+    inside = np.linspace(low, high, 301)
+    weight = inside**-2.0
+    values = np.interp(inside, x, extinction.to_value(1 / u.m))
+    return trapezoid(values * weight, inside) / trapezoid(weight, inside) / u.m
 
 
 def _attenuated(begin: NDArray, end: NDArray, rate: float | NDArray) -> NDArray:

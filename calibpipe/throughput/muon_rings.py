@@ -26,6 +26,7 @@ __all__ = [
     "RingRejection",
     "cleaned_pixels",
     "muon_rings",
+    "rejection_counts",
     "ring_rejection",
 ]
 
@@ -241,6 +242,15 @@ def ring_rejection(columns: Mapping[str, NDArray], cuts: RingCuts, mirror_radius
     return np.where(
         np.isfinite(columns["throughput"]), rejection, rejection | RingRejection.NO_RING
     ).astype(np.uint16)
+
+
+def rejection_counts(rejection: NDArray) -> dict[str, int]:
+    """How many rings are ``good``, and how many each reason rejects (one ring may have several)."""
+    rejection = np.asarray(rejection)
+    counts = {"good": int(np.count_nonzero(rejection == 0))}
+    for reason in RingRejection:
+        counts[reason.name.lower()] = int(np.count_nonzero(rejection & np.uint16(reason)))
+    return counts
 
 
 def _within(values: NDArray, limits: tuple[float, float]) -> NDArray:

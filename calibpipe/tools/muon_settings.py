@@ -1,0 +1,131 @@
+"""Settings of the muon analysis, telescope type by telescope type."""
+
+import numpy as np
+from ctapipe.core import TelescopeComponent
+from ctapipe.core.traits import FloatTelescopeParameter, IntTelescopeParameter
+
+from .night_tool import require
+
+NOT_KNOWN = -1.0
+
+
+class MuonSettings(TelescopeComponent):
+    """What counts as a muon ring, and the mirror that it is seen with.
+
+    Every value may be given for patterns of telescopes: ``[[type, "LST_*", 10.0], ...]``.
+    """
+
+    picture_threshold = FloatTelescopeParameter(
+        default_value=10.0,
+        help="p.e., of the cleaning: pixels above it with two neighbours above it",
+    ).tag(config=True)
+    boundary_threshold = FloatTelescopeParameter(
+        default_value=5.0, help="p.e., neighbours of these"
+    ).tag(config=True)
+    min_pixels = IntTelescopeParameter(default_value=50, help="Cleaned pixels on the ring").tag(
+        config=True
+    )
+    min_light = FloatTelescopeParameter(default_value=500.0, help="p.e. on the ring").tag(
+        config=True
+    )
+    min_radius_in_deg = FloatTelescopeParameter(default_value=0.8, help="Smallest ring").tag(
+        config=True
+    )
+    max_radius_in_deg = FloatTelescopeParameter(default_value=1.4, help="Largest ring").tag(
+        config=True
+    )
+    min_impact = FloatTelescopeParameter(
+        default_value=0.1, help="Mirror radii: nearer, the shadow's rim is not resolved"
+    ).tag(config=True)
+    max_impact = FloatTelescopeParameter(default_value=0.9, help="Mirror radii").tag(config=True)
+    max_width_in_deg = FloatTelescopeParameter(default_value=0.12, help="Widest ring (sigma)").tag(
+        config=True
+    )
+    min_containment = FloatTelescopeParameter(
+        default_value=0.9, help="Part of the ring in the camera"
+    ).tag(config=True)
+    min_completeness = FloatTelescopeParameter(
+        default_value=0.5, help="Part of the azimuth with light"
+    ).tag(config=True)
+    completeness_threshold = FloatTelescopeParameter(
+        default_value=30.0, help="p.e. in a bin of 12 degrees that count as light"
+    ).tag(config=True)
+    min_intensity_ratio = FloatTelescopeParameter(
+        default_value=0.8, help="Light on the ring over all cleaned light"
+    ).tag(config=True)
+    max_reduced_chi2 = FloatTelescopeParameter(
+        default_value=2.0, help="Of the fit of the light"
+    ).tag(config=True)
+    max_saturated = FloatTelescopeParameter(
+        default_value=0.02, help="Part of the ring's pixels"
+    ).tag(config=True)
+    max_unusable = FloatTelescopeParameter(default_value=0.2, help="Part of the ring's pixels").tag(
+        config=True
+    )
+    hole_radius_in_m = FloatTelescopeParameter(
+        default_value=[
+            ("type", "*", NOT_KNOWN),
+            ("type", "LST_*", 0.74),
+            ("type", "MST_*", 0.59),
+            ("type", "SST_1M_*", 0.38),
+        ],
+        help="Disc that shadows as much as the camera (ctapipe's MuonIntensityFitter); no default",
+    ).tag(config=True)
+    squared_excess_noise_factor = FloatTelescopeParameter(
+        default_value=1.222, help="F², of the charges' variance (weights only)"
+    ).tag(config=True)
+
+    def cuts(self, tel_id: int):
+        """Cuts of a telescope."""
+        from ..throughput.muon_rings import RingCuts
+
+        def of(name: str) -> float:
+            return getattr(self, name).tel[tel_id]
+
+        return RingCuts(
+            picture=of("picture_threshold"),
+            boundary=of("boundary_threshold"),
+            min_pixels=of("min_pixels"),
+            min_light=of("min_light"),
+            radius=(of("min_radius_in_deg"), of("max_radius_in_deg")),
+            impact=(of("min_impact"), of("max_impact")),
+            width=(0.0, of("max_width_in_deg")),
+            min_containment=of("min_containment"),
+            min_completeness=of("min_completeness"),
+            completeness_threshold=of("completeness_threshold"),
+            min_intensity_ratio=of("min_intensity_ratio"),
+            max_reduced_chi2=of("max_reduced_chi2"),
+            max_saturated=of("max_saturated"),
+            max_unusable=of("max_unusable"),
+        )
+
+    def spe_width(self, tel_id: int) -> float:
+        """Relative standard deviation of the charge of single photoelectrons."""
+        return float(np.sqrt(self.squared_excess_noise_factor.tel[tel_id] - 1))
+
+    def mirror(self, tel_id: int, extinction: float):
+        """Mirror of a telescope under air of an extinction (1/m)."""
+        import astropy.units as u
+
+        from ..throughput.muon_intensity import Mirror
+
+        telescope = self.subarray.tel[tel_id]
+        optics, name = telescope.optics, f"telescope {tel_id} ({telescope})"
+        require(
+            optics.n_mirrors == 1,
+            f"{name} has {optics.n_mirrors} mirrors: muon rings of telescopes with two are not "
+            "understood; leave it out of the telescopes of the throughput",
+        )
+        area = optics.mirror_area
+        require(
+            area is not None and area > 0 * u.m**2,
+            f"the description of {name} has no mirror area ({area}): photons on its mirror cannot "
+            "be counted; set CTAPIPE_SVC_PATH to service data that have it",
+        )
+        hole = self.hole_radius_in_m.tel[tel_id]
+        require(
+            hole >= 0,
+            f"{name}: no hole_radius_in_m for this type, the shadow of its camera; give one in "
+            "MuonSettings (0 for none)",
+        )
+        return Mirror(float(np.sqrt(area.to_value(u.m**2) / np.pi)), hole, extinction)
