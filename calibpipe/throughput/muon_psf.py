@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from .excess_scatter import clipped_variance, median_scatter, scatter_variance
 from .muon_width import SCATTERING_SPREAD, Air, Optics, WidthComponents, width_components
 
 __all__ = [
@@ -212,6 +213,7 @@ def psf_from_widths(
     References
     ----------
     Vacanti, G. et al. 1994, Astropart. Phys. 2, 1. doi 10.1016/0927-6505(94)90012-4
+    White, H. 1980, Econometrica 48, 817. doi 10.2307/1912934
     Paule, R. C. and Mandel, J. 1982, J. Res. NBS 87, 377. doi 10.6028/jres.087.022
     """
     if clip < 3:
@@ -262,19 +264,19 @@ def _robust_fit(rings: _Rings, free_scattering: bool, clip: float) -> _Fit:
     kept = np.zeros(len(y), bool)
     for _ in range(_ROUNDS):
         # from the median: outliers cannot widen the limits that let them in
-        rough2 = _median_scatter(residual**2, expected)
+        rough2 = median_scatter(residual**2, expected)
         before, kept = kept, _is_inside(residual, error, x, rough2, clip)
-        error = _independent_error(rings, residual, kept / (expected + scatter2))
-        expected = _expected_variance(error, x, coefficients[1])
-        n_degrees = kept.sum() - 1 - free_scattering
-        allowed = n_degrees * _clipped_variance(clip)
-        scatter2 = _scatter_variance(residual[kept] ** 2, expected[kept], allowed, scatter2)
+        errors = _independent_errors(rings, residual, kept / (expected + scatter2))
+        error, expected = errors.error, _expected_variance(errors.error, x, coefficients[1])
+        allowed = (kept.sum() - 1 - free_scattering) * clipped_variance(clip)
+        scatter2 = scatter_variance(residual[kept] ** 2, expected[kept], allowed, scatter2)
         weight = np.where(kept, 1 / (expected + scatter2), 0.0)
-        coefficients, covariance, functional = _line(x, y, weight, free_scattering)
+        coefficients, functional = _line(x, y, weight, free_scattering)
         residual = y - coefficients[0] - coefficients[1] * x
         if np.array_equal(before, kept):
             break
-    return _Fit(coefficients, covariance, functional, expected, scatter2, residual, kept)
+    covariance = _covariance(functional, residual, weight, errors)
+    return _Fit(coefficients, covariance, functional[0], expected, scatter2, residual, kept)
 
 
 def _is_inside(
@@ -293,60 +295,57 @@ def _expected_variance(error: NDArray, scattering: NDArray, amplitude: float) ->
     return error**2 + (SCATTERING_SPREAD * amplitude * scattering) ** 2
 
 
-def _independent_error(rings: _Rings, residual: NDArray, weight: NDArray) -> NDArray:
-    r"""Errors without what follows the ring's own fluctuation.
+@dataclass(frozen=True)
+class _IndependentErrors:
+    """Errors of squared widths, log of squared widths over the fit, pull of rings on the power."""
+
+    error: NDArray
+    excess: NDArray
+    influence: NDArray
+
+
+def _independent_errors(rings: _Rings, residual: NDArray, weight: NDArray) -> _IndependentErrors:
+    """Errors without what follows the ring's own fluctuation.
 
     An error that grows with the width gives rings that come out narrow the higher weight: with
-    10 % per ring the squared width would be 8 % low. The power p of error :math:`\propto
-    (\sigma^2/\sigma_{model}^2)^p` is taken from the rings and out of the errors.
+    10 % per ring the squared width would be 8 % low. Errors are divided by the power p of
+    squared width over that of the fit which leaves no correlation with the residuals.
     """
     expected = np.maximum(rings.squared_width - residual, rings.error)
+    relative = np.clip(residual / expected, -0.9, 1)
     excess = np.log(np.maximum(rings.squared_width / expected, 0.1))
-    logarithm, share = np.log(rings.error), weight / weight.sum()
-    centred = excess - share @ excess
-    power = (share * centred) @ logarithm / (share @ centred**2)
-    return rings.error * np.exp(-power * excess)
+    centred = weight * (relative - (weight @ relative) / weight.sum())
+    logarithm, slope = np.log(rings.error / expected), centred @ excess
+    power = (centred @ logarithm) / slope
+    remaining = logarithm - power * excess
+    influence = centred * (remaining - (weight @ remaining) / weight.sum()) / slope
+    return _IndependentErrors(rings.error * np.exp(-power * excess), excess, influence)
 
 
-def _clipped_variance(clip: float) -> float:
-    """Variance of a standard Gaussian cut at +- clip."""
-    return 1 - 2 * clip * norm.pdf(clip) / (2 * norm.cdf(clip) - 1)
-
-
-def _median_scatter(squares: NDArray, expected: NDArray) -> float:
-    """The s >= 0 for which the median of squares/(expected + s) is that of a Gaussian."""
-    quantile = norm.ppf(0.75) ** 2
-    s = np.median(squares / quantile - expected)
-    return max(float(s), 0.0)
-
-
-def _scatter_variance(squares: NDArray, expected: NDArray, allowed: float, start: float) -> float:
-    """The s >= 0 for which the sum of squares/(expected + s) is what is allowed; Newton's steps."""
-    s = start
-    for _ in range(_ROUNDS):
-        inverse = 1 / (expected + s)
-        terms = squares * inverse
-        step = (terms.sum() - allowed) / (terms @ inverse)
-        before, s = s, max(s + step, 0.0)
-        if abs(s - before) <= 1e-6 * s:
-            break
-    return s
-
-
-def _line(x: NDArray, y: NDArray, weight: NDArray, free: bool) -> tuple[NDArray, NDArray, NDArray]:
-    """Coefficients of y = c + A x, covariance, and the weights of the rings in c; A = 1 or free.
-
-    The covariance is that of the residuals found (White 1980): it holds if weights are not ideal.
-    """
-    design = np.stack([np.ones_like(x), x])[: 1 + free]
+def _line(x: NDArray, y: NDArray, weight: NDArray, free: bool) -> tuple[NDArray, NDArray]:
+    """Coefficients of y = c + A x and how they depend on the y of the rings; A = 1 or free."""
+    if not free:
+        functional = (weight / weight.sum())[None]
+        return np.array([functional[0] @ (y - x), 1.0]), functional
+    design = np.stack([np.ones_like(x), x])
     functional = np.linalg.solve((design * weight) @ design.T, design * weight)
-    fitted = functional @ (y if free else y - x)
-    residual = (y if free else y - x) - fitted @ design
-    n = np.count_nonzero(weight)
-    covariance = np.zeros((2, 2))
+    return functional @ y, functional
+
+
+def _covariance(
+    functional: NDArray, residual: NDArray, weight: NDArray, errors: _IndependentErrors
+) -> NDArray:
+    """Covariance (2, 2) from the residuals found (White 1980): it holds if weights are not ideal.
+
+    Each ring moves the coefficients, and with the power of `_independent_errors` the weights.
+    """
     moved = functional * residual
-    covariance[: 1 + free, : 1 + free] = moved @ moved.T * n / (n - 1 - free)
-    return np.append(fitted, 1.0)[:2], covariance, functional[0]
+    by_power = moved @ (2 * errors.excess * errors.error**2 * weight)
+    moved = moved + by_power[:, None] * errors.influence
+    n, size = np.count_nonzero(weight), len(functional)
+    covariance = np.zeros((2, 2))
+    covariance[:size, :size] = moved @ moved.T * n / (n - size)
+    return covariance
 
 
 def _check_contrast(rings: _Rings, where: str) -> None:
@@ -409,7 +408,7 @@ def _result(fit: _Fit, systematic: dict[str, float], n_unusable: int, clip: floa
         scattering_amplitude=float(amplitude),
         scattering_amplitude_error=float(amplitude_error),
         intrinsic_scatter=np.sqrt(fit.scatter2) * u.deg**2,
-        chi2=float(chi2 / _clipped_variance(clip)),
+        chi2=float(chi2 / clipped_variance(clip)),
         n_degrees=fit.n_degrees,
         n_rings=int(fit.kept.sum()),
         n_outliers=int(np.count_nonzero(~fit.kept)),
@@ -486,7 +485,7 @@ def width_profile(
     scatter2 = psf.intrinsic_scatter.to_value(u.deg**2) ** 2
     spread2 = _expected_variance(rings.error, scattering, amplitude) + scatter2
     kept = _is_inside(residual, rings.error, scattering, scatter2, clip)
-    error = _independent_error(rings, residual, kept / spread2)
+    error = _independent_errors(rings, residual, kept / spread2).error
     weight = 1 / (_expected_variance(error, scattering, amplitude) + scatter2)
     place = _bins(rings.radius, limits)
     kept &= (place >= 0) & (place < len(limits) - 1)
