@@ -1,0 +1,363 @@
+r"""Width of a muon's ring: what the air, the muon and the focus add to the optics.
+
+A photon that reaches the mirror at distance t from the impact point was emitted at the height
+:math:`t/\theta`; with :math:`\theta^2 = 2(n-1) - m^2/p^2` the variance of the radial light profile
+about the fitted circle is
+
+.. math::
+   \sigma^2 = \sigma_{PSF}^2 + \sigma_{chromatic}^2 + \sigma_{drift}^2 + \sigma_{scattering}^2 .
+
+All are variances per axis: a ring's radial profile is a projection of the point spread function.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from ..atmosphere.refractivity import refractivity
+from ..core.exceptions import ConfigurationError
+from .muon_light import BAND, MUON_MASS, chord_interval
+
+__all__ = [
+    "SCATTERING_SPREAD",
+    "Air",
+    "Optics",
+    "TrackMoments",
+    "WidthComponents",
+    "air_at_telescope",
+    "chromatic_variance",
+    "drift_variance",
+    "emission_angle",
+    "scattering_variance",
+    "squared_mass_over_momentum",
+    "track_moments",
+    "width_components",
+]
+
+SCATTERING_CONSTANT = 13.6 * u.MeV  # Highland, Particle Data Group (2024), eq. 34.16
+RADIATION_LENGTH = 36.62 * u.g / u.cm**2  # dry air, Particle Data Group (2024)
+ENERGY_LOSS = 2.4 * u.MeV * u.cm**2 / u.g  # muons of 5 to 20 GeV in air; Groom et al. (2001)
+
+# Standard deviation over the mean of the scattering variance of one ring: mean square of a
+# Brownian path about its own mean, two axes, sqrt((1/90) / (1/6)²).
+SCATTERING_SPREAD = np.sqrt(0.4)
+LARGEST_IMPACT = 2.0  # in mirror radii
+
+
+@dataclass(frozen=True)
+class Air:
+    """Air at a telescope, of the night's own model.
+
+    Parameters
+    ----------
+    refractivity : float
+        n - 1 averaged over the detected Cherenkov light.
+    dispersion : float
+        Standard deviation of n - 1 over that light, relative to `refractivity`.
+    density : Quantity, kg/m³
+    scale_height : Quantity, m
+        Of n - 1 in the first kilometre above the telescope.
+    """
+
+    refractivity: float
+    dispersion: float
+    density: u.Quantity
+    scale_height: u.Quantity = 9.5 * u.km
+
+
+@dataclass(frozen=True)
+class Optics:
+    """A telescope as far as widths of rings depend on it.
+
+    Parameters
+    ----------
+    mirror_radius : Quantity, m
+    focus_distance : Quantity, m
+        Of the object that is sharp in the camera; infinite for a camera in the focal plane.
+    pixel_variance : Quantity, deg²
+        Per axis, which the fit of the ring has taken out: 5 w²/72 for a hexagon of flat-to-flat
+        width w, w²/12 for a square.
+    """
+
+    mirror_radius: u.Quantity
+    focus_distance: u.Quantity
+    pixel_variance: u.Quantity
+
+
+@u.quantity_input(pressure=u.Pa, temperature=u.K, equivalencies=u.temperature())
+def air_at_telescope(
+    pressure: u.Quantity,
+    temperature: u.Quantity,
+    water_vapour_mole_fraction: float,
+    co2_mole_fraction: float,
+    density: u.Quantity,
+    scale_height: u.Quantity,
+    *,
+    wavelength: u.Quantity | None = None,
+    efficiency: NDArray | None = None,
+) -> Air:
+    r"""Air with n - 1 averaged over a spectrum :math:`\epsilon(\lambda)/\lambda^2`.
+
+    Parameters
+    ----------
+    pressure, temperature, density, scale_height : Quantity, scalar
+        At the telescope.
+    water_vapour_mole_fraction, co2_mole_fraction : float
+    wavelength : Quantity, shape (n,), optional
+        Increasing; 300 to 600 nm unless given.
+    efficiency : ndarray, shape (n,), optional
+        Detection efficiency at `wavelength`, any scale; constant unless given.
+
+    Raises
+    ------
+    ConfigurationError
+        If wavelengths do not increase, or no light is detected.
+    """
+    if wavelength is None:
+        wavelength = np.linspace(*u.Quantity(BAND), 301)
+    spectrum = np.ones(wavelength.shape) if efficiency is None else np.asarray(efficiency, float)
+    nm = wavelength.to_value(u.nm)
+    light = np.gradient(nm) * spectrum / nm**2
+    light[[0, -1]] /= 2  # trapezium
+    if np.any(np.diff(nm) <= 0) or np.any(light < 0) or not light.sum() > 0:
+        raise ConfigurationError(
+            "the spectrum needs increasing wavelengths and an efficiency that is somewhere above "
+            f"and nowhere below 0, got {spectrum.min():g} to {spectrum.max():g}; correct the table"
+        )
+    index = refractivity(
+        wavelength, pressure, temperature, water_vapour_mole_fraction, co2_mole_fraction
+    ).value
+    mean = np.average(index, weights=light)
+    spread = np.sqrt(np.average((index - mean) ** 2, weights=light))
+    return Air(float(mean), float(spread / mean), density, scale_height)
+
+
+@dataclass(frozen=True)
+class TrackMoments:
+    r"""Where on the mirror the light of rings arrives, moments (n_rings,) in mirror radii.
+
+    Light is uniform in azimuth and in t along the chord. A circle is fitted to the ring: what a
+    shift of centre or radius explains is not width. NaN for an impact that is negative, above two
+    mirror radii or NaN.
+
+    Parameters
+    ----------
+    level : ndarray
+        a of the mean :math:`t = a + b\cos\phi`; the fitted radius belongs to it. 1/2 at impact 0.
+    variance : ndarray
+        Of t about :math:`a + b\cos\phi`; 1/12 at impact 0.
+    wander : ndarray
+        Variance about the circle of a Brownian direction that gains variance 1 per axis per unit
+        t; 1/6 at impact 0 (1/2 about the direction at the mirror, less 1/3 of the fitted centre).
+    """
+
+    level: NDArray
+    variance: NDArray
+    wander: NDArray
+
+
+@u.quantity_input
+def track_moments(impact: u.Quantity[u.m], optics: Optics) -> TrackMoments:
+    """Moments of the light on the mirror, for each impact."""
+    rho = (impact / optics.mirror_radius).to_value(u.one)
+    nodes, *tables = _moment_tables()
+    rho = np.where((rho >= 0) & (rho <= LARGEST_IMPACT), rho, np.nan)
+    return TrackMoments(*(np.interp(rho, nodes, table) for table in tables))
+
+
+@lru_cache(maxsize=1)
+def _moment_tables(n_azimuths: int = 400, n_steps: int = 100) -> tuple[NDArray, ...]:
+    """Impacts in mirror radii and the moments of `TrackMoments`, by the midpoint rule."""
+    nodes = np.linspace(0, LARGEST_IMPACT, 81)
+    azimuth = (np.arange(n_azimuths) + 0.5) * np.pi / n_azimuths
+    step = (np.arange(n_steps) + 0.5) / n_steps
+    return nodes, *np.transpose([_moments(rho, azimuth, step) for rho in nodes])
+
+
+def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, float, float]:
+    begin, end = chord_interval(rho, azimuth, 1.0)
+    length = end - begin
+    light = length / length.sum()
+    cosine, sine = np.cos(azimuth), np.sin(azimuth)
+    middle = (begin + end) / 2
+    mean = light @ middle
+    # orthonormal functions of the azimuth that a shifted circle can follow
+    offset = light @ cosine
+    norm = np.sqrt(light @ (cosine - offset) ** 2)
+    along = (cosine - offset) / norm
+    across = sine / np.sqrt(light @ sine**2)
+    slope = light @ (along * middle)
+    residual = middle - mean - slope * along
+    variance = light @ (length**2 / 12 + residual**2)
+    # cov B(t) B(t') = min(t, t') = integral over s of (s < t)(s < t')
+    s = step * end.max()
+    beyond = np.clip(end - s[:, None], 0, length) / length.sum()
+    explained = sum(
+        np.mean((beyond @ (function * axis)) ** 2)
+        for function, axis in ((1.0, cosine), (along, cosine), (across, sine))
+    )
+    return mean - slope * offset / norm, variance, mean - explained * end.max()
+
+
+@u.quantity_input
+def emission_angle(
+    radius: u.Quantity[u.deg], track: TrackMoments, optics: Optics
+) -> u.Quantity[u.deg]:
+    r"""Mean Cherenkov angle of a ring: its radius + :math:`a R/d`.
+
+    A camera that is sharp at the distance d sees light of the point t of the mirror shifted
+    inwards by t/d.
+    """
+    shift = track.level * (optics.mirror_radius / optics.focus_distance).to_value(u.one)
+    return (radius.to_value(u.rad) + shift) * u.rad << u.deg
+
+
+@u.quantity_input
+def squared_mass_over_momentum(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> NDArray:
+    r"""Squared m/p of the muon, :math:`2(n-1)e^{-aR/(\theta H)} - \theta^2`.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+
+    Returns
+    -------
+    ndarray
+        Negative for a ring larger than the largest angle: what is linear in it stays unbiased
+        under errors of the radius. NaN for an angle that is not positive.
+    """
+    theta = _positive(angle.to_value(u.rad))
+    height = track.level * (optics.mirror_radius / air.scale_height).to_value(u.one) / theta
+    return 2 * air.refractivity * np.exp(-height) - theta**2
+
+
+@u.quantity_input
+def chromatic_variance(angle: u.Quantity[u.deg], air: Air) -> u.Quantity[u.deg**2]:
+    r"""Dispersion of the air, :math:`(\delta n/\theta)^2`, with the rms of n over the light.
+
+    Parameters
+    ----------
+    angle : Quantity, deg
+        `emission_angle`; NaN for one that is not positive.
+    """
+    width = air.dispersion * air.refractivity / _positive(angle.to_value(u.rad))
+    return width**2 * u.rad**2 << u.deg**2
+
+
+@u.quantity_input
+def drift_variance(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> u.Quantity[u.deg**2]:
+    r"""Angle that changes with the place on the mirror: index, energy loss and focus.
+
+    .. math::
+       \sigma_{drift} = \left|\frac{1}{\theta^2}\left(\frac{n-1}{H}
+       - \frac{(m/p)^3}{m}\frac{dE}{dh}\right) + \frac{1}{d}\right| R \sqrt{V(\rho)}
+
+    with n - 1 at the mean height and the moment V, `TrackMoments.variance`; the first term a few
+    per cent larger, as the height :math:`t/\theta` grows faster than t.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+    track : TrackMoments
+    """
+    theta = _positive(angle.to_value(u.rad))
+    squared = squared_mass_over_momentum(angle, track, optics, air)
+    index = (squared + theta**2) / 2  # n - 1 at the mean height
+    # ASSUME: mean energy loss, no fluctuation of it along the track
+    loss = (ENERGY_LOSS * air.density / MUON_MASS).to_value(1 / u.m)
+    gradient = index / air.scale_height.to_value(u.m) - np.maximum(squared, 0) ** 1.5 * loss
+    radius = optics.mirror_radius.to_value(u.m)
+    drift = gradient / theta**2
+    drift = drift * (1 + drift * track.level * radius / theta)  # smaller angle: larger height
+    drift = drift + 1 / optics.focus_distance.to_value(u.m)
+    return (drift * radius) ** 2 * track.variance * u.rad**2 << u.deg**2
+
+
+@u.quantity_input
+def scattering_variance(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> u.Quantity[u.deg**2]:
+    r"""Multiple scattering of the muon along the light's track, expected over many muons.
+
+    .. math::
+       \sigma_{scattering}^2 = \left(\frac{13.6\,\mathrm{MeV}}{m}\frac{m}{p}\right)^2
+       \frac{\varrho R W(\rho)}{X_0\theta} \left(1 + 0.038 \ln\frac{x}{X_0}\right)^2,
+       \qquad x = \frac{\varrho R}{\theta}
+
+    with the moment W, `TrackMoments.wander`. A single muon differs from it by
+    `SCATTERING_SPREAD`.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+    track : TrackMoments
+
+    Returns
+    -------
+    Quantity, deg²
+        Negative where `squared_mass_over_momentum` is.
+
+    References
+    ----------
+    Navas, S. et al. (Particle Data Group) 2024, Phys. Rev. D 110, 030001, section 34.3.
+    doi 10.1103/PhysRevD.110.030001
+    """
+    depth = (air.density * optics.mirror_radius / RADIATION_LENGTH).to_value(u.one)
+    depth = depth / _positive(angle.to_value(u.rad))
+    # ASSUME: beta = 1; Highland's logarithm taken at the depth of an axial track
+    factor = (SCATTERING_CONSTANT / MUON_MASS).to_value(u.one)
+    factor = (factor * (1 + 0.038 * np.log(depth))) ** 2
+    squared = squared_mass_over_momentum(angle, track, optics, air)
+    return factor * squared * depth * track.wander * u.rad**2 << u.deg**2
+
+
+@dataclass(frozen=True)
+class WidthComponents:
+    """Variances of rings that are not of the optics; arrays (n_rings,), deg².
+
+    ``scattering`` is negative for rings larger than the largest angle.
+    """
+
+    chromatic: NDArray
+    drift: NDArray
+    scattering: NDArray
+
+
+@u.quantity_input
+def width_components(
+    radius: u.Quantity[u.deg], impact: u.Quantity[u.m], optics: Optics, air: Air
+) -> WidthComponents:
+    """Components of the widths of rings.
+
+    Parameters
+    ----------
+    radius : Quantity, deg, shape (n_rings,)
+        As fitted in the camera.
+    impact : Quantity, m, broadcastable
+
+    Returns
+    -------
+    WidthComponents
+        NaN for a radius that is not positive or an impact above two mirror radii.
+    """
+    track = track_moments(impact, optics)
+    angle = emission_angle(radius, track, optics)
+    return WidthComponents(
+        np.broadcast_to(chromatic_variance(angle, air).value, angle.shape),
+        drift_variance(angle, track, optics, air).value,
+        scattering_variance(angle, track, optics, air).value,
+    )
+
+
+def _positive(values: NDArray) -> NDArray:
+    return np.where(values > 0, values, np.nan)
