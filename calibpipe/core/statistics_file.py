@@ -16,11 +16,11 @@ from astropy.table import Table
 
 from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
-from .monitoring_file import ROWS_AT_ONCE, open_hdf5, product_header, write_rows
+from .monitoring_file import open_hdf5, product_header, write_rows
 from .products import ProductMetadata
+from .telescope_file import read_columns
 
 if TYPE_CHECKING:
-    import tables
     from ctapipe.instrument import SubarrayDescription
 
 __all__ = ["PIXEL_STATISTICS", "PixelStatistics", "read_pixel_statistics", "write_pixel_statistics"]
@@ -164,35 +164,12 @@ def read_pixel_statistics(
         for name in names:
             node = f"{DL1_PIXEL_STATISTICS_GROUP}/{name}/tel_{tel_id:03d}"
             if node in h5file:
-                found[name] = _read_columns(h5file.get_node(node), columns)
+                found[name] = read_columns(h5file.get_node(node), columns)
         node = f"{BASELINE_GROUP}/tel_{tel_id:03d}"
         baseline = np.asarray(read_table(h5file, node)["mean"][0]) if node in h5file else None
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
     alone = subarray.select_subarray([tel_id], name=subarray.tel[tel_id].name)
     return PixelStatistics(tel_id, found, baseline, header, alone)
-
-
-def _read_columns(written: "tables.Table", names: Collection[str] | None) -> Table:
-    """Some columns of a table of ctapipe's, by way of a small buffer: rows hold all columns."""
-    from ctapipe.io.tableio import TimeColumnTransform
-
-    shape, kept = (len(written),), [n for n in written.colnames if names is None or n in names]
-    columns = {}
-    for name in kept:
-        dtype = written.dtype[name]
-        columns[name] = np.empty(shape + dtype.shape, dtype.base)
-    buffer = np.empty(ROWS_AT_ONCE, written.dtype)
-    for first in range(0, len(written), ROWS_AT_ONCE):
-        rows = buffer[: len(written) - first]
-        written.read(first, first + len(rows), out=rows)
-        for name, values in columns.items():
-            values[first : first + len(rows)] = rows[name]
-    for name in kept:
-        field = f"CTAFIELD_{written.colnames.index(name)}_"
-        if field + "TIME_FORMAT" in written.attrs:
-            scale, form = (written.attrs[field + of] for of in ("TIME_SCALE", "TIME_FORMAT"))
-            columns[name] = TimeColumnTransform(scale, form).inverse(columns[name])
-    return Table(columns, copy=False)
 
 
 def _telescope(path: str | Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:

@@ -1,10 +1,11 @@
 """HDF5 products of one telescope: tables in ctapipe's groups, the subarray, the headers."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 from astropy.table import Table
 
 from .exceptions import CorruptedInputError, MissingInputError
@@ -13,9 +14,12 @@ from .monitoring_file import FILTERS, open_hdf5, product_header
 from .products import COMPLETE, ProductMetadata
 
 if TYPE_CHECKING:
+    import tables
     from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["read_telescope_table", "write_telescope_tables"]
+__all__ = ["read_columns", "read_telescope_table", "write_telescope_tables"]
+
+BUFFER = 3_000_000  # bytes: they stay in the cache
 
 
 def write_telescope_tables(
@@ -58,7 +62,13 @@ def write_telescope_tables(
     return Path(path)
 
 
-def read_telescope_table(path: str | Path, group: str, tel_id: int, what: str) -> Table:
+def read_telescope_table(
+    path: str | Path,
+    group: str,
+    tel_id: int,
+    what: str,
+    columns: Collection[str] | None = None,
+) -> Table:
     """Table of one telescope; ``meta["calibpipe"]`` is our header, empty for a file of others.
 
     Parameters
@@ -70,6 +80,8 @@ def read_telescope_table(path: str | Path, group: str, tel_id: int, what: str) -
         0 for the only telescope that the group has.
     what : str
         What the table holds, for messages.
+    columns : collection of str, optional
+        Those that are needed, as plain numbers, if there are; all with their units when not given.
 
     Raises
     ------
@@ -90,6 +102,37 @@ def read_telescope_table(path: str | Path, group: str, tel_id: int, what: str) -
         name = there[0] if tel_id == 0 and len(there) == 1 else f"tel_{tel_id:03d}"
         if name not in there:
             raise MissingInputError(f"{path} holds {what} of {', '.join(there)}, not of {name}")
-        table = read_table(h5file, f"{group}/{name}")
+        if columns is None:
+            table = read_table(h5file, f"{group}/{name}")
+        else:
+            table = read_columns(h5file.get_node(f"{group}/{name}"), columns)
         table.meta["calibpipe"] = header
     return table
+
+
+def read_columns(written: "tables.Table", names: Collection[str] | None) -> Table:
+    """Some columns of a table of ctapipe's, by way of a small buffer: rows hold all columns.
+
+    Times are times again; other columns are the plain numbers.
+    """
+    from ctapipe.io.tableio import TimeColumnTransform
+
+    at_once = max(BUFFER // written.dtype.itemsize, 1)
+
+    shape, kept = (len(written),), [n for n in written.colnames if names is None or n in names]
+    columns = {}
+    for name in kept:
+        dtype = written.dtype[name]
+        columns[name] = np.empty(shape + dtype.shape, dtype.base)
+    buffer = np.empty(at_once, written.dtype)
+    for first in range(0, len(written), at_once):
+        rows = buffer[: len(written) - first]
+        written.read(first, first + len(rows), out=rows)
+        for name, values in columns.items():
+            values[first : first + len(rows)] = rows[name]
+    for name in kept:
+        field = f"CTAFIELD_{written.colnames.index(name)}_"
+        if field + "TIME_FORMAT" in written.attrs:
+            scale, form = (written.attrs[field + of] for of in ("TIME_SCALE", "TIME_FORMAT"))
+            columns[name] = TimeColumnTransform(scale, form).inverse(columns[name])
+    return Table(columns, copy=False)

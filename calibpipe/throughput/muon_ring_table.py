@@ -45,9 +45,8 @@ _OWN = (
     "saturated",
     "unusable",
     "rejection",
-    "sector_residual",
-    "sector_light",
 )
+_DETAILS = ("sector_residual", "sector_light", "covariance")
 RING_COLUMNS = (
     "obs_id",
     "event_id",
@@ -114,7 +113,7 @@ def ring_table(
     obs_id: int,
     tel_id: int,
     area_ratio: float,
-) -> QTable:
+) -> tuple[QTable, QTable]:
     """Table of the rings of one telescope and observation.
 
     Parameters
@@ -128,8 +127,11 @@ def ring_table(
 
     Returns
     -------
-    QTable
+    rings : QTable
         One row an image that was looked at, rejected or not.
+    details : QTable
+        Same rows: covariance of the fit (n, 7, 7), by the ``PARAMETERS`` of
+        `calibpipe.throughput.muon_intensity` in their units; light and its mean distance from the ring, deg, by sector (n, 12).
     """
     batches = [batch for batch in batches if len(batch["event_id"])] or [_no_rings()]
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -159,13 +161,15 @@ def ring_table(
     table["muonefficiency_parameters_at_limit"] = ~columns["has_converged"]
     table["muonefficiency_likelihood_value"] = columns["chi2"] / 2
     for name in _OWN:
-        table[name] = columns[name] * (u.deg if name == "sector_residual" else 1)
+        table[name] = columns[name]
     table["throughput_stat_error"] = error[:, _POSITION["throughput"]]
     table["width_stat_error"] = error[:, _POSITION["width"]] * u.deg
     table["impact_stat_error"] = impact_error * u.m
-    table["covariance"] = columns["covariance"].astype(np.float32)
     table["peak_time"] = columns["peak_time"] * u.ns
-    return table
+    details = table[["obs_id", "event_id"]]
+    for name in _DETAILS:
+        details[name] = columns[name].astype(np.float32)
+    return table, details
 
 
 def _impact(columns: dict[str, NDArray]) -> tuple[NDArray, NDArray]:

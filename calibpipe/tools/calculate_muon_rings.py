@@ -11,6 +11,7 @@ from .muon_settings import MuonSettings
 from .night_tool import require
 
 KIND = "throughput/muon_rings"
+DETAILS_GROUP = "/calibpipe/throughput/muon_ring_details"
 LAST_KILOMETRES = 0.4  # above the telescope: from where half the light of an LST's muons comes
 
 
@@ -241,7 +242,7 @@ class CalculateMuonRings(EventFilesTool):
         from ..throughput.muon_rings import rejection_counts
 
         mirror = found["mirror"]
-        table = ring_table(
+        table, details = ring_table(
             found["batches"],
             obs_id=about["obs_id"],
             tel_id=tel_id,
@@ -274,7 +275,8 @@ class CalculateMuonRings(EventFilesTool):
                 "remarks": remarks,
             },
         )
-        write_telescope_tables(self.output, subarray, tel_id, {DL1_TEL_MUON_GROUP: table}, metadata)
+        tables = {DL1_TEL_MUON_GROUP: table, DETAILS_GROUP: details}
+        write_telescope_tables(self.output, subarray, tel_id, tables, metadata)
         self.add_output(self.output, KIND)
         for remark in remarks:
             self.log.warning("%s", remark)

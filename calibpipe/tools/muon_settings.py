@@ -7,6 +7,7 @@ from ctapipe.core.traits import FloatTelescopeParameter, IntTelescopeParameter
 from .night_tool import require
 
 NOT_KNOWN = -1.0
+HOLE_RADIUS_IN_M = {"LST": 0.74, "MST": 0.59, "SST": 0.38}
 
 
 class MuonSettings(TelescopeComponent):
@@ -63,13 +64,9 @@ class MuonSettings(TelescopeComponent):
         config=True
     )
     hole_radius_in_m = FloatTelescopeParameter(
-        default_value=[
-            ("type", "*", NOT_KNOWN),
-            ("type", "LST_*", 0.74),
-            ("type", "MST_*", 0.59),
-            ("type", "SST_1M_*", 0.38),
-        ],
-        help="Disc that shadows as much as the camera (ctapipe's MuonIntensityFitter); no default",
+        default_value=NOT_KNOWN,
+        help="Disc that shadows as much as the camera; -1: that of the telescope's size, as in "
+        "ctapipe's MuonIntensityFitter (LST 0.74, MST 0.59, SST 0.38)",
     ).tag(config=True)
     squared_excess_noise_factor = FloatTelescopeParameter(
         default_value=1.222, help="F², of the charges' variance (weights only)"
@@ -122,10 +119,12 @@ class MuonSettings(TelescopeComponent):
             f"the description of {name} has no mirror area ({area}): photons on its mirror cannot "
             "be counted; set CTAPIPE_SVC_PATH to service data that have it",
         )
+        size = getattr(optics.size_type, "value", optics.size_type)
         hole = self.hole_radius_in_m.tel[tel_id]
+        hole = HOLE_RADIUS_IN_M.get(size, NOT_KNOWN) if hole == NOT_KNOWN else hole
         require(
             hole >= 0,
-            f"{name}: no hole_radius_in_m for this type, the shadow of its camera; give one in "
-            "MuonSettings (0 for none)",
+            f"{name} of size {size}: the shadow of its camera is not known; give "
+            "MuonSettings.hole_radius_in_m (0 for none)",
         )
         return Mirror(float(np.sqrt(area.to_value(u.m**2) / np.pi)), hole, extinction)
