@@ -12,9 +12,11 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
+from scipy.special import ellipe
 
 __all__ = [
     "Correction",
+    "angle_correction",
     "chromatic_correction",
     "inclination_correction",
     "light_loss_correction",
@@ -97,6 +99,26 @@ def inclination_correction(inclination: NDArray) -> Correction:
     )
 
 
+@u.quantity_input
+def angle_correction(
+    name: str, fitted: u.Quantity[u.deg], true: u.Quantity[u.deg], *, relative: float, source: str
+) -> Correction:
+    r"""Photons were counted for the angle of the ring, :math:`\sin 2\theta`, not for the right one.
+
+    Parameters
+    ----------
+    name : str
+    fitted, true : Quantity, deg, shape (n_rings,)
+        Angle that photons were counted for, and the one that they should have been counted for.
+    relative : float
+        Error of the correction over the correction.
+    source : str
+    """
+    ratio = np.sin(2 * fitted) / np.sin(2 * true)
+    factor = float(np.nanmean(ratio.to_value(u.one)))
+    return Correction(name, factor, abs(factor - 1) * relative, source)
+
+
 def mean_ray_length(n_sides: int, impact: NDArray | float) -> NDArray:
     """Mean length of the rays from a point inside a regular polygon to its rim.
 
@@ -158,7 +180,7 @@ def mirror_shape_correction(n_sides: int, impact: NDArray) -> Correction:
     if n_sides == 0:
         return Correction("mirror_shape", 1.0, 0.002, "outline taken for a disc")
     grid = np.linspace(0, 0.95, 20)
-    disc = mean_ray_length(200, grid)
+    disc = 2 / np.pi * ellipe(grid**2)
     ratio = np.interp(np.clip(impact, 0, 0.95), grid, mean_ray_length(n_sides, grid) / disc)
     factor = 1 / np.nanmean(ratio)
     return Correction("mirror_shape", float(factor), float(max(abs(factor - 1) / 2, 0.002)), source)

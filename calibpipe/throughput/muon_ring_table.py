@@ -17,7 +17,15 @@ from ..core.exceptions import CorruptedInputError
 from .muon_intensity import PARAMETERS
 from .muon_rings import N_SECTORS
 
-__all__ = ["RING_COLUMNS", "Rings", "ring_table", "rings_of_ctapipe", "rings_of_table"]
+__all__ = [
+    "CTAPIPE_COLUMNS",
+    "RING_COLUMNS",
+    "Rings",
+    "joined_rings",
+    "ring_table",
+    "rings_of_ctapipe",
+    "rings_of_table",
+]
 
 _POSITION = {name: i for i, name in enumerate(PARAMETERS)}
 _CTAPIPE = {  # column of ctapipe: ours and its unit
@@ -64,6 +72,20 @@ RING_COLUMNS = (
     "width_stat_error",
 )
 """Columns that throughput and point spread function follow from (`rings_of_table`)."""
+
+CTAPIPE_COLUMNS = (
+    "obs_id",
+    "event_id",
+    "time",
+    "muonring_center_distance",
+    "muonring_radius",
+    "muonefficiency_optical_efficiency",
+    "muonefficiency_width",
+    "muonefficiency_impact",
+    "muonefficiency_is_valid",
+    "muonefficiency_parameters_at_limit",
+)
+"""The same, of ctapipe's own muon table (`rings_of_ctapipe`)."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +153,8 @@ def ring_table(
         One row an image that was looked at, rejected or not.
     details : QTable
         Same rows: covariance of the fit (n, 7, 7), by the ``PARAMETERS`` of
-        `calibpipe.throughput.muon_intensity` in their units; light and its mean distance from the ring, deg, by sector (n, 12).
+        `calibpipe.throughput.muon_intensity` in their units; light and its mean distance from the
+        ring, deg, by sector (n, 12).
     """
     batches = [batch for batch in batches if len(batch["event_id"])] or [_no_rings()]
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
@@ -219,17 +242,29 @@ def rings_of_table(tables: Sequence[Table]) -> Rings:
     return _once(rings)
 
 
-def rings_of_ctapipe(table: Table, time: NDArray, area_ratio: float) -> Rings:
+def joined_rings(tables: Sequence[Table], area_ratio: float) -> Rings:
+    """Rings that count, of our tables or of ctapipe's.
+
+    Parameters
+    ----------
+    tables : sequence of Table
+        All of one telescope and of one origin.
+    area_ratio : float
+        As for `rings_of_ctapipe`.
+    """
+    if all("rejection" in table.colnames for table in tables):
+        return rings_of_table(tables)
+    joined = tables[0] if len(tables) == 1 else vstack(list(tables), metadata_conflicts="silent")
+    return rings_of_ctapipe(joined, area_ratio)
+
+
+def rings_of_ctapipe(table: Table, area_ratio: float) -> Rings:
     """Rings of ctapipe's own muon table.
 
     Parameters
     ----------
     table : Table
-        With ``obs_id``, ``event_id``, ``muonring_center_distance``, ``muonring_radius`` and
-        ``muonefficiency_`` ``optical_efficiency``, ``width``, ``impact``, ``is_valid``,
-        ``parameters_at_limit``.
-    time : ndarray, shape (n,), s
-        Of the events, TAI since 1970-01-01.
+        With the `CTAPIPE_COLUMNS`.
     area_ratio : float
         See `calibpipe.throughput.muon_rings.CameraPixels`: makes the throughput absolute.
 
@@ -238,25 +273,23 @@ def rings_of_ctapipe(table: Table, time: NDArray, area_ratio: float) -> Rings:
     CorruptedInputError
         If the table lacks a column.
     """
-    names = ("optical_efficiency", "width", "impact", "is_valid", "parameters_at_limit")
-    needed = [f"muonefficiency_{name}" for name in names] + ["muonring_radius", "obs_id"]
-    if missing := [name for name in needed if name not in table.colnames]:
+    if missing := [name for name in CTAPIPE_COLUMNS if name not in table.colnames]:
         raise CorruptedInputError(f"table of muons has no column {', '.join(missing)}")
+    names = ("optical_efficiency", "width", "impact", "is_valid", "parameters_at_limit")
     values = {name: np.asarray(table[f"muonefficiency_{name}"]) for name in names}
     good = values["is_valid"] & ~values["parameters_at_limit"]
     good &= np.isfinite(values["optical_efficiency"])
     unknown = np.full(len(table), np.nan)
-    center = "muonring_center_distance"
     rings = Rings(
         obs_id=np.asarray(table["obs_id"]),
         event_id=np.asarray(table["event_id"]),
-        time=time,
+        time=np.asarray(table["time"].unix_tai, float),
         throughput=values["optical_efficiency"] / area_ratio,
         stat_error=unknown,
         ctapipe_throughput=values["optical_efficiency"],
         photons=unknown,
         transmission=unknown,
-        inclination=np.asarray(table[center]) if center in table.colnames else unknown,
+        inclination=np.asarray(table["muonring_center_distance"]),
         radius=np.asarray(table["muonring_radius"]),
         width=values["width"],
         width_error=unknown,

@@ -1,16 +1,20 @@
 """Throughput of a telescope from its muon rings: robust means by count and time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from astropy.table import Table
+from astropy.time import Time
 from numpy.typing import NDArray
 
 from ..camera.pixel_statistics import clipped_variance_factor
+from .muon_ring_table import Rings
 
-__all__ = ["MeanThroughput", "mean_throughput", "ring_chunks"]
+__all__ = ["MeanThroughput", "mean_throughput", "ring_chunks", "ring_errors", "throughput_table"]
 
+METHOD = "Muon Rings"
 _ITERATIONS = 20
 
 
@@ -147,3 +151,64 @@ def ring_chunks(
         for k in range(n_chunks):
             first = begin + k * (size or 0)
             yield slice(first, end if k == n_chunks - 1 else first + size)
+
+
+def throughput_table(
+    rings: Rings,
+    means: Sequence[MeanThroughput],
+    chunks: Sequence[slice],
+    factor: float,
+    sys: float,
+) -> Table:
+    """Throughput of chunks of rings.
+
+    Parameters
+    ----------
+    rings : Rings
+        In the order of time.
+    means : sequence of MeanThroughput
+        One a chunk.
+    chunks : sequence of slice
+        Of the rings.
+    factor, sys : float
+        Of all corrections that are applied, and relative systematic error
+        (`calibpipe.throughput.muon_corrections.product_of_corrections`).
+
+    Returns
+    -------
+    Table
+        One row a chunk: ``mean``, ``median``, ``std``, ``sem`` of the absolute throughput with its
+        corrections, ``sys_error``; ``ctapipe_mean``, ``ctapipe_sem``: what ctapipe's fit gives,
+        without corrections; ``n_events`` that count, ``n_outliers``, relative ``scatter`` between
+        rings, ``reduced_chi2``, ``is_valid``; ``time_start``, ``time_end``, ``method``.
+    """
+    table = Table({"method": [METHOD] * len(chunks)})
+    for name, position in (("time_start", 0), ("time_end", -1)):
+        seconds = [rings.time[chunk][position] for chunk in chunks]
+        table[name] = Time(seconds, format="unix_tai", scale="tai")
+    table["n_events"] = [mean.n_rings for mean in means]
+    for name, of in (("mean", "mean"), ("median", "median"), ("std", "std"), ("sem", "stat_error")):
+        table[name] = factor * np.array([getattr(mean, of) for mean in means])
+    table["sys_error"] = sys * table["mean"]
+    theirs = [
+        rings.ctapipe_throughput[chunk][mean.is_used]
+        for chunk, mean in zip(chunks, means, strict=True)
+    ]
+    table["ctapipe_mean"] = [values.mean() for values in theirs]
+    table["ctapipe_sem"] = [values.std(ddof=1) / np.sqrt(len(values)) for values in theirs]
+    for name in ("n_outliers", "scatter", "reduced_chi2"):
+        table[name] = [getattr(mean, name) for mean in means]
+    table["is_valid"] = np.isfinite(table["mean"]) & (table["sem"] > 0)
+    return table
+
+
+def ring_errors(rings: Rings) -> NDArray:
+    """Errors of the rings; where the fit gave none, the robust scatter of all rings.
+
+    Returns
+    -------
+    ndarray, shape (n_rings,)
+    """
+    spread = 1.4826 * np.median(np.abs(rings.throughput - np.median(rings.throughput)))
+    relative = spread / np.median(rings.throughput)
+    return np.where(np.isfinite(rings.stat_error), rings.stat_error, relative * rings.throughput)

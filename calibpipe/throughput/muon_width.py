@@ -28,6 +28,8 @@ __all__ = [
     "TrackMoments",
     "WidthComponents",
     "air_at_telescope",
+    "air_of_model",
+    "angle_at_mirror",
     "chromatic_variance",
     "drift_variance",
     "emission_angle",
@@ -135,6 +137,53 @@ def air_at_telescope(
     return Air(float(mean), float(spread / mean), density, scale_height)
 
 
+@u.quantity_input
+def air_of_model(
+    altitude: u.Quantity[u.m],
+    pressure: u.Quantity[u.Pa],
+    temperature: u.Quantity[u.K],
+    density: u.Quantity[u.kg / u.m**3],
+    water_vapour_mole_fraction: NDArray,
+    telescope_altitude: u.Quantity[u.m],
+    co2_mole_fraction: float = 420e-6,
+) -> Air:
+    """Air at a telescope from a profile of the atmosphere.
+
+    Parameters
+    ----------
+    altitude, pressure, temperature, density : Quantity, shape (n,)
+        Altitudes ascending.
+    water_vapour_mole_fraction : ndarray, shape (n,)
+    telescope_altitude : Quantity, scalar
+    co2_mole_fraction : float
+
+    Raises
+    ------
+    ConfigurationError
+        If the profile does not reach from the telescope to a kilometre above.
+    """
+    z, site = altitude.to_value(u.m), telescope_altitude.to_value(u.m)
+    if not z[0] <= site <= z[-1] - 1000:
+        raise ConfigurationError(
+            f"the atmosphere goes from {z[0]:g} to {z[-1]:g} m, the telescope is at {site:g} m; "
+            "give one that reaches from there to a kilometre above"
+        )
+
+    def at(values: NDArray, height: float) -> float:
+        return float(np.exp(np.interp(height, z, np.log(values))))
+
+    rho = density.to_value(u.kg / u.m**3)
+    scale_height = 1000 / np.log(at(rho, site) / at(rho, site + 1000)) * u.m
+    return air_at_telescope(
+        at(pressure.to_value(u.Pa), site) * u.Pa,
+        np.interp(site, z, temperature.to_value(u.K)) * u.K,
+        float(np.interp(site, z, water_vapour_mole_fraction)),
+        co2_mole_fraction,
+        at(rho, site) * u.kg / u.m**3,
+        scale_height,
+    )
+
+
 @dataclass(frozen=True)
 class TrackMoments:
     r"""Where on the mirror the light of rings arrives, moments (n_rings,) in mirror radii.
@@ -213,6 +262,27 @@ def emission_angle(
     """
     shift = track.level * (optics.mirror_radius / optics.focus_distance).to_value(u.one)
     return (radius.to_value(u.rad) + shift) * u.rad << u.deg
+
+
+@u.quantity_input
+def angle_at_mirror(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> u.Quantity[u.deg]:
+    r"""Cherenkov angle at the height of the mirror, :math:`\theta + (n-1)\,a R / (H\theta^2)`.
+
+    The index falls with height and the angle with it: the ring shows the angle at the mean height
+    :math:`a R/\theta` of the emission. The light on a mirror is that of the angle at the mirror:
+    light from above is weaker by :math:`\theta^2` and falls closer together, by the same.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+    """
+    theta = _positive(angle.to_value(u.rad))
+    gradient = air.refractivity / air.scale_height.to_value(u.m)
+    rise = gradient * track.level * optics.mirror_radius.to_value(u.m) / theta**2
+    return (theta + rise) * u.rad << u.deg
 
 
 @u.quantity_input

@@ -11,7 +11,6 @@ from .muon_settings import MuonSettings
 from .night_tool import require
 
 KIND = "throughput/muon_rings"
-DETAILS_GROUP = "/calibpipe/throughput/muon_ring_details"
 LAST_KILOMETRES = 0.4  # above the telescope: from where half the light of an LST's muons comes
 
 
@@ -237,6 +236,7 @@ class CalculateMuonRings(EventFilesTool):
 
         from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
 
+        from ..core.muon_file import MUON_DETAILS_GROUP
         from ..core.telescope_file import write_telescope_tables
         from ..throughput.muon_ring_table import ring_table
         from ..throughput.muon_rings import rejection_counts
@@ -275,7 +275,7 @@ class CalculateMuonRings(EventFilesTool):
                 "remarks": remarks,
             },
         )
-        tables = {DL1_TEL_MUON_GROUP: table, DETAILS_GROUP: details}
+        tables = {DL1_TEL_MUON_GROUP: table, MUON_DETAILS_GROUP: details}
         write_telescope_tables(self.output, subarray, tel_id, tables, metadata)
         self.add_output(self.output, KIND)
         for remark in remarks:
