@@ -48,6 +48,7 @@ __all__ = [
     "gdas_grid",
     "gdas_like",
     "pressure_level_data",
+    "profiles",
     "simulated_atmosphere",
     "truth_table",
 ]
@@ -385,9 +386,9 @@ def truth_table(
     seconds = np.linspace(0.0, (night.dawn - night.dusk).to_value(u.s), 49)
     mean = {
         name: np.trapezoid(value, seconds, axis=0) / seconds[-1]
-        for name, value in _profiles(atmosphere, site, night.dusk + seconds * u.s, keep).items()
+        for name, value in profiles(atmosphere, site, night.dusk + seconds * u.s, keep).items()
     }
-    each = _profiles(atmosphere, site, times, keep)
+    each = profiles(atmosphere, site, times, keep)
     table = QTable({"altitude": ALTITUDE[keep] * u.m})
     for name, unit in _UNITS.items():
         table[name] = u.Quantity(mean[name], unit[0]).to(unit[1])
@@ -405,7 +406,7 @@ _UNITS = {
 }
 
 
-def _profiles(
+def profiles(
     atmosphere: SimulatedAtmosphere, site: Site, times: Time, keep: slice
 ) -> dict[str, NDArray]:
     """Profiles above the site at `times`, shape (n_times, n), SI units."""

@@ -28,6 +28,7 @@ __all__ = [
     "muon_rings",
     "rejection_counts",
     "ring_rejection",
+    "shown_ring",
 ]
 
 N_SECTORS = 12
@@ -194,6 +195,21 @@ def muon_rings(
     columns |= _sectors(np.where(near & bright, image, 0.0), fitted, camera)
     columns["rejection"] = ring_rejection(columns, cuts, mirror.radius)
     return columns
+
+
+def shown_ring(columns: Mapping[str, NDArray], mirror_radius: float) -> int | None:
+    """Which ring of a batch to show: complete, its impact next to half a mirror radius.
+
+    Returns
+    -------
+    int or None
+        None if no ring counts.
+    """
+    good = np.flatnonzero(columns["rejection"] == 0)
+    if not good.size:
+        return None
+    impact = np.hypot(columns["impact_x"], columns["impact_y"])[good] / mirror_radius
+    return int(good[np.argmin(np.abs(impact - 0.5) - columns["containment"][good])])
 
 
 def cleaned_pixels(

@@ -11,6 +11,7 @@ from .muon_settings import MuonSettings
 from .night_tool import require
 
 KIND = "throughput/muon_rings"
+EXAMPLE_GROUP = "/calibpipe/throughput/muon_example"
 LAST_KILOMETRES = 0.4  # above the telescope: from where half the light of an LST's muons comes
 
 
@@ -201,13 +202,13 @@ class CalculateMuonRings(EventFilesTool):
         """Rings of all batches, and what they were found with."""
         from ctapipe.coordinates import TelescopeFrame
 
-        from ..throughput.muon_rings import CameraPixels, muon_rings
+        from ..throughput.muon_rings import CameraPixels, muon_rings, shown_ring
 
         settings = MuonSettings(subarray=subarray, parent=self)
         mirror, cuts = settings.mirror(tel_id, extinction), settings.cuts(tel_id)
         geometry = subarray.tel[tel_id].camera.geometry.transform_to(TelescopeFrame())
         camera = CameraPixels.of_geometry(geometry)
-        found = []
+        found, shown = [], None
         for batch in batches:
             columns = muon_rings(
                 batch.image,
@@ -221,7 +222,31 @@ class CalculateMuonRings(EventFilesTool):
             )
             same = ("event_id", "time", "peak_time")
             found.append(columns | {name: getattr(batch, name) for name in same})
-        return {"batches": found, "camera": camera, "mirror": mirror, "cuts": cuts}
+            if shown is None and (row := shown_ring(columns, mirror.radius)) is not None:
+                shown = self.example(batch, columns, row, camera, mirror)
+        return {
+            "batches": found,
+            "camera": camera,
+            "mirror": mirror,
+            "cuts": cuts,
+            "shown": shown,
+        }
+
+    def example(self, batch: Any, columns: Any, row: int, camera: Any, mirror: Any) -> Any:
+        """A ring to look at: its image, and what the fit expects."""
+        import numpy as np
+        from astropy.table import Table
+
+        from ..throughput.muon_intensity import PARAMETERS, expected_charge
+
+        values = np.array([columns[name][row] for name in PARAMETERS])
+        rows: dict[str, Any] = {"event_id": [int(batch.event_id[row])]}
+        rows |= {name: [value] for name, value in zip(PARAMETERS, values, strict=True)}
+        rows["image"] = batch.image[row][np.newaxis]
+        expected = expected_charge(values, camera.grid, mirror)
+        rows["expected"] = expected.astype(np.float32)[np.newaxis]
+        rows["is_used"] = ~(batch.is_unusable | batch.is_saturated)[row][np.newaxis]
+        return Table(rows)
 
     def write(
         self,
@@ -276,6 +301,8 @@ class CalculateMuonRings(EventFilesTool):
             },
         )
         tables = {DL1_TEL_MUON_GROUP: table, MUON_DETAILS_GROUP: details}
+        if found["shown"] is not None:
+            tables[EXAMPLE_GROUP] = found["shown"]
         write_telescope_tables(self.output, subarray, tel_id, tables, metadata)
         self.add_output(self.output, KIND)
         for remark in remarks:

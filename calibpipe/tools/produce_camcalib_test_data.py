@@ -249,7 +249,22 @@ class ProduceCamcalibTestData(NightTool):
             psf=self.optical_psf_in_deg,
             mirror_radius=mirror_radius,
             hole_radius=hole_radius,
+            **self.air(),
         )
+
+    def air(self) -> dict[str, Any]:
+        """Air of the night, which is that of calibpipe-simulate-meteo-data with the same seed."""
+        from numpy.random import default_rng
+
+        from ..core.night import astronomical_night, night_date
+        from ..simulation.meteorology import Weather, simulated_atmosphere
+        from ..simulation.muon_air import muon_air
+
+        site = self._loaded_site
+        night = astronomical_night(self.night, site)
+        middle = night.dusk + (night.dawn - night.dusk) / 2
+        rng = default_rng([self.seed, night_date(self.night).toordinal()])
+        return muon_air(simulated_atmosphere(site, middle, Weather(), rng), site, night.dusk)
 
     def observation(self, begin: Any, subarray_id: int, tel_id: int, camera: Any) -> Any:
         """What is written of a telescope, and where."""
