@@ -209,10 +209,10 @@ def emission_angle(
     r"""Mean Cherenkov angle of a ring: its radius + :math:`a R/d`.
 
     A camera that is sharp at the distance d sees light of the point t of the mirror shifted
-    inwards by t/d.
+    inwards by t/d. NaN for a radius that is not positive.
     """
     shift = track.level * (optics.mirror_radius / optics.focus_distance).to_value(u.one)
-    return (radius.to_value(u.rad) + shift) * u.rad << u.deg
+    return (_positive(radius.to_value(u.rad)) + shift) * u.rad << u.deg
 
 
 @u.quantity_input
