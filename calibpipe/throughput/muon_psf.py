@@ -176,11 +176,12 @@ def psf_from_widths(
     Weighted least squares of squared widths. The variance of a ring is
 
     .. math::
-       (2\sigma\,\delta\sigma)^2 + 2\,\delta\sigma^4 + (0.63\,A\,\sigma_{scattering}^2)^2 + \tau^2 ,
+       (2\sigma\,\delta\sigma)^2 + 2\,\delta\sigma^4 + s^2 + \tau^2 ,
 
-    the intrinsic scatter :math:`\tau` being such that chi² is its degrees of freedom, or 0. Rings
-    farther than `clip` standard deviations from the fit do not count, and chi² is corrected for
-    their absence. Errors above 20 % of the width are not Gaussian any more and bias the result.
+    s being `WidthComponents.spread` and the intrinsic scatter :math:`\tau` such that chi² is its
+    degrees of freedom, or 0. Rings farther than `clip` standard deviations from the fit do not
+    count, and chi² is corrected for their absence. Errors above 20 % of the width are not Gaussian
+    any more and bias the result.
 
     Parameters
     ----------
@@ -262,14 +263,14 @@ def _robust_fit(rings: _Rings, free_scattering: bool, clip: float) -> _Fit:
     coefficients = np.array([np.median(y - x), 1.0])
     residual = y - x - coefficients[0]
     error, scatter2 = rings.error, 0.0
-    expected = _expected_variance(error, x, 1.0)
+    expected = error**2 + rings.parts.spread**2
     kept = np.zeros(len(y), bool)
     for _ in range(_ROUNDS):
         # from the median: outliers cannot widen the limits that let them in
         rough2 = median_scatter(residual**2, expected)
-        before, kept = kept, _is_inside(residual, error, x, rough2, clip)
+        before, kept = kept, _is_inside(residual, error, rings.parts, rough2, clip)
         error = _independent_error(rings, residual)
-        expected = _expected_variance(error, x, coefficients[1])
+        expected = error**2 + rings.parts.spread**2
         allowed = (kept.sum() - 1 - free_scattering) * clipped_variance(clip)
         scatter2 = scatter_variance(residual[kept] ** 2, expected[kept], allowed, scatter2)
         weight = np.where(kept, 1 / (expected + scatter2), 0.0)
@@ -282,19 +283,16 @@ def _robust_fit(rings: _Rings, free_scattering: bool, clip: float) -> _Fit:
 
 
 def _is_inside(
-    residual: NDArray, error: NDArray, scattering: NDArray, scatter2: float, clip: float
+    residual: NDArray, error: NDArray, parts: WidthComponents, scatter2: float, clip: float
 ) -> NDArray:
     """Whether rings are no outliers; scattering of one muon is between 0 and 5 times its mean.
 
     It exceeds that with the chance 2 exp(-5 π²/6) = 5e-4, which takes 0.25 % off the mean.
     """
-    noise, mean = clip * np.sqrt(error**2 + scatter2), np.maximum(scattering, 0)
+    mean = np.maximum(parts.scattering, 0)
+    with_drift = np.maximum(parts.spread**2 - (SCATTERING_SPREAD * mean) ** 2, 0)
+    noise = clip * np.sqrt(error**2 + with_drift + scatter2)
     return (residual > -noise - mean) & (residual < noise + 4 * mean)
-
-
-def _expected_variance(error: NDArray, scattering: NDArray, amplitude: float) -> NDArray:
-    """Of squared widths: errors, and the scattering of single muons."""
-    return error**2 + (SCATTERING_SPREAD * amplitude * scattering) ** 2
 
 
 def _independent_error(rings: _Rings, residual: NDArray) -> NDArray:
@@ -463,8 +461,8 @@ def width_profile(
     residual = rings.optical - psf.variance.to_value(u.deg**2) - amplitude * scattering
     scatter2 = psf.intrinsic_scatter.to_value(u.deg**2) ** 2
     error = _independent_error(rings, residual)
-    kept = _is_inside(residual, error, scattering, scatter2, clip)
-    weight = 1 / (_expected_variance(error, scattering, amplitude) + scatter2)
+    kept = _is_inside(residual, error, rings.parts, scatter2, clip)
+    weight = 1 / (error**2 + rings.parts.spread**2 + scatter2)
     place = _bins(rings.radius, limits)
     kept &= (place >= 0) & (place < len(limits) - 1)
     number, total, in_bins = _bin_means(place[kept], weight[kept], len(limits) - 1)

@@ -81,12 +81,13 @@ def test_moments_on_the_axis_and_at_the_edge_by_hand():
     np.testing.assert_allclose(track.level, [1 / 2, 0], atol=1e-4)
     np.testing.assert_allclose(track.variance, [1 / 12, 2 / 9], rtol=1e-4)
     assert track.wander[0] == pytest.approx(1 / 6, rel=1e-3)
+    assert track.mixture[0] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("impact", [-0.1, 2.01, np.nan])
 def test_an_impact_out_of_range_has_no_moments(impact):
     track = track_moments(impact * LST.mirror_radius, LST)
-    assert np.isnan([track.level, track.variance, track.wander]).all()
+    assert np.isnan([track.level, track.variance, track.wander, track.mixture]).all()
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.53, 0.9, 1.4])
@@ -118,6 +119,22 @@ def test_spread_of_scattering_of_single_muons():
     # relative error of a standard deviation with the kurtosis 4.8 of the sum of exponentials
     kurtosis = np.mean((variance / variance.mean() - 1) ** 4) / found**4
     assert abs(found / SCATTERING_SPREAD - 1) < 4 * np.sqrt((kurtosis - 1) / 4 / len(variance))
+
+
+@pytest.mark.parametrize(("rho", "ratio"), [(0.5, 0.00528), (0.8, 0.0088)])
+def test_spread_between_muons_photon_by_photon(rho, ratio):
+    n_rings, n_photons = 1500, 400
+    variance, radius = simulated_rings(
+        np.random.default_rng(9), n_rings, n_photons, rho, optics=LST, air=AIR, ratio=ratio
+    )
+    expected = width_components(radius.mean() * u.rad, rho * LST.mirror_radius, LST, AIR)
+    of_photons = np.sqrt(2 / n_photons) * variance.mean()
+    found = np.sqrt(variance.var() - of_photons**2)
+    kurtosis = np.mean((variance - variance.mean()) ** 4) / variance.var() ** 2
+    error = np.sqrt((kurtosis - 1) / 4 / n_rings)
+    # 6 %: light of the drift is flat, not Gaussian, and paths off the axis wander a bit otherwise
+    assert np.deg2rad(np.deg2rad(expected.spread)) == pytest.approx(found, rel=4 * error + 0.06)
+    assert expected.spread > 1.1 * SCATTERING_SPREAD * expected.scattering
 
 
 def test_scattering_by_hand():
@@ -186,4 +203,4 @@ def test_a_ring_larger_than_the_largest_has_negative_scattering():
 @pytest.mark.parametrize("radius", [0.0, -1.0, np.nan])
 def test_a_radius_that_is_none_has_no_width(radius):
     found = width_components([radius] * u.deg, [1] * u.m, LST, AIR)
-    assert np.isnan([found.chromatic, found.drift, found.scattering]).all()
+    assert np.isnan([found.chromatic, found.drift, found.scattering, found.spread]).all()
