@@ -132,6 +132,7 @@ class _Rings:
     error: NDArray  # of squared_width
     impact: u.Quantity
     parts: WidthComponents
+    pixel_variance: float
 
     @property
     def optical(self) -> NDArray:
@@ -175,11 +176,12 @@ def psf_from_widths(
     Weighted least squares of squared widths. The variance of a ring is
 
     .. math::
-       (2\sigma\,\delta\sigma)^2 + 2\,\delta\sigma^4 + (0.63\,A\,\sigma_{scattering}^2)^2 + \tau^2 ,
+       (2\sigma\,\delta\sigma)^2 + 2\,\delta\sigma^4 + s^2 + \tau^2 ,
 
-    the intrinsic scatter :math:`\tau` being such that chi² is its degrees of freedom, or 0. Rings
-    farther than `clip` standard deviations from the fit do not count, and chi² is corrected for
-    their absence.
+    s being `WidthComponents.spread` and the intrinsic scatter :math:`\tau` such that chi² is its
+    degrees of freedom, or 0. Rings farther than `clip` standard deviations from the fit do not
+    count, and chi² is corrected for their absence. Errors above 20 % of the width are not Gaussian
+    any more and bias the result.
 
     Parameters
     ----------
@@ -250,7 +252,8 @@ def _usable(radius, width, width_error, impact, optics, air) -> tuple[_Rings, in
     # variance of the square of a Gaussian number; does not vanish at width 0
     of_square = np.sqrt(4 * width**2 * error**2 + 2 * error**4)
     chosen = WidthComponents(*(a[good] for a in vars(parts).values()))
-    rings = _Rings(radius[good], width[good] ** 2, of_square[good], impact[good], chosen)
+    numbers = radius[good], width[good] ** 2, of_square[good], impact[good]
+    rings = _Rings(*numbers, chosen, optics.pixel_variance.to_value(u.deg**2))
     return rings, int(np.count_nonzero(~good))
 
 
@@ -260,14 +263,14 @@ def _robust_fit(rings: _Rings, free_scattering: bool, clip: float) -> _Fit:
     coefficients = np.array([np.median(y - x), 1.0])
     residual = y - x - coefficients[0]
     error, scatter2 = rings.error, 0.0
-    expected = _expected_variance(error, x, 1.0)
+    expected = error**2 + rings.parts.spread**2
     kept = np.zeros(len(y), bool)
     for _ in range(_ROUNDS):
         # from the median: outliers cannot widen the limits that let them in
         rough2 = median_scatter(residual**2, expected)
-        before, kept = kept, _is_inside(residual, error, x, rough2, clip)
-        errors = _independent_errors(rings, residual, kept / (expected + scatter2))
-        error, expected = errors.error, _expected_variance(errors.error, x, coefficients[1])
+        before, kept = kept, _is_inside(residual, error, rings.parts, rough2, clip)
+        error = _independent_error(rings, residual)
+        expected = error**2 + rings.parts.spread**2
         allowed = (kept.sum() - 1 - free_scattering) * clipped_variance(clip)
         scatter2 = scatter_variance(residual[kept] ** 2, expected[kept], allowed, scatter2)
         weight = np.where(kept, 1 / (expected + scatter2), 0.0)
@@ -275,51 +278,33 @@ def _robust_fit(rings: _Rings, free_scattering: bool, clip: float) -> _Fit:
         residual = y - coefficients[0] - coefficients[1] * x
         if np.array_equal(before, kept):
             break
-    covariance = _covariance(functional, residual, weight, errors)
+    covariance = _covariance(functional, residual, kept)
     return _Fit(coefficients, covariance, functional[0], expected, scatter2, residual, kept)
 
 
 def _is_inside(
-    residual: NDArray, error: NDArray, scattering: NDArray, scatter2: float, clip: float
+    residual: NDArray, error: NDArray, parts: WidthComponents, scatter2: float, clip: float
 ) -> NDArray:
     """Whether rings are no outliers; scattering of one muon is between 0 and 5 times its mean.
 
     It exceeds that with the chance 2 exp(-5 π²/6) = 5e-4, which takes 0.25 % off the mean.
     """
-    noise, mean = clip * np.sqrt(error**2 + scatter2), np.maximum(scattering, 0)
+    mean = np.maximum(parts.scattering, 0)
+    with_drift = np.maximum(parts.spread**2 - (SCATTERING_SPREAD * mean) ** 2, 0)
+    noise = clip * np.sqrt(error**2 + with_drift + scatter2)
     return (residual > -noise - mean) & (residual < noise + 4 * mean)
 
 
-def _expected_variance(error: NDArray, scattering: NDArray, amplitude: float) -> NDArray:
-    """Of squared widths: errors, and the scattering of single muons."""
-    return error**2 + (SCATTERING_SPREAD * amplitude * scattering) ** 2
+def _independent_error(rings: _Rings, residual: NDArray) -> NDArray:
+    """Errors a ring would have with the width of the fit, not with its own fluctuation.
 
-
-@dataclass(frozen=True)
-class _IndependentErrors:
-    """Errors of squared widths, log of squared widths over the fit, pull of rings on the power."""
-
-    error: NDArray
-    excess: NDArray
-    influence: NDArray
-
-
-def _independent_errors(rings: _Rings, residual: NDArray, weight: NDArray) -> _IndependentErrors:
-    """Errors without what follows the ring's own fluctuation.
-
-    An error that grows with the width gives rings that come out narrow the higher weight: with
-    10 % per ring the squared width would be 8 % low. Errors are divided by the power p of
-    squared width over that of the fit which leaves no correlation with the residuals.
+    Errors that grow with the width give rings that come out narrow the higher weight: with 10 %
+    per ring the squared width would be 8 % low.
     """
-    expected = np.maximum(rings.squared_width - residual, rings.error)
-    relative = np.clip(residual / expected, -0.9, 1)
-    excess = np.log(np.maximum(rings.squared_width / expected, 0.1))
-    centred = weight * (relative - (weight @ relative) / weight.sum())
-    logarithm, slope = np.log(rings.error / expected), centred @ excess
-    power = (centred @ logarithm) / slope
-    remaining = logarithm - power * excess
-    influence = centred * (remaining - (weight @ remaining) / weight.sum()) / slope
-    return _IndependentErrors(rings.error * np.exp(-power * excess), excess, influence)
+    # ASSUME: the error of a fitted variance goes as that variance with the pixel in it
+    fitted = np.maximum(rings.squared_width - residual, 0)
+    own = np.maximum(rings.squared_width, rings.error)
+    return rings.error * (fitted + rings.pixel_variance) / (own + rings.pixel_variance)
 
 
 def _line(x: NDArray, y: NDArray, weight: NDArray, free: bool) -> tuple[NDArray, NDArray]:
@@ -332,17 +317,9 @@ def _line(x: NDArray, y: NDArray, weight: NDArray, free: bool) -> tuple[NDArray,
     return functional @ y, functional
 
 
-def _covariance(
-    functional: NDArray, residual: NDArray, weight: NDArray, errors: _IndependentErrors
-) -> NDArray:
-    """Covariance (2, 2) from the residuals found (White 1980): it holds if weights are not ideal.
-
-    Each ring moves the coefficients, and with the power of `_independent_errors` the weights.
-    """
-    moved = functional * residual
-    by_power = moved @ (2 * errors.excess * errors.error**2 * weight)
-    moved = moved + by_power[:, None] * errors.influence
-    n, size = np.count_nonzero(weight), len(functional)
+def _covariance(functional: NDArray, residual: NDArray, kept: NDArray) -> NDArray:
+    """Covariance (2, 2) from the residuals found (White 1980): holds if weights are not ideal."""
+    moved, n, size = functional * residual, kept.sum(), len(functional)
     covariance = np.zeros((2, 2))
     covariance[:size, :size] = moved @ moved.T * n / (n - size)
     return covariance
@@ -483,10 +460,9 @@ def width_profile(
     amplitude, scattering = psf.scattering_amplitude, rings.parts.scattering
     residual = rings.optical - psf.variance.to_value(u.deg**2) - amplitude * scattering
     scatter2 = psf.intrinsic_scatter.to_value(u.deg**2) ** 2
-    spread2 = _expected_variance(rings.error, scattering, amplitude) + scatter2
-    kept = _is_inside(residual, rings.error, scattering, scatter2, clip)
-    error = _independent_errors(rings, residual, kept / spread2).error
-    weight = 1 / (_expected_variance(error, scattering, amplitude) + scatter2)
+    error = _independent_error(rings, residual)
+    kept = _is_inside(residual, error, rings.parts, scatter2, clip)
+    weight = 1 / (error**2 + rings.parts.spread**2 + scatter2)
     place = _bins(rings.radius, limits)
     kept &= (place >= 0) & (place < len(limits) - 1)
     number, total, in_bins = _bin_means(place[kept], weight[kept], len(limits) - 1)

@@ -201,11 +201,14 @@ class TrackMoments:
     wander : ndarray
         Variance about the circle of a Brownian direction that gains variance 1 per axis per unit
         t; 1/6 at impact 0 (1/2 about the direction at the mirror, less 1/3 of the fitted centre).
+    mixture : ndarray
+        Variance, over muons, of the covariance of t and that direction; 0 at impact 0.
     """
 
     level: NDArray
     variance: NDArray
     wander: NDArray
+    mixture: NDArray
 
 
 @u.quantity_input
@@ -226,7 +229,7 @@ def _moment_tables(n_azimuths: int = 400, n_steps: int = 100) -> tuple[NDArray, 
     return nodes, *np.transpose([_moments(rho, azimuth, step) for rho in nodes])
 
 
-def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, float, float]:
+def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, ...]:
     begin, end = chord_interval(rho, azimuth, 1.0)
     length = end - begin
     light = length / length.sum()
@@ -248,7 +251,11 @@ def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, float,
         np.mean((beyond @ (function * axis)) ** 2)
         for function, axis in ((1.0, cosine), (along, cosine), (across, sine))
     )
-    return mean - slope * offset / norm, variance, mean - explained * end.max()
+    # integral of t - (a + b cos) beyond s, the circle's part of t taken off
+    circle = middle - residual
+    lever = ((end - circle) ** 2 - (np.clip(s[:, None], begin, end) - circle) ** 2) / 2
+    mixture = np.mean((lever @ cosine / length.sum()) ** 2) * end.max()
+    return mean - slope * offset / norm, variance, mean - explained * end.max(), mixture
 
 
 @u.quantity_input
@@ -258,10 +265,10 @@ def emission_angle(
     r"""Mean Cherenkov angle of a ring: its radius + :math:`a R/d`.
 
     A camera that is sharp at the distance d sees light of the point t of the mirror shifted
-    inwards by t/d.
+    inwards by t/d. NaN for a radius that is not positive.
     """
     shift = track.level * (optics.mirror_radius / optics.focus_distance).to_value(u.one)
-    return (radius.to_value(u.rad) + shift) * u.rad << u.deg
+    return (_positive(radius.to_value(u.rad)) + shift) * u.rad << u.deg
 
 
 @u.quantity_input
@@ -395,12 +402,15 @@ def scattering_variance(
 class WidthComponents:
     """Variances of rings that are not of the optics; arrays (n_rings,), deg².
 
-    ``scattering`` is negative for rings larger than the largest angle.
+    ``scattering`` is negative for rings larger than the largest angle. ``spread`` is the standard
+    deviation between muons of the variance by scattering: as their paths wander and, off the axis,
+    as these correlate with the drift.
     """
 
     chromatic: NDArray
     drift: NDArray
     scattering: NDArray
+    spread: NDArray
 
 
 @u.quantity_input
@@ -422,11 +432,12 @@ def width_components(
     """
     track = track_moments(impact, optics)
     angle = emission_angle(radius, track, optics)
-    return WidthComponents(
-        np.broadcast_to(chromatic_variance(angle, air).value, angle.shape),
-        drift_variance(angle, track, optics, air).value,
-        scattering_variance(angle, track, optics, air).value,
-    )
+    chromatic = np.broadcast_to(chromatic_variance(angle, air).value, angle.shape)
+    drift = drift_variance(angle, track, optics, air).value
+    scattering = scattering_variance(angle, track, optics, air).value
+    correlated = 4 * track.mixture / (track.variance * track.wander) * drift
+    spread = np.sqrt((SCATTERING_SPREAD * scattering) ** 2 + correlated * np.maximum(scattering, 0))
+    return WidthComponents(chromatic, drift, scattering, spread)
 
 
 def _positive(values: NDArray) -> NDArray:

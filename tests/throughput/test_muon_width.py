@@ -4,10 +4,9 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.tests.helper import assert_quantity_allclose
+from ring_light import light_of_rings, simulated_rings, variances_of_circles, walk
 
 from calibpipe.core.exceptions import ConfigurationError
-from calibpipe.throughput.muon_light import MUON_MASS
-from calibpipe.throughput.muon_ring import fitted_circles
 from calibpipe.throughput.muon_width import (
     SCATTERING_SPREAD,
     Air,
@@ -27,59 +26,6 @@ LST = Optics(11.1 * u.m, 10 * u.km, 6.9e-4 * u.deg**2)
 UNFOCUSED = Optics(11.1 * u.m, np.inf * u.m, 6.9e-4 * u.deg**2)
 NO_DISPERSION = Air(AIR.refractivity, 0.0, AIR.density, AIR.scale_height)
 CONDITIONS = (788 * u.hPa, 283.15 * u.K, 0.0, 420e-6, AIR.density, AIR.scale_height)
-
-
-def light_of_rings(rng, n_rings, n_photons, rho):
-    """Azimuths and distances t (n_rings, n_photons) on a mirror of radius 1, uniform on it."""
-    # uniform in azimuth and t: points of the mirror drawn with the density 1/t
-    azimuth, distance = np.empty((2, n_rings * n_photons))
-    n = 0
-    while n < len(azimuth):
-        phi, t = rng.uniform(-np.pi, np.pi, 100_000), rng.uniform(0, 1 + rho, 100_000)
-        inside = t**2 + rho**2 - 2 * t * rho * np.cos(phi) < 1
-        k = min(inside.sum(), len(azimuth) - n)
-        azimuth[n : n + k], distance[n : n + k] = phi[inside][:k], t[inside][:k]
-        n += k
-    return azimuth.reshape(n_rings, -1), distance.reshape(n_rings, -1)
-
-
-def walk(rng, parameter, rate):
-    """Brownian directions at parameter (n_rings, n_photons), variance `rate` per unit and axis."""
-    order = np.argsort(parameter, axis=1)
-    gaps = np.diff(np.take_along_axis(parameter, order, 1), axis=1, prepend=0)
-    path = np.cumsum(rng.standard_normal(gaps.shape) * np.sqrt(rate * gaps), axis=1)
-    found = np.empty_like(path)
-    np.put_along_axis(found, order, path, 1)
-    return found
-
-
-def variances_of_circles(x, y):
-    """Unbiased radial variance of light about the fitted circles, shape (n_rings,)."""
-    circles = fitted_circles(x, y, np.ones_like(x))
-    return circles.radial_variance * x.shape[1] / (x.shape[1] - 3), circles.radius
-
-
-def simulated_rings(rng, n_rings, n_photons, rho, *, optics, air, ratio, scattering=True):
-    """Variances (rad²) and radii (rad) of rings of muons with m/p = `ratio`, exact angles."""
-    azimuth, t = light_of_rings(rng, n_rings, n_photons, rho)
-    t *= optics.mirror_radius.to_value(u.m)
-    index = air.refractivity * (1 + air.dispersion * rng.standard_normal(t.shape))
-    nominal = np.sqrt(2 * air.refractivity - ratio**2)
-    height = t / nominal
-    for _ in range(3):  # of emission, where the angle is that of this height
-        above = np.exp(-height / air.scale_height.to_value(u.m))
-        height = t / np.sqrt(2 * air.refractivity * above - ratio**2)
-    loss = 2.4e-3 * 0.1 * air.density.value / MUON_MASS.to_value(u.GeV) * height  # of E/m
-    index = index * np.exp(-height / air.scale_height.to_value(u.m))
-    beta = 1 - 0.5 / (1 / ratio + loss) ** 2
-    radius = np.arccos(1 / ((1 + index) * beta)) - t / optics.focus_distance.to_value(u.m)
-    x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
-    if scattering:
-        per_metre = air.density.to_value(u.g / u.cm**3) * 100 / 36.62
-        depth = per_metre * optics.mirror_radius.to_value(u.m) / nominal
-        rate = (13.6 / 105.66 * ratio * (1 + 0.038 * np.log(depth))) ** 2 * per_metre
-        x, y = x + walk(rng, height, rate), y + walk(rng, height, rate)
-    return variances_of_circles(x, y)
 
 
 def test_anchors_of_the_angle_by_hand():
@@ -135,12 +81,13 @@ def test_moments_on_the_axis_and_at_the_edge_by_hand():
     np.testing.assert_allclose(track.level, [1 / 2, 0], atol=1e-4)
     np.testing.assert_allclose(track.variance, [1 / 12, 2 / 9], rtol=1e-4)
     assert track.wander[0] == pytest.approx(1 / 6, rel=1e-3)
+    assert track.mixture[0] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("impact", [-0.1, 2.01, np.nan])
 def test_an_impact_out_of_range_has_no_moments(impact):
     track = track_moments(impact * LST.mirror_radius, LST)
-    assert np.isnan([track.level, track.variance, track.wander]).all()
+    assert np.isnan([track.level, track.variance, track.wander, track.mixture]).all()
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.53, 0.9, 1.4])
@@ -172,6 +119,22 @@ def test_spread_of_scattering_of_single_muons():
     # relative error of a standard deviation with the kurtosis 4.8 of the sum of exponentials
     kurtosis = np.mean((variance / variance.mean() - 1) ** 4) / found**4
     assert abs(found / SCATTERING_SPREAD - 1) < 4 * np.sqrt((kurtosis - 1) / 4 / len(variance))
+
+
+@pytest.mark.parametrize(("rho", "ratio"), [(0.5, 0.00528), (0.8, 0.0088)])
+def test_spread_between_muons_photon_by_photon(rho, ratio):
+    n_rings, n_photons = 1500, 400
+    variance, radius = simulated_rings(
+        np.random.default_rng(9), n_rings, n_photons, rho, optics=LST, air=AIR, ratio=ratio
+    )
+    expected = width_components(radius.mean() * u.rad, rho * LST.mirror_radius, LST, AIR)
+    of_photons = np.sqrt(2 / n_photons) * variance.mean()
+    found = np.sqrt(variance.var() - of_photons**2)
+    kurtosis = np.mean((variance - variance.mean()) ** 4) / variance.var() ** 2
+    error = np.sqrt((kurtosis - 1) / 4 / n_rings)
+    # 6 %: light of the drift is flat, not Gaussian, and paths off the axis wander a bit otherwise
+    assert np.deg2rad(np.deg2rad(expected.spread)) == pytest.approx(found, rel=4 * error + 0.06)
+    assert expected.spread > 1.1 * SCATTERING_SPREAD * expected.scattering
 
 
 def test_scattering_by_hand():
@@ -239,5 +202,5 @@ def test_a_ring_larger_than_the_largest_has_negative_scattering():
 
 @pytest.mark.parametrize("radius", [0.0, -1.0, np.nan])
 def test_a_radius_that_is_none_has_no_width(radius):
-    found = width_components([radius] * u.deg, [1] * u.m, UNFOCUSED, AIR)
-    assert np.isnan([found.chromatic, found.drift, found.scattering]).all()
+    found = width_components([radius] * u.deg, [1] * u.m, LST, AIR)
+    assert np.isnan([found.chromatic, found.drift, found.scattering, found.spread]).all()
