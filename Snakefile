@@ -12,6 +12,7 @@ include: "rules/common.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/camera.smk"
+include: "rules/throughput.smk"
 include: "rules/verification.smk"
 include: "rules/certification.smk"
 include: "rules/report.smk"
@@ -30,10 +31,19 @@ rule all:
         every_night("atmosphere/reference_model.ecsv"),
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
-        *every_block("{tel}/camera/pixel_statistics.{block}.h5"),
-        *every_block("{tel}/camera/coefficients.{block}.h5"),
+        *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
+        *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
+        *every_block("{tel}/throughput/muon_rings.{block}.h5", "throughput"),
+        *every_telescope("{tel}/throughput/muon_throughput.h5", "throughput"),
+        *every_telescope("{tel}/throughput/muon_psf.h5", "throughput"),
         every_night("certification/atmosphere.json", domains=["atmosphere", "archive"]),
-        *every_block("certification/camera_coefficients.{tel}.{block}.json", "archive"),
+        *every_block(
+            "certification/camera_coefficients.{tel}.{block}.json", "camera", "archive"
+        ),
+        *every_telescope(
+            "certification/muon_throughput.{tel}.json", "throughput", "archive"
+        ),
+        *every_telescope("certification/muon_psf.{tel}.json", "throughput", "archive"),
         every_night("report/index.html"),
     message:
         "every night that was asked for is calibrated"

@@ -127,3 +127,29 @@ rule certified_camera:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify coefficients"
     script:
         "../scripts/certified.py"
+
+
+rule certified_throughput:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=f"{NIGHT}/{{tel}}/throughput/{{quantity}}.h5",
+        verification=rules.verified_throughput.output.product,
+    output:
+        product=f"{NIGHT}/certification/{{quantity}}.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/{{quantity}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/{{quantity}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/{{quantity}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify {wildcards.quantity}"
+    script:
+        "../scripts/certified.py"

@@ -88,12 +88,13 @@ def forced_decisions():
     """Each forced decision by decision, site and night (config/overrides.yaml)."""
     entries = {}
     for entry in validated_yaml("overrides.yaml", "overrides.schema.yaml")["overrides"]:
-        key = entry["decision"], entry["site"], entry["night"]
+        key = tuple(entry[name] for name in ("decision", "site", "night"))
+        key += tuple(entry[name] for name in ("telescope", "obs_id") if name in entry)
         for name in ("night", "date"):
             day(entry[name], f"overrides.yaml, {name}")
         if key in entries:
             raise WorkflowError(
-                f"overrides.yaml: two entries {' '.join(key)}; keep the one that holds"
+                f"overrides.yaml: two entries {' '.join(map(str, key))}; keep the one that holds"
             )
         entries[key] = entry
     return entries
@@ -124,6 +125,7 @@ wildcard_constraints:
     night=r"\d{4}-\d{2}-\d{2}",
     tel=r"[A-Z]{3,4}-\d{2}",
     name=r"[a-z0-9_]+",
+    quantity="muon_throughput|muon_psf",
     block=r"OBSID\d+",
 
 
@@ -157,10 +159,21 @@ def every_block(name, *domains):
 
     Which they are says the night's index of DL0 files, when it is made.
     """
-    if not wanted("camera", *domains):
+    if not wanted(*domains):
         return []
     return [
         lambda wildcards, keys=keys: products_of_blocks(name, *keys)
+        for keys in requested_nights()
+        if telescopes(keys[0])
+    ]
+
+
+def every_telescope(name, *domains):
+    """A product for every telescope of the nights that are asked for that has sound data."""
+    if not wanted(*domains):
+        return []
+    return [
+        lambda wildcards, keys=keys: products_of_telescopes(name, *keys)
         for keys in requested_nights()
         if telescopes(keys[0])
     ]
@@ -174,15 +187,62 @@ def dl0_index(site, category, night):
     return read_table(made.output.product, "array/dl0_index")
 
 
-def products_of_blocks(name, site, category, night):
-    """A product for every telescope and observation block of a night."""
+def blocks_of_night(site, category, night):
+    """Telescope and observation block of a night, but those that are left out by decision."""
     from calibpipe.core.dl0_files import blocks
 
+    return [
+        block
+        for block in blocks(dl0_index(site, category, night))
+        if ("leave_out_block", site, night, *block) not in OVERRIDES
+    ]
+
+
+def products_of_blocks(name, site, category, night):
+    """A product for every telescope and observation block of a night."""
     folder = NIGHT.format(site=site, category=category, night=night)
     return [
         f"{folder}/{name.format(tel=tel, block=f'OBSID{obs_id}')}"
-        for tel, obs_id in blocks(dl0_index(site, category, night))
+        for tel, obs_id in blocks_of_night(site, category, night)
     ]
+
+
+def products_of_telescopes(name, site, category, night):
+    """A product for every telescope of a night with a block that can be read."""
+    folder = NIGHT.format(site=site, category=category, night=night)
+    there = dict.fromkeys(tel for tel, _ in sound_blocks(site, category, night))
+    return [f"{folder}/{name.format(tel=tel)}" for tel in there]
+
+
+def sound_blocks(site, category, night):
+    """Telescope and observation block of a night whose files have no problem."""
+    index = dl0_index(site, category, night)
+    damaged = {
+        (str(row["array_element"]), int(row["obs_id"]))
+        for row in index
+        if row["problem"]
+    }
+    return [b for b in blocks_of_night(site, category, night) if b not in damaged]
+
+
+def muon_rings_of_night(wildcards):
+    """Muon rings of a telescope: of all blocks that can be read."""
+    keys = wildcards.site, wildcards.category, wildcards.night
+    return [
+        f"{NIGHT}/{{tel}}/throughput/muon_rings.OBSID{obs_id}.h5".format(**wildcards)
+        for tel, obs_id in sound_blocks(*keys)
+        if tel == wildcards.tel
+    ]
+
+
+def illuminator_source(wildcards):
+    """Table of the illuminator's light in a night; flashes are calibrated on demand."""
+    pattern = config["throughput"]["illuminator"]
+    if not pattern:
+        raise WorkflowError(
+            "throughput, illuminator: no table of the light source in the configuration"
+        )
+    return pattern.format(**wildcards)
 
 
 def event_files(wildcards):
@@ -203,7 +263,7 @@ def event_files(wildcards):
 
 def telescopes(site):
     """Array elements of a site that are asked for."""
-    if "camera" not in config["domains"]:
+    if not {"camera", "throughput"} & set(config["domains"]):
         return []
     there = SITES[site]["telescopes"]
     return [
@@ -213,13 +273,21 @@ def telescopes(site):
 
 def camera_products(name):
     """Input function: a product for every telescope and observation block of the rule's night."""
+    return products_of_night(name, "camera", products_of_blocks)
+
+
+def throughput_products(name):
+    """Input function: a product for every telescope of the rule's night that has sound data."""
+    return products_of_night(name, "throughput", products_of_telescopes)
+
+
+def products_of_night(name, domain, of_night):
+    """Input function: products of a domain of the rule's night, if they are wanted."""
 
     def products(wildcards):
-        if not telescopes(wildcards.site):
+        if not (wanted(domain) and telescopes(wildcards.site)):
             return []
-        return products_of_blocks(
-            name, wildcards.site, wildcards.category, wildcards.night
-        )
+        return of_night(name, wildcards.site, wildcards.category, wildcards.night)
 
     return products
 
@@ -229,9 +297,14 @@ def certification_records(wildcards):
     if not wanted("archive"):
         return []
     cameras = camera_products("certification/camera_coefficients.{tel}.{block}.json")
+    throughputs = [
+        throughput_products(f"certification/{name}.{{tel}}.json")
+        for name in ("muon_throughput", "muon_psf")
+    ]
     return [
         f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
         *cameras(wildcards),
+        *sum((products(wildcards) for products in throughputs), []),
     ]
 
 
@@ -404,7 +477,8 @@ def make_page(site, category, night):
     command = [sys.executable, "-m", "calibpipe.tools.create_night_report"]
     command += ["--overwrite", "--quiet"]
     command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
-    command += ["--camera"] * bool(telescopes(site))
+    command += ["--camera"] * bool(wanted("camera") and telescopes(site))
+    command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

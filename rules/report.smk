@@ -19,6 +19,8 @@ rule night_report:
         density_profile=density_profile,
         models=reference_models,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
+        throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
+        psf=throughput_products("{tel}/throughput/muon_psf.h5"),
         certification=certification_records,
     output:
         product=f"{NIGHT}/report/index.html",
@@ -36,7 +38,9 @@ rule night_report:
         by_date=lambda wildcards: bool(
             override(wildcards.site, wildcards.night, "reference_model_by_date")
         ),
-        camera=lambda wildcards: bool(telescopes(wildcards.site)),
+        camera=lambda wildcards: wanted("camera") and bool(telescopes(wildcards.site)),
+        throughput=lambda wildcards: wanted("throughput")
+        and bool(telescopes(wildcards.site)),
         version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

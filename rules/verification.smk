@@ -54,3 +54,29 @@ rule verified_camera:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify coefficients"
     script:
         "../scripts/verified.py"
+
+
+rule verified_throughput:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=f"{NIGHT}/{{tel}}/throughput/{{quantity}}.h5",
+        data=muon_rings_of_night,
+    output:
+        product=f"{NIGHT}/verification/{{quantity}}.{{tel}}.json",
+        provenance=f"{NIGHT}/verification/{{quantity}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/verification/{{quantity}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/verification/{{quantity}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.quantity}"
+    script:
+        "../scripts/verified.py"

@@ -1,4 +1,4 @@
-"""Rules certified_atmosphere and certified_camera."""
+"""Rules certified_atmosphere, certified_camera and certified_throughput."""
 
 from calibpipe.tools.certify import Certify
 from calibpipe.tools.step import run_step

@@ -14,5 +14,6 @@ run_step(
     pool=snakemake.params.pool,
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
+    throughput=snakemake.params.throughput,
     output=snakemake.output.product,
 )

@@ -1,4 +1,4 @@
-"""Rules verified_atmosphere and verified_camera."""
+"""Rules verified_atmosphere, verified_camera and verified_throughput."""
 
 from calibpipe.tools.step import run_step
 from calibpipe.tools.verify import Verify

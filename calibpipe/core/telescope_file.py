@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import tables
     from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["read_columns", "read_telescope_table", "write_telescope_tables"]
+__all__ = ["read_columns", "read_telescope_table", "telescope_groups", "write_telescope_tables"]
 
 BUFFER = 3_000_000  # bytes: they stay in the cache
 
@@ -108,6 +108,19 @@ def read_telescope_table(
             table = read_columns(h5file.get_node(f"{group}/{name}"), columns)
         table.meta["calibpipe"] = header
     return table
+
+
+def telescope_groups(path: str | Path) -> set[str]:
+    """Groups of a file that have a table of a telescope.
+
+    Raises
+    ------
+    MissingInputError, CorruptedInputError
+        As `read_telescope_table`.
+    """
+    with open_hdf5(path, "tables of a telescope") as h5file:
+        nodes = [node._v_pathname for node in h5file.walk_nodes("/", "Table")]
+    return {name.rsplit("/", 1)[0] for name in nodes if "/tel_" in name}
 
 
 def read_columns(written: "tables.Table", names: Collection[str] | None) -> Table:

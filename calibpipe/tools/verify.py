@@ -10,6 +10,20 @@ from .night_tool import NightTool, require
 
 KIND = "verification/record"
 CAMERA = "camera/coefficients"
+TABLES = {  # of a product, by the names that its metrics know
+    "throughput/muon_throughput": {
+        "chunks": "/dl1/monitoring/telescope/calibration/optical_throughput/muon",
+        "night": "/calibpipe/throughput/muon_night",
+    },
+    "throughput/muon_psf": {
+        "night": "/dl1/monitoring/telescope/optical_psf",
+        "profile": "/calibpipe/throughput/muon_psf_profile",
+        "sectors": "/calibpipe/throughput/mirror_sectors",
+    },
+    "throughput/illuminator_throughput": {
+        "chunks": "/dl1/monitoring/telescope/calibration/optical_throughput/illuminator",
+    },
+}
 WINDOWS = {"day": (2.0, 0.5), "week": (10.0, 4.0), "month": (45.0, 20.0)}  # days before
 
 
@@ -31,12 +45,10 @@ class Verify(NightTool):
     product = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Product to verify"
     ).tag(config=True)
-    data = traits.Path(
-        None,
-        allow_none=True,
-        exists=None,
-        directory_ok=False,
-        help="What it was made from: pixel statistics of camera coefficients",
+    data = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="What it was made from: pixel statistics of camera coefficients, muon rings of a "
+        "throughput",
     ).tag(config=True)
     criteria = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="config/criteria.yaml"
@@ -70,6 +82,8 @@ class Verify(NightTool):
         references = self.references(header)
         if header.kind == CAMERA:
             internal, external = self.camera(header, references)
+        elif header.kind in TABLES:
+            internal, external = self.throughput(header, references)
         else:
             internal, external = self.atmosphere(header, site, references)
         found = outcomes(criteria, header.kind, internal, external)
@@ -104,11 +118,13 @@ class Verify(NightTool):
         """Criteria of the file, checked, and its content."""
         import yaml
 
-        from ..verification import atmosphere, camera
+        from ..verification import atmosphere, camera, throughput
         from ..verification.criteria import criteria_of
 
-        metrics = {f"{name} internal": known for name, known in atmosphere.INTERNAL.items()}
-        metrics |= {f"{name} external": known for name, known in atmosphere.EXTERNAL.items()}
+        metrics = {}
+        for domain in (atmosphere, throughput):
+            metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
+            metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
         metrics[f"{CAMERA} internal"] = camera.INTERNAL
         metrics[f"{CAMERA} external"] = camera.EXTERNAL
         self.add_input(self.criteria, "criteria")
@@ -150,7 +166,7 @@ class Verify(NightTool):
         from ..verification.camera import external_metrics, internal_metrics
 
         require(
-            self.data is not None,
+            len(self.data) == 1,
             f"{header.kind} is verified with the statistics it was made from: give --data",
         )
         coefficients = self.read_coefficients(self.product, header.own["tel_id"])
@@ -194,12 +210,12 @@ class Verify(NightTool):
         from ..verification.camera import CameraStatistics
 
         names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
-        self.add_input(self.data, "data")
-        read = read_pixel_statistics(self.data, header.own["tel_id"], names)
+        path = self.add_input(self.data[0], "data")
+        read = read_pixel_statistics(path, header.own["tel_id"], names)
         missing = [name for name in names if name not in read.tables]
         if missing:
             raise InsufficientStatisticsError(
-                f"{self.data} has no {', '.join(missing)}: {header.kind} cannot be verified"
+                f"{path} has no {', '.join(missing)}: {header.kind} cannot be verified"
             )
         pedestal, flat_field, peak_time = (read.tables[name] for name in names)
         noise = np.nanmedian(np.asarray(pedestal["std"], float), axis=0)
@@ -214,6 +230,35 @@ class Verify(NightTool):
             peak_time=np.asarray(peak_time["mean"], float),
         )
         return statistics, noise
+
+    def throughput(self, header: Any, references: dict[str, Any]) -> tuple[dict, dict]:
+        """Metrics of a throughput or point spread function."""
+        from ..core.muon_file import read_muon_tables
+        from ..throughput.muon_ring_table import RING_COLUMNS, rings_of_table
+        from ..verification.throughput import external_metrics, internal_metrics
+
+        tables = self.read_tables(self.product, header)
+        rings = None
+        if self.data:
+            paths = [self.add_input(path, "data") for path in self.data]
+            read = read_muon_tables(paths, header.own["tel_id"], RING_COLUMNS)
+            rings = rings_of_table([entry.table for entry in read])
+        external = {
+            period: external_metrics(header.kind, tables, self.read_tables(path, header))
+            for period, (_, path) in references.items()
+        }
+        return internal_metrics(header.kind, tables, header.own, rings), external
+
+    def read_tables(self, path: Path, header: Any) -> dict[str, Any]:
+        """Tables of a product, those that there are."""
+        from ..core.telescope_file import read_telescope_table, telescope_groups
+
+        there = telescope_groups(path)
+        return {
+            name: read_telescope_table(path, group, header.own["tel_id"], header.kind)
+            for name, group in TABLES[header.kind].items()
+            if group in there
+        }
 
     def atmosphere(self, header: Any, site: Any, references: dict[str, Any]) -> tuple[dict, dict]:
         """Metrics of a product of the atmosphere."""
