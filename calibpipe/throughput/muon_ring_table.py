@@ -131,7 +131,8 @@ def ring_table(
         One row an image that was looked at, rejected or not.
     details : QTable
         Same rows: covariance of the fit (n, 7, 7), by the ``PARAMETERS`` of
-        `calibpipe.throughput.muon_intensity` in their units; light and its mean distance from the ring, deg, by sector (n, 12).
+        `calibpipe.throughput.muon_intensity` in their units; light and its mean distance
+        from the ring, deg, by sector (n, 12).
     """
     batches = [batch for batch in batches if len(batch["event_id"])] or [_no_rings()]
     columns = {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}
