@@ -12,6 +12,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
+from scipy.special import ellipe
 
 __all__ = [
     "Correction",
@@ -158,7 +159,7 @@ def mirror_shape_correction(n_sides: int, impact: NDArray) -> Correction:
     if n_sides == 0:
         return Correction("mirror_shape", 1.0, 0.002, "outline taken for a disc")
     grid = np.linspace(0, 0.95, 20)
-    disc = mean_ray_length(200, grid)
+    disc = 2 / np.pi * ellipe(grid**2)
     ratio = np.interp(np.clip(impact, 0, 0.95), grid, mean_ray_length(n_sides, grid) / disc)
     factor = 1 / np.nanmean(ratio)
     return Correction("mirror_shape", float(factor), float(max(abs(factor - 1) / 2, 0.002)), source)
