@@ -240,7 +240,8 @@ def rings_of_ctapipe(table: Table, time: NDArray, area_ratio: float) -> Rings:
         If the table lacks a column.
     """
     names = ("optical_efficiency", "width", "impact", "is_valid", "parameters_at_limit")
-    needed = [f"muonefficiency_{name}" for name in names] + ["muonring_radius", "obs_id"]
+    needed = [f"muonefficiency_{name}" for name in names]
+    needed += ["muonring_radius", "obs_id", "event_id"]
     if missing := [name for name in needed if name not in table.colnames]:
         raise CorruptedInputError(f"table of muons has no column {', '.join(missing)}")
     values = {name: np.asarray(table[f"muonefficiency_{name}"]) for name in names}
