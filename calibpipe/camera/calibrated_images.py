@@ -110,7 +110,7 @@ def calibrated_batches(
 
     with factor *f* and pedestal offset *P* of the row that holds at the time of the event,
     :math:`\delta` the pixel's time shift in whole samples, *p* the highest sample of the sum of all
-    calibrated waveforms that are moved by it.
+    calibrated waveforms that are moved by it; masked pixels are not in the sum.
 
     Parameters
     ----------
@@ -221,13 +221,16 @@ def _calibrated(
     shape = (events.size, n_pixels)
     image, peak = np.empty(shape, np.float32), np.empty(events.size, np.int64)
     is_saturated = np.empty(shape, bool)
+    is_good = batch.is_stored[events] & ~rows.is_masked[row].any(axis=0)
+    shift = np.nan_to_num(rows.time_shift[row]) * rate
     _image_kernel(
         waveform,
         events,
         _channel(batch, camera.num_channels)[events],
         rows.pedestal[row],
         rows.factor[row],
-        np.rint(rows.time_shift[row] * rate).astype(np.int64),
+        np.rint(shift).astype(np.int64),
+        is_good,
         settings.window_width,
         settings.window_shift,
         np.float32(settings.saturation),
@@ -235,7 +238,7 @@ def _calibrated(
         peak,
         is_saturated,
     )
-    is_unusable = rows.is_masked[row][0] | ~batch.is_stored[events] | ~np.isfinite(image)
+    is_unusable = ~(is_good & np.isfinite(image))
     image[is_unusable] = 0
     return ImageBatch(
         event_id=batch.event_id[events],
@@ -268,6 +271,7 @@ def _image_kernel(
     pedestal,
     factor,
     shift,
+    is_good,
     width,
     before,
     saturation,
@@ -295,10 +299,12 @@ def _image_kernel(
             moved = shift[channel, pixel]
             for i in range(n_samples):
                 highest = max(highest, np.float32(waveform[event, place, pixel, i]))
-            for i in range(max(0, -moved), min(n_samples, n_samples - moved)):
-                total[i] += gain * (np.float32(waveform[event, place, pixel, i + moved]) - base)
             used[pixel] = channel
             is_saturated[k, pixel] = highest > saturation
+            if not (is_good[k, pixel] and np.isfinite(gain * base)):
+                continue  # it would hide the peak of the others
+            for i in range(max(0, -moved), min(n_samples, n_samples - moved)):
+                total[i] += gain * (np.float32(waveform[event, place, pixel, i + moved]) - base)
         peak = np.argmax(total)
         peaks[k] = peak
         for pixel in range(n_pixels):

@@ -133,7 +133,7 @@ def ring_chunks(
     time : ndarray, shape (n_rings,), s
         Ascending.
     size : int, optional
-        Most rings in a chunk; what is left after the last full one is joined to it.
+        Rings in a chunk; what is left after the last full one is joined to it.
     duration : float, optional, s
         Longest chunk, counted from the first ring of the observation.
 
