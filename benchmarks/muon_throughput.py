@@ -105,7 +105,9 @@ def of_events(folder: Path, n_muons: int, peer_python: Path) -> dict:
     """DL0 to throughput."""
     say(f"DL0 of {n_muons} muons")
     dl0, truth = simulate(folder, "muons", n_flatfield=0, n_pedestal=0, n_muon=n_muons)
-    rings = rings_options(folder, dl0)
+    air = folder / "rayleigh_extinction.ecsv"
+    run([PYTHON, "-I", WORKER, "air", truth, air], folder)
+    rings = [*rings_options(folder, dl0), "--extinction", air]
     throughput = [*NIGHT, "--input", folder / "rings.h5", "--output", folder / "throughput.h5"]
     throughput += ["--MuonRingsTool.min_rings=5"]
     say("our functions, our Tools")

@@ -6,6 +6,7 @@ import sys
 import time
 from pathlib import Path
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
@@ -18,9 +19,12 @@ from ctapipe.io.hdf5dataformat import (
     DL1_TEL_TRIGGER_TABLE,
 )
 
+from calibpipe.atmosphere.rayleigh import rayleigh_cross_section
 from calibpipe.core import products
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.telescope import telescope_subarray
+from calibpipe.simulation.muon_photons import CO2, REFERENCE
+from calibpipe.tools.create_molecular_atmospheric_model import EXTINCTION_KIND
 
 TOOLS = {
     "muon_rings": "CalculateMuonRings",
@@ -30,6 +34,7 @@ TOOLS = {
 TURNS = 3  # the first ones import and warm up
 RATE = 10.0  # rings per second of a made night
 THROUGHPUT = 0.15
+ALTITUDE_IN_KM = 2.158  # of the telescopes; only heights above it count here
 
 
 def main() -> None:
@@ -52,6 +57,28 @@ def tool(name: str, *options: str) -> dict:
         found.append(time.process_time() - begin)
         Provenance().finish_activity(run.name)
     return {"cpu": found[-1]}
+
+
+def air(truth: str, output: str) -> dict:
+    """Product of the extinction that muons were simulated with."""
+    header = products.read_table(truth, "simulation/muon_truth").meta["calibpipe"]
+    wavelength = np.arange(250, 701) * u.nm
+    section = rayleigh_cross_section(wavelength, CO2) / rayleigh_cross_section(
+        REFERENCE * u.nm, CO2
+    )
+    height = np.array([0.2, 0.4, 0.6])  # km above the telescope
+    depth = 1000 * header["extinction_per_m"] * section.to_value("")[:, None] * height
+    metadata = products.ProductMetadata(
+        EXTINCTION_KIND,
+        "Extinction of the simulated air",
+        category="C",
+        details={
+            "altitude_in_km": (ALTITUDE_IN_KM + height).tolist(),
+            "observation_altitude_in_km": ALTITUDE_IN_KM,
+        },
+    )
+    table = Table({"wavelength": wavelength, "optical_depth": depth})
+    return {"path": str(products.write_table(output, table, metadata))}
 
 
 def make_rings(folder: str, number: str) -> dict:

@@ -81,8 +81,8 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
     if len(values) < 2:
         nothing = np.full(len(values), np.nan)
         return MeanThroughput(*[np.nan] * 6, len(values), 0, np.ones(len(values), bool), nothing)
-    mean, scatter, used = float(np.median(values)), 0.0, np.ones(len(values), bool)
-    wide = 1.4826 * np.median(np.abs(values - mean)) / mean
+    mean, scatter, used = float(_median(values)), 0.0, np.ones(len(values), bool)
+    wide = 1.4826 * _median(np.abs(values - mean)) / mean
     unit = errors**2 / values
     for iteration in range(_ITERATIONS):
         own = unit * mean
@@ -106,7 +106,7 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
     return MeanThroughput(
         mean=mean,
         stat_error=float(1 / np.sqrt(np.sum(1 / total[used]))),
-        median=float(np.median(values[used])),
+        median=float(_median(values[used])),
         std=float(np.std(values[used], ddof=1)),
         scatter=scatter,
         reduced_chi2=float(chi2 / (n - 1)),
@@ -115,6 +115,12 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
         is_used=used,
         errors=np.sqrt(total),
     )
+
+
+def _median(values: NDArray) -> float:
+    """Of values without NaN; for a few hundred of them cheaper than numpy's."""
+    ordered = np.sort(values)
+    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def _is_close(value: float, other: float) -> bool:
