@@ -148,8 +148,15 @@ def read_sectors(
 def matching_rows(
     obs_id: np.ndarray, event_id: np.ndarray, wanted_obs_id: np.ndarray, wanted_event_id: np.ndarray
 ) -> np.ndarray:
-    """Row of each wanted event, (n_wanted,); -1 where there is none."""
-    pairs = zip(obs_id.tolist(), event_id.tolist(), strict=True)
-    place = {key: row for row, key in enumerate(pairs)}
-    wanted = zip(wanted_obs_id.tolist(), wanted_event_id.tolist(), strict=True)
-    return np.array([place.get(key, -1) for key in wanted], int)
+    """Row of each wanted event, (n_wanted,); the last of several, -1 where there is none."""
+    obs = np.concatenate([obs_id, wanted_obs_id], dtype=np.int64, casting="unsafe")
+    event = np.concatenate([event_id, wanted_event_id], dtype=np.int64, casting="unsafe")
+    order = np.lexsort((event, obs))  # stable: wanted ones come after the others of their event
+    place = np.arange(len(order))
+    is_first = np.ones(len(order), bool)
+    is_first[1:] = (np.diff(obs[order]) != 0) | (np.diff(event[order]) != 0)
+    first = np.maximum.accumulate(np.where(is_first, place, 0))
+    last = np.maximum.accumulate(np.where(order < len(obs_id), place, -1))
+    row = np.empty(len(order), int)
+    row[order] = np.where(last >= first, order[last], -1)
+    return row[len(obs_id) :]

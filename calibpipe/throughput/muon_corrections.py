@@ -143,7 +143,8 @@ def mean_ray_length(n_sides: int, impact: NDArray | float) -> NDArray:
         raise ValueError(f"a polygon has at least 3 sides, got {n_sides}")
     impact = np.asarray(impact, float)
     apothem = np.sqrt(np.pi / (n_sides * np.tan(np.pi / n_sides)))
-    ray, place = (2 * np.pi * (np.arange(n) + 0.5) / n for n in (720, 12 * n_sides))
+    ray = 2 * np.pi * (np.arange(720) + 0.5) / 720
+    place = 2 * np.pi * (np.arange(12) + 0.5) / (12 * n_sides)  # of one side: all are alike
     normal = 2 * np.pi * np.arange(n_sides) / n_sides
     shape = (*impact.shape, place.size, ray.size)
     length = np.full(shape, np.inf)

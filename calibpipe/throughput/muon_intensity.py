@@ -310,32 +310,32 @@ def _attenuation(depth):
 
 
 @numba.njit(cache=True, nogil=True)
-def _chord(bx, by, c, s, disc, rate, out):
-    """Attenuated chord of a disc; its slopes with impact and azimuth: out[1], out[2], out[3]."""
+def _chord(bx, by, c, s, disc, rate):
+    """Attenuated chord of a disc and its slopes with both coordinates of the impact and azimuth."""
     along, across = bx * c + by * s, bx * s - by * c
     inside = disc * disc - across * across
-    out[0] = out[1] = out[2] = out[3] = 0.0
     if inside <= 0.0 or disc <= 0.0:
-        return
+        return 0.0, 0.0, 0.0, 0.0
     half = sqrt(inside)
-    steep = max(half, _SMOOTH * disc)
     begin, end = max(along - half, 0.0), max(along + half, 0.0)
     if end <= 0.0:
-        return
+        return 0.0, 0.0, 0.0, 0.0
+    steep = max(half, _SMOOTH * disc)
     at_end, at_begin = _attenuation(rate * end), _attenuation(rate * begin)
     depth = rate * (end - begin)
     if depth < 0.05:
-        out[0] = at_begin * (end - begin) * (1 - depth / 2 * (1 - depth / 3 * (1 - depth / 4)))
+        chord = at_begin * (end - begin) * (1 - depth / 2 * (1 - depth / 3 * (1 - depth / 4)))
     else:
-        out[0] = (at_begin - at_end) / rate
+        chord = (at_begin - at_end) / rate
     slope_x, slope_y, slope_phi = -across * s / steep, across * c / steep, -across * along / steep
-    out[1] = at_end * (c + slope_x)
-    out[2] = at_end * (s + slope_y)
-    out[3] = at_end * (-across + slope_phi)
+    with_x = at_end * (c + slope_x)
+    with_y = at_end * (s + slope_y)
+    with_phi = at_end * (-across + slope_phi)
     if begin > 0.0:
-        out[1] -= at_begin * (c - slope_x)
-        out[2] -= at_begin * (s - slope_y)
-        out[3] -= at_begin * (-across - slope_phi)
+        with_x -= at_begin * (c - slope_x)
+        with_y -= at_begin * (s - slope_y)
+        with_phi -= at_begin * (-across - slope_phi)
+    return chord, with_x, with_y, with_phi
 
 
 @numba.njit(cache=True, nogil=True)
@@ -357,13 +357,11 @@ def _model(
 ):
     """Expected charge of some pixels, and its slopes with the parameters."""
     x0, y0, theta, sigma, bx, by, efficiency = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
-    rate = extinction / tan(theta)
+    rate, turned = extinction / tan(theta), 2.0 / tan(2 * theta)
     unit = efficiency * yield_ * sin(2 * theta) / (sigma * sqrt(2 * pi))
-    outer, inner = np.empty(4), np.empty(4)
     for k in range(pixels.size):
         i = pixels[k]
-        mu[k] = 0.0
-        slopes[k, :] = 0.0
+        charge = with_x0 = with_y0 = with_theta = with_sigma = with_bx = with_by = 0.0
         for q in range(weights.size):
             dx, dy = x[i] + offsets[q, 0] - x0, y[i] + offsets[q, 1] - y0
             r = sqrt(dx * dx + dy * dy)
@@ -371,21 +369,23 @@ def _model(
             if r == 0.0 or abs(t) > _REACH:
                 continue
             c, s = dx / r, dy / r
-            _chord(bx, by, c, s, radius, rate, outer)
-            _chord(bx, by, c, s, hole, rate, inner)
-            chord = outer[0] - inner[0]
+            outer, outer_bx, outer_by, outer_phi = _chord(bx, by, c, s, radius, rate)
+            inner, _, _, _ = _chord(bx, by, c, s, hole, rate)
             scale = unit * area[i] * weights[q] * exp(-0.5 * t * t) / r
-            density = scale * chord
-            turn = scale * outer[3] / r
+            density = scale * (outer - inner)
+            turn = scale * outer_phi / r
             radial = density * (-t / sigma - 1.0 / r)
-            mu[k] += density
-            slopes[k, 0] += -c * radial + s * turn
-            slopes[k, 1] += -s * radial - c * turn
-            slopes[k, 2] += density * (t / sigma + 2.0 / tan(2 * theta))
-            slopes[k, 3] += density * (t * t - 1.0) / sigma
-            slopes[k, 4] += scale * outer[1]
-            slopes[k, 5] += scale * outer[2]
-        slopes[k, 6] = mu[k] / efficiency
+            charge += density
+            with_x0 += -c * radial + s * turn
+            with_y0 += -s * radial - c * turn
+            with_theta += density * (t / sigma + turned)
+            with_sigma += density * (t * t - 1.0) / sigma
+            with_bx += scale * outer_bx
+            with_by += scale * outer_by
+        mu[k] = charge
+        slopes[k, 0], slopes[k, 1], slopes[k, 2] = with_x0, with_y0, with_theta
+        slopes[k, 3], slopes[k, 4], slopes[k, 5] = with_sigma, with_bx, with_by
+        slopes[k, 6] = charge / efficiency
 
 
 @numba.njit(cache=True, nogil=True)
@@ -428,12 +428,11 @@ def _photons(p, radius, hole, extinction, yield_):
     """Photons of a ring that reach the mirror, by azimuth in steps of a degree."""
     rate = extinction / tan(p[2])
     total = 0.0
-    outer, inner = np.empty(4), np.empty(4)
     for k in range(360):
         c, s = cos(2 * pi * k / 360), sin(2 * pi * k / 360)
-        _chord(p[4], p[5], c, s, radius, rate, outer)
-        _chord(p[4], p[5], c, s, hole, rate, inner)
-        total += outer[0] - inner[0]
+        outer, _, _, _ = _chord(p[4], p[5], c, s, radius, rate)
+        inner, _, _, _ = _chord(p[4], p[5], c, s, hole, rate)
+        total += outer - inner
     return total * 2 * pi / 360 * yield_ * sin(2 * p[2])
 
 

@@ -81,10 +81,11 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
     if len(values) < 2:
         nothing = np.full(len(values), np.nan)
         return MeanThroughput(*[np.nan] * 6, len(values), 0, np.ones(len(values), bool), nothing)
-    mean, scatter, used = float(np.median(values)), 0.0, np.ones(len(values), bool)
-    wide = 1.4826 * np.median(np.abs(values - mean)) / mean
+    mean, scatter, used = float(_median(values)), 0.0, np.ones(len(values), bool)
+    wide = 1.4826 * _median(np.abs(values - mean)) / mean
+    unit = errors**2 / values
     for iteration in range(_ITERATIONS):
-        own = errors**2 * mean / values
+        own = unit * mean
         total = own + (scatter * mean) ** 2
         limit = np.maximum(total, (wide * mean) ** 2) if iteration == 0 else total
         kept = (values - mean) ** 2 <= max_sigma**2 * limit
@@ -93,18 +94,19 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
         before = mean, scatter, used
         used = kept
         weight = np.where(used, 1 / total, 0.0)
-        mean = float(np.average(values, weights=weight))
+        mean = float(weight @ values / weight.sum())
         scatter = _scatter(values[used], own[used], mean, max_sigma)
-        if np.array_equal(used, before[2]) and np.allclose((mean, scatter), before[:2], rtol=1e-6):
+        is_same = all(map(_is_close, (mean, scatter), before[:2]))
+        if is_same and np.array_equal(used, before[2]):
             break
-    own = errors**2 * mean / values
+    own = unit * mean
     total = own + (scatter * mean) ** 2
     n = np.count_nonzero(used)
     chi2 = np.sum(((values - mean) ** 2 / own)[used])
     return MeanThroughput(
         mean=mean,
         stat_error=float(1 / np.sqrt(np.sum(1 / total[used]))),
-        median=float(np.median(values[used])),
+        median=float(_median(values[used])),
         std=float(np.std(values[used], ddof=1)),
         scatter=scatter,
         reduced_chi2=float(chi2 / (n - 1)),
@@ -115,11 +117,22 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
     )
 
 
+def _median(values: NDArray) -> float:
+    """Of values without NaN; for a few hundred of them cheaper than numpy's."""
+    ordered = np.sort(values)
+    return (ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
+
+
+def _is_close(value: float, other: float) -> bool:
+    return abs(value - other) <= 1e-8 + 1e-6 * abs(other)
+
+
 def _scatter(values: NDArray, variance: NDArray, mean: float, max_sigma: float) -> float:
     """Relative scatter beyond the variance, by its moment estimator."""
     weight = 1 / variance
-    excess = np.sum(weight * (values - mean) ** 2) / clipped_variance_factor(max_sigma)
-    norm = np.sum(weight) - np.sum(weight**2) / np.sum(weight)
+    excess = weight @ (values - mean) ** 2 / clipped_variance_factor(max_sigma)
+    total = weight.sum()
+    norm = total - weight @ weight / total
     return float(np.sqrt(max((excess - (len(values) - 1)) / norm, 0.0)) / mean)
 
 

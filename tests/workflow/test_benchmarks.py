@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from calibpipe.core.product_header import read_product_header
+
 
 @pytest.fixture
 def benchmark(root, monkeypatch):
@@ -55,3 +57,24 @@ def test_our_side_of_the_camera_calibration(root, tmp_path):
     answer = json.loads(done.stdout.splitlines()[-1])
     assert answer["rows"] == 3
     assert answer["all"] > answer["calculation"] > 0
+
+
+def test_our_side_of_the_muon_throughput(root, tmp_path):
+    """Rings are made in both formats; our Tools find from them what they were made with."""
+    worker = root / "benchmarks/our_muon_throughput.py"
+    night = ["--site", str(root / "config/sites/CTAO-North.yaml"), "--night", "2024-07-10"]
+    tasks = (
+        ["make_rings", ".", "2000"],
+        ["tool", "throughput_muon", *night, "--input", "ctapipe.h5", "--output", "throughput.h5"],
+        ["tool", "psf_muon", *night, "--input", "ours.h5", "--output", "psf.h5"],
+    )
+    for task in tasks:
+        command = [sys.executable, "-I", str(worker), *task]
+        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
+    assert json.loads(done.stdout.splitlines()[-1])["cpu"] > 0
+    throughput = read_product_header(tmp_path / "throughput.h5").own
+    assert throughput["n_rings"] > 1950
+    error = 0.04 / throughput["n_rings"] ** 0.5  # of the rings, relative
+    made = 0.15
+    assert throughput["ctapipe_throughput"] == pytest.approx(made, rel=4 * error)
+    assert read_product_header(tmp_path / "psf.h5").own["n_rings"] > 1950
