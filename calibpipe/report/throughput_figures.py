@@ -32,7 +32,6 @@ __all__ = [
 ]
 
 UNUSED_COLOUR = "#8d96a0"
-VIEW = 1.55  # radii about the ring's centre
 MAX_RINGS = 1500  # points of single rings; of more every n-th is drawn
 MILLI = 1e3
 PARTS = {  # of squared widths, from below, and their colours
@@ -80,7 +79,7 @@ def ring_figure(example: Table, geometry: CameraGeometry, mirror_radius: float) 
     top = float(np.quantile(values.compressed(), 0.998))
     with mpl.rc_context(STYLE):
         colours = mpl.colormaps["cividis"].with_extremes(bad=UNUSED_COLOUR)
-        figure, axes = _pixels(geometry, values, colours, (0.0, top), "charge (p.e.)", row)
+        figure, axes = _pixels(geometry, values, colours, (0.0, top), "charge (p.e.)")
         _circle(axes, row, mirror_radius)
     return figure
 
@@ -95,7 +94,7 @@ def residual_figure(example: Table, geometry: CameraGeometry) -> Figure:
     with mpl.rc_context(STYLE):
         colours = mpl.colormaps["PuOr"].with_extremes(bad=UNUSED_COLOUR)
         label = "charge less expectation (p.e.)"
-        figure, axes = _pixels(geometry, values, colours, (-top, top), label, row)
+        figure, axes = _pixels(geometry, values, colours, (-top, top), label)
         axes.add_patch(_ring(row, linewidth=0.9, linestyle=(0, (4, 3))))
     return figure
 
@@ -106,9 +105,8 @@ def _pixels(
     colours: Colormap,
     limits: tuple[float, float],
     label: str,
-    row: Table.Row,
 ) -> tuple[Figure, Axes]:
-    """The camera about a ring, in the telescope frame (deg)."""
+    """The camera in the telescope frame (deg)."""
     if not geometry.pix_x.unit.is_equivalent(u.deg):
         geometry = geometry.transform_to(TelescopeFrame())
     low, high = limits
@@ -120,11 +118,6 @@ def _pixels(
     bar.solids.set_rasterized(True)
     bar.set_label(label)
     bar.outline.set_visible(False)
-    unit = u.Unit(display.unit)
-    reach = VIEW * float(row["radius"]) * u.deg.to(unit)
-    for set_limits, name in ((axes.set_xlim, "x"), (axes.set_ylim, "y")):
-        middle = float(row[name]) * u.deg.to(unit)
-        set_limits(middle - reach, middle + reach)
     return figure, axes
 
 
@@ -138,7 +131,7 @@ def _circle(axes: Axes, row: Table.Row, mirror_radius: float) -> None:
     x, y, radius = (float(row[name]) for name in ("x", "y", "radius"))
     impact = np.array([float(row["impact_x"]), float(row["impact_y"])])
     end = np.array([x, y]) + radius * impact / mirror_radius
-    axes.add_patch(_ring(row, linewidth=1.4))
+    axes.add_patch(_ring(row, linewidth=1.1))
     axes.plot(x, y, "+", color=UNUSED_COLOUR, markersize=9)
     axes.annotate(
         "",
@@ -210,7 +203,7 @@ def _single_rings(axes: Axes, rings: Sequence[Table], factor: float) -> np.ndarr
     value = factor * np.concatenate([np.asarray(table["throughput"], float) for table in good])
     step = -(-len(time) // MAX_RINGS)
     axes.plot(
-        time[::step], value[::step], ".", color=PALETTE["faint"], alpha=0.45, markersize=3.2,
+        time[::step], value[::step], ".", color=PALETTE["faint"], alpha=0.7, markersize=4.5,
         markeredgewidth=0, label="ring", zorder=1, rasterized=len(time) > 300,
     )  # fmt: skip
     return np.nanquantile(value, (0.01, 0.99))
@@ -305,7 +298,12 @@ def rejection_figure(reasons: Sequence[tuple[str, int]], n_images: int) -> Figur
         axes.barh(places, counts, height=0.3, color=PALETTE["level5"], alpha=0.8)
         for place, (text, n) in zip(places, reasons, strict=True):
             axes.annotate(
-                text, (0, place), xytext=(0, 8), textcoords="offset points", va="bottom", size=10
+                text,
+                (0, place - 0.15),
+                xytext=(0, 2.5),
+                textcoords="offset points",
+                va="bottom",
+                size=10,
             )
             axes.annotate(
                 str(n), (n, place), xytext=(5, 0), textcoords="offset points", va="center", size=10

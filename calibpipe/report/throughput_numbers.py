@@ -82,6 +82,11 @@ class TelescopeMuons:
         """Rings that count."""
         return self._total("n_rings")
 
+    @property
+    def has_products(self) -> bool:
+        """Whether there is anything of it."""
+        return bool(self.rings or self.throughput or self.psf)
+
     def _total(self, name: str) -> int:
         products = [self.throughput] if self.throughput else self.rings
         return sum(int(product.facts[name]) for product in products)
@@ -114,9 +119,10 @@ def overview(material: NightMaterial) -> list[dict[str, Any]]:
     return [
         {
             "name": telescope.name,
+            "is_drawn": telescope.has_products,
             "throughput": with_errors(*(telescope.value or [math.nan] * 3)),
             "ctapipe": _ctapipe(telescope),
-            "rings": f"{telescope.n_rings} of {telescope.n_images}",
+            "rings": f"{telescope.n_rings} of {telescope.n_images}" if telescope.n_images else "–",
             **_optics(telescope),
             **_state(telescope, absent, remarks),
         }
@@ -278,7 +284,7 @@ def throughput_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]
     limits = material.throughput_limits
     for telescope in telescopes(material):
         name = telescope.name
-        if telescope.rings and telescope.n_rings < limits.min_rings:
+        if (telescope.rings or telescope.throughput) and telescope.n_rings < limits.min_rings:
             reasons = [f"{text} ({n})" for text, n in rejections(telescope)[:2]]
             why = f" Most were rejected for: {listed(reasons)}." if reasons else ""
             yield (

@@ -32,7 +32,7 @@ def throughput_facts(material: NightMaterial) -> dict[str, Any] | None:
         "the mirror, from muon rings. σ: width per axis of the optical point spread function at "
         "the angle of the rings; θ₈₀: radius that holds 80 % of the light of a point.",
         "rows": overview(material),
-        "telescopes": [_telescope(telescope) for telescope in found],
+        "telescopes": [_telescope(t) for t in found if t.has_products],
     }
 
 
@@ -100,7 +100,7 @@ def _of_example(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figu
         return
     example = product.tables["example"]
     row, mirror_radius = example[0], product.facts["mirror_radius_in_m"]
-    radius, width = (rounded(float(row[name]), digits=4)[0] for name in ("radius", "width"))
+    radius, width = (f"{float(row[name]):.3f}" for name in ("radius", "width"))
     yield (
         "ring",
         "A muon ring",
@@ -113,8 +113,8 @@ def _of_example(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figu
     yield (
         "residual",
         "What the fit leaves of it",
-        "Charge of each pixel less what the fitted muon lets expect. Light along the circle (dashed)"
-        " that is left on one side would tell of a wrong width or centre.",
+        "Charge of each pixel less what the fitted muon lets expect. Light left along one side of "
+        "the circle (dashed) would tell of a wrong centre or width.",
         draw.residual_figure(example, product.geometry),
     )
 
@@ -142,6 +142,6 @@ def _of_optics(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figur
             "sectors",
             "Sectors of the mirror",
             "Mean radial shift of the light from the rings, by azimuth on the mirror, against the "
-            "other sectors. Red: significant, chance of a false alarm 0.3 % for all together.",
+            "other sectors. Red diamonds: significant.",
             draw.sector_figure(tables["sectors"]),
         )
