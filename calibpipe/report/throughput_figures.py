@@ -32,6 +32,7 @@ __all__ = [
 ]
 
 UNUSED_COLOUR = "#8d96a0"
+LIGHT_COLOUR, CIRCLE_COLOUR = "#f4f6f8", "#4b5763"  # on pixels: the same in the dark scheme
 MAX_RINGS = 1500  # points of single rings; of more every n-th is drawn
 MILLI = 1e3
 PARTS = {  # of squared widths, from below, and their colours
@@ -95,7 +96,7 @@ def residual_figure(example: Table, geometry: CameraGeometry) -> Figure:
         colours = mpl.colormaps["PuOr"].with_extremes(bad=UNUSED_COLOUR)
         label = "charge less expectation (p.e.)"
         figure, axes = _pixels(geometry, values, colours, (-top, top), label)
-        axes.add_patch(_ring(row, linewidth=0.9, linestyle=(0, (4, 3))))
+        axes.add_patch(_ring(row, CIRCLE_COLOUR, linewidth=1.0, linestyle=(0, (4, 3))))
     return figure
 
 
@@ -121,9 +122,9 @@ def _pixels(
     return figure, axes
 
 
-def _ring(row: Table.Row, **style: object) -> Circle:
+def _ring(row: Table.Row, colour: str, **style: object) -> Circle:
     centre = float(row["x"]), float(row["y"])
-    return Circle(centre, float(row["radius"]), fill=False, edgecolor=PALETTE["warning"], **style)
+    return Circle(centre, float(row["radius"]), fill=False, edgecolor=colour, **style)
 
 
 def _circle(axes: Axes, row: Table.Row, mirror_radius: float) -> None:
@@ -131,13 +132,13 @@ def _circle(axes: Axes, row: Table.Row, mirror_radius: float) -> None:
     x, y, radius = (float(row[name]) for name in ("x", "y", "radius"))
     impact = np.array([float(row["impact_x"]), float(row["impact_y"])])
     end = np.array([x, y]) + radius * impact / mirror_radius
-    axes.add_patch(_ring(row, linewidth=1.1))
+    axes.add_patch(_ring(row, PALETTE["warning"], linewidth=1.1))
     axes.plot(x, y, "+", color=UNUSED_COLOUR, markersize=9)
     axes.annotate(
         "",
         end,
         (x, y),
-        arrowprops={"arrowstyle": "->", "color": "#f4f6f8", "shrinkA": 0, "shrinkB": 0},
+        arrowprops={"arrowstyle": "->", "color": LIGHT_COLOUR, "shrinkA": 0, "shrinkB": 0},
     )
     axes.annotate(
         f"impact {np.hypot(*impact):.1f} m",
@@ -147,7 +148,7 @@ def _circle(axes: Axes, row: Table.Row, mirror_radius: float) -> None:
         ha="center",
         va="top" if end[1] >= y else "bottom",
         size=9.5,
-        color="#f4f6f8",
+        color=LIGHT_COLOUR,
     )
 
 

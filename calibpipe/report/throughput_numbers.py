@@ -365,21 +365,22 @@ def _own_remarks(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str]]:
 def _difference_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
     """A telescope is far from the median of the others of its kind; of two nobody knows which."""
     limit = material.throughput_limits.difference
+    text = (
+        f"Limit {100 * limit:g} %, of telescopes of a kind in the same night. Dirt, frost, "
+        "mirrors, or the gains of a camera."
+    )
     known = [telescope for telescope in telescopes(material) if telescope.value]
     for kind in dict.fromkeys(telescope.kind for telescope in known):
         members = [telescope for telescope in known if telescope.kind == kind]
         values = np.array([telescope.value[0] for telescope in members])
-        if len(members) < 2:
-            continue
-        for k in range(1 if len(members) == 2 else len(members)):
+        if len(members) == 2 and (difference := np.ptp(values) / values.mean()) > limit:
+            names = " and ".join(telescope.name for telescope in members)
+            title = f"{names}: throughputs differ by {100 * difference:.0f} %"
+            yield "warning", title, text
+        for k in range(len(members) if len(members) > 2 else 0):
             ratio = values[k] / np.median(np.delete(values, k)) - 1
-            if abs(ratio) <= limit:
-                continue
-            others = "the other telescopes" if len(members) > 2 else members[1].name
-            yield (
-                "warning",
-                f"{members[k].name}: throughput {abs(100 * ratio):.0f} % "
-                f"{'above' if ratio > 0 else 'below'} that of {others}",
-                f"Limit {100 * limit:g} %, of telescopes of a kind in the same night. Dirt, frost, "
-                "mirrors, or the gains of a camera.",
-            )
+            if abs(ratio) > limit:
+                where = "above" if ratio > 0 else "below"
+                name = members[k].name
+                title = f"{name}: throughput {abs(100 * ratio):.0f} % {where} the other telescopes"
+                yield "warning", title, text

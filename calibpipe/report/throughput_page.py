@@ -64,9 +64,9 @@ def _figures(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figure]
         yield (
             "night",
             "Throughput over the night",
-            "Black: chunks of rings with statistical errors. Line and dark band: the night and its "
+            "Points with bars: chunks, statistical errors. Line and dark band: the night and its "
             "statistical error; light band: with the systematic one. Dashed: what ctapipe's fit "
-            "gives for the same rings, without corrections. Grey: single rings.",
+            "gives for the same rings, without corrections. Dots: single rings.",
             draw.throughput_figure(
                 tables["chunks"],
                 tables["night"],
@@ -106,8 +106,8 @@ def _of_example(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figu
         "A muon ring",
         f"Event {row['event_id']} of observation {product.facts['obs_id']}; fitted circle of "
         f"radius {radius}° and width {width}°, throughput {float(row['throughput']):.3f}. The "
-        "arrow points to the brightest part of the ring and ends where the muon hit, if the circle "
-        f"is taken for the mirror's rim ({mirror_radius:.1f} m). Grey pixels are not used.",
+        "arrow points to the brightest part of the ring; it is as long as the impact distance, if "
+        f"the circle is the mirror's rim ({mirror_radius:.1f} m). Grey pixels are not used.",
         draw.ring_figure(example, product.geometry, mirror_radius),
     )
     yield (
