@@ -1,10 +1,8 @@
 """Figures of a camera: maps, distributions, drift.
 
-Hexagons are pixels of a picture inside the SVG element (1855 paths a map would be heavy); outlines
-and numbers of masked pixels, axes and words stay vectors with the colours of the style sheet.
+Outlines and numbers of masked pixels, axes and words are vectors with the colours of the style
+sheet.
 """
-
-from typing import Any
 
 import matplotlib as mpl
 import numpy as np
@@ -16,13 +14,13 @@ from matplotlib.axes import Axes
 from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
+from .camera_display import camera_display, panelled_figure
 from .camera_numbers import CHANNELS, REASONS, bad_pixels, drift, night_median, used_reasons
-from .drawing import HEIGHT, PALETTE, STYLE, WIDTH, legend_above
+from .drawing import PALETTE, STYLE, legend_above
 from .inline_svg import inline_svg
 
 __all__ = ["camera_figures", "distribution_figure", "drift_figure", "map_figure", "mask_figure"]
 
-RESOLUTION = 110  # dots per inch of the rasterised maps
 MAX_LABELS = 15  # more masked pixels are outlined without their numbers
 CHANNEL_COLOURS = ("level5", "level1")
 # Okabe & Ito 2008, and grey for a good pixel: distinct for colour-blind eyes
@@ -104,12 +102,6 @@ def camera_figures(table: Table, geometry: CameraGeometry, name: str) -> list[di
     ]
 
 
-def _figure(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
-    figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained", dpi=RESOLUTION)
-    figure.get_layout_engine().set(w_pad=4 / 72, h_pad=4 / 72)
-    return figure, figure.subplots(rows, columns, squeeze=False)
-
-
 def map_figure(table: Table, geometry: CameraGeometry, column: str, channel: int) -> Figure:
     """Camera map of a quantity of one channel, median over the valid rows.
 
@@ -120,11 +112,11 @@ def map_figure(table: Table, geometry: CameraGeometry, column: str, channel: int
     values = night_median(table, column)[channel]
     low, high = _range(values, symmetric=column == "time_shift")
     with mpl.rc_context(STYLE):
-        figure, ((axes,),) = _figure(1, 1)
+        figure, ((axes,),) = panelled_figure(1, 1)
         colours = mpl.colormaps["PuOr" if column == "time_shift" else "cividis"].with_extremes(
             bad="#8d96a0"
         )
-        display = _display(axes, geometry, np.ma.masked_invalid(values), colours, (low, high))
+        display = camera_display(axes, geometry, np.ma.masked_invalid(values), colours, (low, high))
         bar = figure.colorbar(display.pixels, ax=axes, extend="both", fraction=0.05, pad=0.01)
         bar.solids.set_rasterized(True)
         bar.set_label(f"{title} ({unit})")
@@ -141,8 +133,8 @@ def mask_figure(table: Table, geometry: CameraGeometry) -> Figure:
         kinds[bits & reason.value > 0] = number
     colours = ListedColormap([GOOD_COLOUR, *REASON_COLOURS.values()])
     with mpl.rc_context(STYLE):
-        figure, ((axes,),) = _figure(1, 1)
-        display = _display(axes, geometry, kinds, colours, (0, colours.N))
+        figure, ((axes,),) = panelled_figure(1, 1)
+        display = camera_display(axes, geometry, kinds, colours, (0, colours.N))
         display.pixels.set_norm(BoundaryNorm(np.arange(colours.N + 1) - 0.5, colours.N))
         _mark(axes, display, geometry, table)
         for number, (reason, colour) in enumerate(REASON_COLOURS.items(), start=1):
@@ -161,29 +153,6 @@ def _range(values: np.ndarray, symmetric: bool) -> tuple[float, float]:
     if symmetric:
         low, high = -max(abs(low), abs(high)), max(abs(low), abs(high))
     return (float(low), float(high)) if high > low else (low - 0.5, low + 0.5)
-
-
-def _display(
-    axes: Axes,
-    geometry: CameraGeometry,
-    values: np.ndarray,
-    colours: Any,
-    limits: tuple[float, float],
-) -> CameraDisplay:
-    """Display of ctapipe as a picture, with nothing about it."""
-    display = CameraDisplay(
-        geometry, ax=axes, title="", show_frame=False, autoupdate=False, cmap=colours
-    )
-    display.pixels.set_array(values)
-    display.pixels.set_clim(*limits)
-    display.pixels.set_edgecolor("face")
-    display.pixels.set_linewidth(0.2)
-    display.pixels.set_antialiased(False)  # fewer colours: a quarter of the size
-    display.pixels.set_rasterized(True)
-    display.pixel_highlighting.remove()  # 1855 invisible paths
-    axes.set_axis_off()
-    axes.grid(visible=False)
-    return display
 
 
 def _mark(axes: Axes, display: CameraDisplay, geometry: CameraGeometry, table: Table) -> None:
@@ -219,7 +188,7 @@ def _mark(axes: Axes, display: CameraDisplay, geometry: CameraGeometry, table: T
 def distribution_figure(table: Table) -> Figure:
     """Distributions of gain, pedestal, time shift and photo-electrons over the good pixels."""
     with mpl.rc_context(STYLE):
-        figure, panels = _figure(2, 2)
+        figure, panels = panelled_figure(2, 2)
         columns = ("gain", "pedestal_offset", "time_shift", "n_pe")
         for axes, column in zip(panels.flat, columns, strict=True):
             title, unit = COLUMNS[column]
@@ -253,7 +222,7 @@ def drift_figure(table: Table) -> Figure:
     valid = np.asarray(table["is_valid"], bool)
     edges = np.append(begin, end[-1])
     with mpl.rc_context(STYLE):
-        figure, panels = _figure(3, 1)
+        figure, panels = panelled_figure(3, 1)
         for axes, column in zip(panels[:, 0], ("gain", "pedestal_offset", "factor"), strict=True):
             title, _ = COLUMNS[column]
             in_percent = column != "pedestal_offset"

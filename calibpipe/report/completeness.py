@@ -102,11 +102,14 @@ def status(
         return {"level": "warning", "word": "Complete, look twice", "sentence": f"{titles}."}
     season = material.usable("reference_model").facts["selection"]["season"]
     cameras = f"; {counted(len(material.cameras), 'camera block')} calibrated"
+    throughputs = [p for p in material.used if p.endswith("/throughput/muon_throughput.h5")]
+    muons = f"; {counted(len(throughputs), 'optical throughput')} from muon rings"
     return {
         "level": "complete",
         "word": "Complete",
         "sentence": f"{found}; the optical depth closes; reference model {season}, by density"
-        f"{cameras if material.cameras else ''}{_certified(material)}.",
+        f"{cameras if material.cameras else ''}{muons if throughputs else ''}"
+        f"{_certified(material)}.",
     }
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from astropy.time import Time
 
 from .material import CO2_METHODS, FoundProduct, NightMaterial
+from .throughput_numbers import throughput_tiles
 from .wording import power_of_ten, rounded, signed, with_errors
 
 __all__ = ["key_numbers"]
@@ -23,6 +24,7 @@ def key_numbers(material: NightMaterial) -> list[dict[str, Any]]:
         _co2_number(material),
         _five_layer_number(material),
         _top_number(material),
+        *throughput_tiles(material),
     ]
 
 

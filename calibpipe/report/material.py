@@ -1,7 +1,7 @@
 """What the page of a night is made from: steps, products as found, failure records, warnings."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,8 +21,10 @@ __all__ = [
     "FoundProduct",
     "NightMaterial",
     "Step",
+    "ThroughputLimits",
     "camera_steps",
     "is_of_cameras",
+    "throughput_steps",
 ]
 
 CO2_METHODS = {
@@ -115,6 +117,31 @@ def camera_steps(
     return tuple(steps)
 
 
+def throughput_steps(
+    blocks: Mapping[str, Sequence[str]], calibrated: Iterable[str] = ()
+) -> tuple[Step, ...]:
+    """Steps of the muon rings of a night, each after what it needs.
+
+    Parameters
+    ----------
+    blocks : mapping of str to sequence of str
+        Observation blocks (``OBSID1``) of each array element.
+    calibrated : iterable of str
+        Steps that make coefficients; rings of other blocks need none of these.
+    """
+    calibrated, steps, model = set(calibrated), [], "atmosphere/atmospheric_model"
+    for array_element, names in blocks.items():
+        rings = [f"{array_element}/throughput/muon_rings.{block}" for block in names]
+        for name, block in zip(rings, names, strict=True):
+            coefficients = f"{array_element}/camera/coefficients.{block}"
+            needs = (coefficients,) if coefficients in calibrated else ()
+            steps.append(Step(name, (f"{name}.h5",), (model, *needs)))
+        for kind in ("muon_throughput", "muon_psf"):
+            name = f"{array_element}/throughput/{kind}"
+            steps.append(Step(name, (f"{name}.h5",), (model, *rings)))
+    return tuple(steps)
+
+
 @dataclass(frozen=True)
 class FoundProduct:
     """A product file as it lies in the folder of the night.
@@ -136,7 +163,9 @@ class FoundProduct:
     content : dict
         Of a JSON product.
     geometry : CameraGeometry or None
-        Of camera coefficients.
+        Of camera coefficients and muon rings.
+    tables : dict
+        Name to table, of muon rings, throughput and point spread function.
     problem : str
         Why it cannot be used; empty if it can.
     """
@@ -149,12 +178,32 @@ class FoundProduct:
     table: Table | None = None
     content: dict[str, Any] = field(default_factory=dict)
     geometry: "CameraGeometry | None" = None
+    tables: dict[str, Table] = field(default_factory=dict)
     problem: str = ""
 
     @property
     def facts(self) -> dict[str, Any]:
         """The header of CalibPipe."""
         return self.header.get("calibpipe", {})
+
+
+@dataclass(frozen=True)
+class ThroughputLimits:
+    """Where the page begins to doubt a throughput.
+
+    Parameters
+    ----------
+    min_rings : int
+        Fewer of a telescope in a night.
+    sys_error : float
+        Larger relative systematic error.
+    difference : float
+        Farther from the other telescopes of its kind, relative.
+    """
+
+    min_rings: int = 100
+    sys_error: float = 0.05
+    difference: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -187,6 +236,9 @@ class NightMaterial:
         Of the cameras; empty if no camera is asked for.
     masked_limit : float
         Part of the pixels of a camera that may be masked without a warning.
+    throughput_steps : tuple of Step
+        Of the muon rings; empty if no throughput is asked for.
+    throughput_limits : ThroughputLimits
     verdicts : sequence of dict
         Verification records.
     certifications : sequence of dict
@@ -206,6 +258,8 @@ class NightMaterial:
     forced_by_date: bool = False
     camera_steps: tuple[Step, ...] = ()
     masked_limit: float = 0.05
+    throughput_steps: tuple[Step, ...] = ()
+    throughput_limits: ThroughputLimits = ThroughputLimits()
     verdicts: Sequence[dict[str, Any]] = ()
     certifications: Sequence[dict[str, Any]] = ()
 
@@ -226,8 +280,8 @@ class NightMaterial:
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
-        """The steps of the atmosphere and of the cameras, whether this night needs them or not."""
-        return STEPS + self.camera_steps
+        """Steps of atmosphere, cameras and throughput, whether this night needs them or not."""
+        return STEPS + self.camera_steps + self.throughput_steps
 
     @property
     def steps(self) -> tuple[Step, ...]:
@@ -240,7 +294,7 @@ class NightMaterial:
         return [
             product
             for product in self.used.values()
-            if product.geometry is not None and not product.problem
+            if product.facts.get("kind") == "camera/coefficients" and not product.problem
         ]
 
     @property

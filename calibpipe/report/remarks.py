@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
 from .tables import versions
+from .throughput_numbers import throughput_remarks
 from .verdicts import verdict_remarks
 from .wording import listed
 
@@ -23,6 +24,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_weather_remarks(material),
             *_co2_remarks(material),
             *camera_remarks(material),
+            *throughput_remarks(material),
             *_consistency_remarks(material),
             *_unused_remarks(material),
         )

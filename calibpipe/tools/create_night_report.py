@@ -9,6 +9,8 @@ from ctapipe.core import traits
 from .night_tool import NightTool
 
 _WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
+_OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput)/\w+)(?:\.[^./]+)?$")
+_OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -60,6 +62,19 @@ class CreateNightReport(NightTool):
         False,
         help="Cameras are expected: an absent index of DL0 files counts as missing",
     ).tag(config=True)
+    throughput = traits.Bool(
+        False,
+        help="Muon rings are expected: absent throughputs of indexed telescopes count as missing",
+    ).tag(config=True)
+    min_rings = traits.Int(
+        100, min=0, help="The page warns when a telescope has fewer muon rings"
+    ).tag(config=True)
+    throughput_sys_limit_in_percent = traits.Float(
+        5.0, min=0, help="The page warns when the systematic error of a throughput is larger"
+    ).tag(config=True)
+    throughput_difference_limit_in_percent = traits.Float(
+        10.0, min=0, help="The page warns when a telescope is farther from the others of its kind"
+    ).tag(config=True)
     masked_limit_in_percent = traits.Float(
         5.0, min=0, max=100, help="The page warns when more pixels of a camera are masked"
     ).tag(config=True)
@@ -80,6 +95,10 @@ class CreateNightReport(NightTool):
         "camera": (
             {"CreateNightReport": {"camera": True}},
             "Cameras are expected: an absent index of DL0 files counts as missing",
+        ),
+        "throughput": (
+            {"CreateNightReport": {"throughput": True}},
+            "Muon rings are expected: absent throughputs of indexed telescopes count as missing",
         ),
     }
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
@@ -109,7 +128,7 @@ class CreateNightReport(NightTool):
 
         from ..core.exceptions import MissingInputError
         from ..core.night import astronomical_night
-        from ..report.material import DL0_INDEX, STEPS, NightMaterial
+        from ..report.material import DL0_INDEX, STEPS, NightMaterial, ThroughputLimits
 
         site = self.load_site()
         try:
@@ -118,8 +137,10 @@ class CreateNightReport(NightTool):
             darkness = None
         index = f"{DL0_INDEX}.ecsv"
         first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
-        steps = self.camera_steps(first.get(index))
-        paths = [path for step in STEPS + steps for path in step.products if path != index]
+        cameras = self.camera_steps(first.get(index))
+        muons = self.throughput_steps(first.get(index), cameras)
+        steps = STEPS + cameras + muons
+        paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
             site=site,
@@ -131,8 +152,14 @@ class CreateNightReport(NightTool):
             margin_limit=self.margin_limit_in_sigma,
             co2_age_limit=self.co2_age_limit_in_days,
             forced_by_date=self.by_date,
-            camera_steps=steps,
+            camera_steps=cameras,
             masked_limit=self.masked_limit_in_percent / 100,
+            throughput_steps=muons,
+            throughput_limits=ThroughputLimits(
+                self.min_rings,
+                self.throughput_sys_limit_in_percent / 100,
+                self.throughput_difference_limit_in_percent / 100,
+            ),
             verdicts=self.documents("verification"),
             certifications=self.documents("certification"),
         )
@@ -158,10 +185,27 @@ class CreateNightReport(NightTool):
         from ..report.material import camera_steps, is_of_cameras
 
         failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
-        if not (self.camera or index or failed):
+        if not (self.camera or self.throughput or index or failed):
             return ()
         known = blocks(index.table) if index and not index.problem else []
         return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
+
+    def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of the muon rings: of telescopes with a trace of them, or of all if expected."""
+        from ..core.dl0_files import blocks
+        from ..report.material import throughput_steps
+
+        traces = [step for step, _ in self.logs("failure.json")]
+        files = self.night_folder.glob("*/throughput/muon_*.h5")
+        traces += [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
+        found: dict[str, set[str]] = {}
+        for match in filter(None, map(_OF_MUONS.fullmatch, traces)):
+            found.setdefault(match[1], set()).update(filter(None, [match[2]]))
+        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+            if self.throughput or array_element in found:
+                found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
+        ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
+        return throughput_steps(ordered, [step.name for step in cameras])
 
     def product(self, name: str) -> Any:
         """A product of the night as it lies there; one that cannot be read says why."""
@@ -171,11 +215,12 @@ class CreateNightReport(NightTool):
         from ..core.files import sha256
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
+        from .hdf5_products import camera_coefficients, hdf5_header, muon_tables
 
         stem, suffix = name.rsplit(".", 1)
-        kind = re.sub(r"^[^/]+/(camera/\w+)\.OBSID-?\d+$", r"\1", stem)
+        kind = _OF_TELESCOPE.sub(r"\1", stem)
         path = self.add_input(self.night_folder / name, kind)
-        header, table, content, geometry, problem = {}, None, {}, None, ""
+        header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
         try:
             if suffix == "ecsv":
                 table = read_table(path, kind)
@@ -187,6 +232,8 @@ class CreateNightReport(NightTool):
                 header = hdf5_header(path, kind)
                 if kind == "camera/coefficients":
                     table, geometry = camera_coefficients(path, header["calibpipe"])
+                elif kind.startswith("throughput/"):
+                    tables, geometry = muon_tables(path, header["calibpipe"])
         except CalibPipeError as error:
             problem = str(error)
         return FoundProduct(
@@ -198,6 +245,7 @@ class CreateNightReport(NightTool):
             table=table,
             content=content,
             geometry=geometry,
+            tables=tables,
             problem=problem,
         )
 
@@ -282,48 +330,9 @@ class CreateNightReport(NightTool):
         return newest
 
 
-def hdf5_header(path: Path, kind: str) -> dict[str, Any]:
-    """Headers of an HDF5 product, checked to be of one kind and complete.
-
-    Raises
-    ------
-    CorruptedInputError
-        If it is no HDF5 product, or of another kind.
-    MissingInputError
-        If the product says that it is not complete.
-    """
-    import json
-
-    import tables
-
-    from ..core.exceptions import CorruptedInputError, MissingInputError
-    from ..core.products import COMPLETE
-
-    try:
-        with tables.open_file(path) as h5file:
-            attributes = h5file.root._v_attrs
-            header = {n: str(attributes[n]) for n in attributes._f_list() if n.startswith("CTA ")}
-            own = json.loads(attributes["calibpipe"])
-    except (OSError, tables.HDF5ExtError, KeyError, ValueError) as error:
-        raise CorruptedInputError(
-            f"{path} is no product of CalibPipe: {type(error).__name__}; make it again"
-        ) from error
-    if own["kind"] != kind:
-        raise CorruptedInputError(f"{path} is a product {own['kind']!r}, needs {kind!r}")
-    if own["status"] != COMPLETE:
-        raise MissingInputError(f"{path} is not complete: {own['status']}")
-    return header | {"calibpipe": own}
-
-
-def camera_coefficients(path: Path, header: dict[str, Any]) -> tuple[Any, Any]:
-    """Table of the coefficients of the product's telescope, and the geometry of its camera."""
-    from ctapipe.instrument import SubarrayDescription
-
-    from ..core.monitoring_file import read_camera_coefficients
-
-    tel_id = header["tel_id"]
-    table = read_camera_coefficients(path, tel_id)
-    return table, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+def _of_number(block: str) -> tuple[int, str]:
+    """``OBSID9`` before ``OBSID10``."""
+    return len(block), block
 
 
 def main() -> None:

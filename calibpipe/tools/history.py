@@ -6,6 +6,8 @@ from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import QuestionTool, tabulated, validity_text
 
+FIGURES = (".svg", ".png", ".pdf")
+
 
 class History(QuestionTool):
     """Tell the history of the archive, of one product, or of a file that was made with it.
@@ -21,7 +23,7 @@ class History(QuestionTool):
     calibpipe-history --archive archive --affected-by 3f9a1d0e-...
     calibpipe-history --archive archive --used-for events.dl1.h5 \\
         --process-log ctapipe-process.provenance.log
-    calibpipe-history --archive archive --trend CAM-02 --telescope LSTN-01
+    calibpipe-history --archive archive --trend CAM-02 --telescope LSTN-01 --figure trend.svg
     """
 
     since = traits.Unicode("", help="Done at or after this time").tag(config=True)
@@ -36,6 +38,13 @@ class History(QuestionTool):
     trend = traits.Unicode("", help="Values of this criterion over time, such as CAM-02").tag(
         config=True
     )
+    figure = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="Figure of the trend: .svg, .png or .pdf",
+    ).tag(config=True)
     process_log = traits.Path(
         None,
         allow_none=True,
@@ -51,6 +60,7 @@ class History(QuestionTool):
         "affected-by": "History.affected_by",
         "used-for": "History.used_for",
         "trend": "History.trend",
+        "figure": "History.figure",
         "process-log": "History.process_log",
     }
 
@@ -61,6 +71,10 @@ class History(QuestionTool):
             raise ToolConfigurationError(
                 "give one of --product, --affected-by, --used-for and --trend"
             )
+        if self.figure is not None and not self.trend:
+            raise ToolConfigurationError("--figure draws a --trend: say of which criterion")
+        if self.figure is not None and self.figure.suffix not in FIGURES:
+            raise ToolConfigurationError(f"--figure {self.figure} is none of {', '.join(FIGURES)}")
         archive = self.opened()
         if self.product:
             self.tell_product(archive)
@@ -145,6 +159,41 @@ class History(QuestionTool):
             for row in table
         ]
         self.answer(table, tabulated(shown, columns))
+        if self.figure is not None:
+            self.draw_trend(table)
+
+    def draw_trend(self, table) -> None:
+        """Medians over time, with the limits of the newest verification."""
+        import matplotlib as mpl
+
+        from ..archive.validity import moment
+        from ..core.exceptions import InsufficientStatisticsError
+        from ..core.files import atomic_path
+        from ..report.drawing import STYLE
+        from ..report.throughput_figures import NightValue, trend_figure
+
+        known = [row for row in table if row["median"] is not None]
+        if not known:
+            raise InsufficientStatisticsError(
+                f"the archive has no value of {self.trend} to draw; leave out --figure, or ask for "
+                "other times and telescopes"
+            )
+        newest = known[-1]
+        unit = f" ({newest['unit']})" if newest["unit"] else ""
+        figure = trend_figure(
+            [
+                NightValue(
+                    row["array_element"] or row["site"],
+                    moment(row["begin_tai"], "tai"),
+                    row["median"],
+                )
+                for row in known
+            ],
+            f"{newest['metric'].replace('_', ' ')}{unit}",
+            tuple(newest[end] for end in ("low", "high") if newest[end] is not None),
+        )
+        with atomic_path(self.figure) as temporary, mpl.rc_context(STYLE):
+            figure.savefig(temporary, facecolor="white")
 
     def tell_used(self, archive) -> None:
         """Calibrations that a file was made with."""

@@ -1,11 +1,13 @@
 """Metrics over time, through the archive."""
 
 import pytest
+from ctapipe.core import ToolConfigurationError, run_tool
 from products import at
 
 from calibpipe.archive.history import products
 from calibpipe.archive.metrics import KIND, metric_rows, metrics, store_metrics
-from calibpipe.core.exceptions import ConfigurationError
+from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
+from calibpipe.tools.history import History
 
 
 def record(night, median, product_id, telescope="LSTN-01"):
@@ -66,3 +68,18 @@ def test_an_unknown_site(sqlite_archive):
     document["calibpipe"]["site"] = "CTAO-South"
     with pytest.raises(ConfigurationError, match="no site CTAO-South"):
         store_metrics(sqlite_archive, metric_rows(document))
+
+
+def test_trend_is_drawn(sqlite_archive, tmp_path):
+    for night, value in (("2024-07-11", 0.2), ("2024-07-10", 0.1)):
+        store_metrics(sqlite_archive, metric_rows(record(night, value, f"product of {night}")))
+    asked = [f"--archive={tmp_path / 'archive'}", "--trend=CAM-02"]
+    figure = tmp_path / "figures/trend.svg"
+    assert run_tool(History(), [*asked, f"--figure={figure}"], raises=True) == 0
+    drawn = figure.read_text()
+    assert all(f">{text}</text>" in drawn for text in ("LSTN-01", "flat field residual"))
+    with pytest.raises(InsufficientStatisticsError, match="no value of CAM-99"):
+        run_tool(History(), [asked[0], "--trend=CAM-99", f"--figure={figure}"], raises=True)
+    for more in (["--figure=trend.txt", "--trend=CAM-02"], [f"--figure={figure}"]):
+        with pytest.raises(ToolConfigurationError, match="--figure"):
+            run_tool(History(), [asked[0], *more], raises=True)

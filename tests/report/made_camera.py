@@ -54,8 +54,8 @@ def coefficients(seed=1):
     return coefficients_table(camera_coefficients(*series, settings))
 
 
-def add_cameras(night, telescopes=(1, 2), table=coefficients):
-    """Index, statistics and coefficients of one observation of each telescope."""
+def add_index(night, telescopes=(1, 2)):
+    """Index of one observation of each telescope."""
     names = [f"LSTN-{tel_id:02d}" for tel_id in telescopes]
     n = len(names)
     index = QTable(
@@ -69,7 +69,13 @@ def add_cameras(night, telescopes=(1, 2), table=coefficients):
     )
     index["problem"] = index["problem"].astype("U40")
     write_table(night.folder / "array/dl0_index.ecsv", index, night.metadata("array/dl0_index"))
-    for tel_id, name in zip(telescopes, names, strict=True):
+
+
+def add_cameras(night, telescopes=(1, 2), table=coefficients):
+    """Index, statistics and coefficients of one observation of each telescope."""
+    add_index(night, telescopes)
+    for tel_id in telescopes:
+        name = f"LSTN-{tel_id:02d}"
         facts = {"tel_id": tel_id, "array_element": name, "obs_id": 1}
         for kind in ("pixel_statistics", "coefficients"):
             write_camera_coefficients(

@@ -1,0 +1,107 @@
+"""What the page of a night reads of HDF5 products."""
+
+from pathlib import Path
+from typing import Any
+
+from .calculate_muon_rings import EXAMPLE_GROUP
+from .calculate_muon_rings import KIND as RINGS
+from .calculate_psf_muon import KIND as PSF
+from .calculate_psf_muon import PROFILE_GROUP, SECTORS_GROUP
+from .calculate_throughput_muon import CORRECTIONS_GROUP, NIGHT_GROUP
+from .calculate_throughput_muon import KIND as THROUGHPUT
+
+__all__ = ["camera_coefficients", "hdf5_header", "muon_tables"]
+
+_OF_RINGS = ("time", "rejection", "throughput")  # a night has many: no more than is drawn
+
+
+def hdf5_header(path: Path, kind: str) -> dict[str, Any]:
+    """Headers of an HDF5 product, checked to be of one kind and complete.
+
+    Raises
+    ------
+    CorruptedInputError
+        If it is no HDF5 product, or of another kind.
+    MissingInputError
+        If the product says that it is not complete.
+    """
+    import json
+
+    import tables
+
+    from ..core.exceptions import CorruptedInputError, MissingInputError
+    from ..core.products import COMPLETE
+
+    try:
+        with tables.open_file(path) as h5file:
+            attributes = h5file.root._v_attrs
+            header = {n: str(attributes[n]) for n in attributes._f_list() if n.startswith("CTA ")}
+            own = json.loads(attributes["calibpipe"])
+    except (OSError, tables.HDF5ExtError, KeyError, ValueError) as error:
+        raise CorruptedInputError(
+            f"{path} is no product of CalibPipe: {type(error).__name__}; make it again"
+        ) from error
+    if own["kind"] != kind:
+        raise CorruptedInputError(f"{path} is a product {own['kind']!r}, needs {kind!r}")
+    if own["status"] != COMPLETE:
+        raise MissingInputError(f"{path} is not complete: {own['status']}")
+    return header | {"calibpipe": own}
+
+
+def camera_coefficients(path: Path, header: dict[str, Any]) -> tuple[Any, Any]:
+    """Table of the coefficients of the product's telescope, and the geometry of its camera."""
+    from ctapipe.instrument import SubarrayDescription
+
+    from ..core.monitoring_file import read_camera_coefficients
+
+    tel_id = header["tel_id"]
+    table = read_camera_coefficients(path, tel_id)
+    return table, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+
+
+def muon_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Tables of a product of muon rings by a short name, and the geometry of its camera.
+
+    ``rings`` and ``example``; ``chunks``, ``night`` and ``corrections``; or ``psf``, ``profile``
+    and ``sectors``. Without example and sectors where the product has none.
+
+    Raises
+    ------
+    CorruptedInputError
+        If another table is absent.
+    """
+    from ctapipe.instrument import SubarrayDescription
+    from ctapipe.io.hdf5dataformat import (
+        DL1_TEL_MUON_GROUP,
+        DL1_TEL_MUON_THROUGHPUT_GROUP,
+        DL1_TEL_OPTICAL_PSF_GROUP,
+    )
+
+    from ..core.monitoring_file import open_hdf5
+    from ..core.telescope_file import read_telescope_table
+
+    tel_id, what = header["tel_id"], header["kind"]
+    groups = {
+        RINGS: {"rings": DL1_TEL_MUON_GROUP, "example": EXAMPLE_GROUP},
+        THROUGHPUT: {
+            "chunks": DL1_TEL_MUON_THROUGHPUT_GROUP,
+            "night": NIGHT_GROUP,
+            "corrections": CORRECTIONS_GROUP,
+        },
+        PSF: {
+            "psf": DL1_TEL_OPTICAL_PSF_GROUP,
+            "profile": PROFILE_GROUP,
+            "sectors": SECTORS_GROUP,
+        },
+    }[what]
+    with open_hdf5(path, what) as h5file:
+        optional = [EXAMPLE_GROUP, SECTORS_GROUP]
+        left_out = [group for group in optional if group not in h5file]
+    tables = {
+        name: read_telescope_table(
+            path, group, tel_id, what, _OF_RINGS if group == DL1_TEL_MUON_GROUP else None
+        )
+        for name, group in groups.items()
+        if group not in left_out
+    }
+    return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
