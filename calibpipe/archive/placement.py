@@ -176,8 +176,9 @@ def _placed_in(archive: Archive, plan: Plan, layers: list[str], ref: DatasetRef 
 
 def make_collections(archive: Archive, plans: Sequence[Plan]) -> None:
     """Collections that the plans need; those that are there, or half there, are completed."""
-    for run in {plan.run for plan in plans if plan.ref is None}:
-        archive.butler.collections.register(run, CollectionType.RUN)
+    with archive.transaction():  # the disk is waited for once
+        for run in sorted({plan.run for plan in plans if plan.ref is None}):
+            archive.butler.collections.register(run, CollectionType.RUN)
     needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
     for site, category, layer in sorted(needed):
         archive.add_layer(site, category, layer_number(layer))
