@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from ..core.exceptions import ConfigurationError, MissingInputError
 from ..core.product_header import ProductHeader
 from .errors import NotVerifiedError
+from .formatter import ProductFormatter
 from .kinds import kind_of
 from .validity import Interval
 
@@ -95,7 +96,7 @@ def check_candidate(candidate: Candidate) -> None:
     Raises
     ------
     ConfigurationError
-        If its kind has no validity.
+        If its kind has no validity, or the archive does not keep files of its format.
     MissingInputError
         If it is not complete.
     NotVerifiedError
@@ -104,6 +105,9 @@ def check_candidate(candidate: Candidate) -> None:
     header = candidate.header
     if not kind_of(header.kind).validity:
         raise ConfigurationError(f"{header.path}: {header.kind} has no validity: it is kept only")
+    if header.path.suffix not in ProductFormatter.supported_extensions:
+        known = ", ".join(sorted(ProductFormatter.supported_extensions))
+        raise ConfigurationError(f"{header.path}: the archive keeps files that end in {known}")
     if header.status != "COMPLETE":
         raise MissingInputError(f"{header.path} is not complete: {header.status}")
     if candidate.verdict != PASS and not candidate.override:

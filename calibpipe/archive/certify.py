@@ -7,20 +7,21 @@ from dataclasses import replace
 from typing import Any
 
 from astropy.time import Time
-from lsst.daf.butler import DataCoordinate, DatasetRef, FileDataset
+from lsst.daf.butler import DataCoordinate, DatasetRef
 from lsst.daf.butler.registry import ConflictingDefinitionError
 
 from ..core.exceptions import StorageError
 from ..core.files import sha256
 from ..core.product_header import ProductHeader
+from .bulk import certify_intervals, ingest, no_other_certifies
 from .candidate import Candidate, check_candidate, check_words
+from .errors import OverlappingValidityError
 from .placement import (
     Plan,
     all_placed,
     check_among_themselves,
-    check_in_front,
+    check_free,
     make_collections,
-    overlap,
     plans_of,
 )
 from .repository import Archive, uses_database
@@ -86,21 +87,20 @@ def certify(
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)
-            if not supersede:
-                check_in_front(archive, placed)
             make_collections(archive, placed)
             try:
                 with archive.transaction():
-                    records = _written(archive, placed, author, reason)
+                    records = _written(archive, placed, author, reason, supersede)
                     _keep_history(archive, history)
                     return records
+            except OverlappingValidityError as error:
+                if not supersede:
+                    raise
+                last = error
             except ConflictingDefinitionError as error:
-                in_the_way = overlap(archive, plans)
-                if in_the_way and not supersede:
-                    raise in_the_way from error
-                last = in_the_way or StorageError(f"{archive.location} refuses: {error}")
-                # Of a writer that was killed there may be half a RUN: it is left alone.
-                plans = [replace(plan, run=f"{plan.run}.{attempt}") for plan in plans]
+                last = StorageError(f"{archive.location} refuses: {error}")
+            # Of a writer that was killed there may be half a RUN: it is left alone.
+            plans = [replace(plan, run=f"{plan.run}.{attempt}") for plan in plans]
     raise last
 
 
@@ -113,15 +113,17 @@ def _keep_history(archive: Archive, history: Sequence[dict[str, Any]]) -> None:
 
 
 def _written(
-    archive: Archive, plans: Sequence[Plan], author: str, reason: str
+    archive: Archive, plans: Sequence[Plan], author: str, reason: str, supersede: bool
 ) -> list[dict[str, Any]]:
     refs = _stored(archive, plans)
     groups = defaultdict(list)
     for plan, ref in zip(plans, refs, strict=True):
         if plan.layer:
-            groups[plan.layer, plan.interval, plan.kind].append(ref)
-    for (layer, interval, _), members in groups.items():
-        archive.butler.registry.certify(layer, members, interval.timespan)
+            groups[ref.datasetType.name, plan.layer].append((ref, plan.interval))
+    with no_other_certifies(archive.butler, {name for name, _ in groups}):
+        check_free(archive, plans, supersede)
+        for (name, layer), members in groups.items():
+            certify_intervals(archive.butler, name, layer, members)
     now = Interval.of(Time.now(), None).begin
     records = [_record(plan, author, reason, now) for plan in plans]
     made = [_row(r) for r in records if r["action"] == "certified"]
@@ -148,14 +150,14 @@ def _stored(archive: Archive, plans: Sequence[Plan]) -> list[DatasetRef]:
             expanded = places[place]
             ref = DatasetRef(dataset_type, expanded, plan.run, id=plan.product_id)
             made[plan.product_id] = ref
-            new.append(FileDataset(path=str(plan.candidate.header.path.resolve()), refs=ref))
+            new.append((plan.candidate.header.path, ref))
             products.append(
                 product_row(plan.candidate.header, plan.candidate.category, plan.run, now)
             )
             inputs += input_rows(plan.candidate.header)
         refs.append(ref)
     if new:
-        archive.butler.ingest(*new, transfer="copy")
+        ingest(archive.butler, new)
         archive.butler.registry.insertDimensionData("product", *products)
     if inputs:
         archive.butler.registry.insertDimensionData("derivation", *inputs)

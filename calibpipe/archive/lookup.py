@@ -7,11 +7,12 @@ from typing import Any
 from uuid import UUID
 
 from astropy.time import Time
+from lsst.daf.butler import MissingCollectionError
 
 from ..core.exceptions import ConfigurationError
 from .errors import AmbiguousValidityError, MissingTimeError, NoValidProductError
 from .kinds import kind_of, kinds
-from .names import CATEGORIES
+from .names import CATEGORIES, category_chain, search_order, site_chain
 from .repository import Archive, uses_database
 from .validity import Interval, instant
 
@@ -85,10 +86,12 @@ def certified(
     where: dict[str, Any] | None = None,
     within: Interval | None = None,
 ) -> list[Certified]:
-    """Every certified product of a kind in these CALIBRATION collections.
+    """Every certified product of a kind in these collections.
 
     Parameters
     ----------
+    collections : iterable of str
+        Layers of a site, or chains of layers; what does not exist holds nothing.
     where : dict
         Data identifier; what it lacks may be anything.
     within : Interval
@@ -97,7 +100,7 @@ def certified(
     Returns
     -------
     list of Certified
-        In the order of the collections, then of validity.
+        In the search order of their layers, then of validity.
     """
     collections = list(collections)
     if not collections:
@@ -113,7 +116,12 @@ def certified(
             conditions.append(timespan.overlaps(within.timespan))
         query = query.where(*conditions) if conditions else query
         fields = {name: {"dataset_id", "run", "collection", "timespan"}}
-        rows = list(query.general(dataset_type.dimensions, dataset_fields=fields, find_first=False))
+        try:
+            rows = list(
+                query.general(dataset_type.dimensions, dataset_fields=fields, find_first=False)
+            )
+        except MissingCollectionError:
+            return []
     found = []
     for row in rows:
         keys = {key: row[key] for key in dataset_type.dimensions.required}
@@ -129,8 +137,7 @@ def certified(
                 Interval.of_timespan(row[f"{name}.timespan"]),
             )
         )
-    order = {collection: k for k, collection in enumerate(collections)}
-    return sorted(found, key=lambda c: (order[c.collection], c.validity, str(c.data_id)))
+    return sorted(found, key=lambda c: (search_order(c.collection), c.validity, str(c.data_id)))
 
 
 @uses_database
@@ -170,11 +177,11 @@ def lookup(
         raise MissingTimeError(f"{kind}: a calibration is valid at a time: give one")
     asked = instant(time) if isinstance(time, Time) else Interval.of(*time)
     where = data_id(archive, kind, site, telescope=telescope, season=season)
-    layers = archive.layers(site, category)
-    found = certified(archive, kind, layers, where=where, within=asked)
+    chain = site_chain(site) if category is None else category_chain(site, category)
+    found = certified(archive, kind, [chain], where=where, within=asked)
     what = " ".join(filter(None, (kind, "of", site, telescope, season)))
     if not found:
-        raise NoValidProductError(_gap(archive, kind, layers, where, asked, what, category))
+        raise NoValidProductError(_gap(archive, kind, chain, where, asked, what, category))
     if not found[0].validity.contains(asked):
         raise AmbiguousValidityError(
             f"{what}: no one product holds over all of {asked}; there are "
@@ -186,13 +193,13 @@ def lookup(
 def _gap(
     archive: Archive,
     kind: str,
-    layers: list[str],
+    chain: str,
     where: dict[str, Any],
     asked: Interval,
     what: str,
     category: str | None,
 ) -> str:
-    every = certified(archive, kind, layers, where=where)
+    every = certified(archive, kind, [chain], where=where)
     before = [c for c in every if c.validity.end <= asked.begin]
     after = [c for c in every if c.validity.begin >= asked.end]
     near = []

@@ -10,11 +10,12 @@ from typing import Any
 
 import pyarrow as pa
 from astropy.time import Time
-from lsst.daf.butler import CollectionType, DatasetRef, FileDataset
+from lsst.daf.butler import CollectionType, DatasetRef
 from pyarrow import parquet
 
 from ..core.files import sha256
 from ..core.products import digest
+from .bulk import ingest
 from .history import products
 from .lookup import product_path
 from .names import run_name
@@ -116,7 +117,7 @@ def _stored(archive: Archive, key: tuple[str, str, str], rows: list) -> uuid.UUI
             "stored_tai_ns": Interval.of(Time.now(), None).begin,
         }
         with archive.transaction():
-            archive.butler.ingest(FileDataset(path=str(path), refs=ref), transfer="copy")
+            ingest(archive.butler, [(path, ref)])
             registry.insertDimensionData("product", row)
     return identifier
 

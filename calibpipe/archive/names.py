@@ -20,6 +20,7 @@ __all__ = [
     "layer_name",
     "layer_number",
     "run_name",
+    "search_order",
     "site_chain",
 ]
 
@@ -97,6 +98,11 @@ def site_chain(site: str) -> str:
 def layer_name(site: str, category: str, number: int) -> str:
     """CALIBRATION collection; a higher number supersedes a lower one."""
     return f"{category_chain(site, category)}/layer-{number:04d}"
+
+
+def search_order(layer: str) -> tuple[int, int]:
+    """Key to sort layers of a site by: category C first, of each the newest first."""
+    return CATEGORIES.index(layer.split("/")[-2]), -layer_number(layer)
 
 
 def layer_number(collection: str) -> int:

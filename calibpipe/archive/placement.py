@@ -13,18 +13,17 @@ from ..core.exceptions import ConfigurationError
 from ..core.products import digest
 from .candidate import Candidate
 from .errors import OverlappingValidityError
-from .lookup import certified, data_id
+from .lookup import Certified, certified, data_id
 from .names import layer_name, layer_number, run_name
 from .repository import Archive
-from .validity import Interval
+from .validity import Interval, merged
 
 __all__ = [
     "Plan",
     "all_placed",
     "check_among_themselves",
-    "check_in_front",
+    "check_free",
     "make_collections",
-    "overlap",
     "plans_of",
     "stored_products",
 ]
@@ -107,7 +106,7 @@ def check_among_themselves(plans: Iterable[Plan]) -> None:
     """
     by_key = defaultdict(list)
     for plan in plans:
-        layer = plan.candidate.layer
+        layer = plan.layer or plan.candidate.layer
         by_key[plan.kind, plan.candidate.category, str(plan.where), layer].append(plan)
     for same in by_key.values():
         same.sort(key=lambda plan: plan.interval)
@@ -177,51 +176,46 @@ def _placed_in(archive: Archive, plan: Plan, layers: list[str], ref: DatasetRef 
 
 def make_collections(archive: Archive, plans: Sequence[Plan]) -> None:
     """Collections that the plans need; those that are there, or half there, are completed."""
-    for run in {plan.run for plan in plans if plan.ref is None}:
-        archive.butler.collections.register(run, CollectionType.RUN)
+    with archive.transaction():  # the disk is waited for once
+        for run in sorted({plan.run for plan in plans if plan.ref is None}):
+            archive.butler.collections.register(run, CollectionType.RUN)
     needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
     for site, category, layer in sorted(needed):
         archive.add_layer(site, category, layer_number(layer))
 
 
-def check_in_front(archive: Archive, plans: Sequence[Plan]) -> None:
-    """Refuse plans that would go behind what is certified in another layer.
+def check_free(archive: Archive, plans: Iterable[Plan], supersede: bool) -> None:
+    """Refuse plans that overlap with what is certified; superseding, in their own layers only.
 
-    In one layer the database refuses overlaps; it does not see those of two layers.
+    One query for each kind and layer. Products that were certified in a layer elsewhere may go
+    behind others; all others may not.
 
     Raises
     ------
     OverlappingValidityError
         Which product is in the way of which.
     """
+    needed = [plan for plan in plans if plan.layer]
+    check_among_themselves(needed)
     groups = defaultdict(list)
-    for plan in plans:
-        if plan.layer and not plan.candidate.layer:
-            site = plan.candidate.header.site
-            groups[plan.kind, site, plan.candidate.category, plan.layer].append(plan)
+    for plan in needed:
+        layer = plan.layer if supersede or plan.candidate.layer else ""
+        groups[plan.kind, plan.candidate.header.site, plan.candidate.category, layer].append(plan)
     for (kind, site, category, layer), group in groups.items():
-        layers = archive.layers(site, category)
-        in_front = [name for name in layers if layer_number(name) > layer_number(layer)]
-        begin = min(plan.interval.begin for plan in group)
-        end = max(plan.interval.end for plan in group)
-        if in_front and certified(archive, kind, in_front, within=Interval(begin, end)):
-            error = overlap(archive, group)
-            if error is not None:
-                raise error
+        layers = [layer] if layer else archive.layers(site, category)
+        there = defaultdict(list)
+        for span in merged(plan.interval for plan in group):
+            for entry in certified(archive, kind, layers, within=span):
+                there[str(data_id(archive, kind, **entry.data_id))].append(entry)
+        for plan in group:
+            found = [c for c in there[str(plan.where)] if c.validity.overlaps(plan.interval)]
+            if found:
+                raise _overlap_error(plan, found)
 
 
-def overlap(archive: Archive, plans: Sequence[Plan]) -> OverlappingValidityError | None:
-    """Which product is in the way of which, if one is."""
-    for plan in plans:
-        header = plan.candidate.header
-        layers = archive.layers(header.site, plan.candidate.category)
-        if plan.candidate.layer:
-            layers = [c for c in layers if layer_number(c) == plan.candidate.layer]
-        found = certified(archive, plan.kind, layers, where=plan.where, within=plan.interval)
-        if found:
-            return OverlappingValidityError(
-                f"{header.path}, valid {plan.interval}: {plan.kind} is certified already for a "
-                f"part of this time: {'; '.join(map(str, found[:5]))}; supersede it, decertify it, "
-                "or give another validity"
-            )
-    return None
+def _overlap_error(plan: Plan, found: Sequence[Certified]) -> OverlappingValidityError:
+    return OverlappingValidityError(
+        f"{plan.candidate.header.path}, valid {plan.interval}: {plan.kind} is certified already "
+        f"for a part of this time: {'; '.join(map(str, found[:5]))}; supersede it, decertify it, "
+        "or give another validity"
+    )

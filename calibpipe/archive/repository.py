@@ -20,9 +20,10 @@ from lsst.daf.butler import (
 )
 
 from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
+from .bulk import index_times
 from .kinds import STORAGE_CLASSES, kind_of, kinds
 from .names import CATEGORIES, category_chain, checked_name, layer_name, layer_number, site_chain
-from .sqlite import expect_many_rows, only_writer, sqlite_file
+from .sqlite import only_writer, sqlite_file
 
 __all__ = ["Archive", "init_archive", "open_archive", "uses_database", "without_password"]
 
@@ -251,10 +252,6 @@ def init_archive(location: str | Path, database: str = "", namespace: str = "") 
                 str(location), config=seed, dimensionConfig=DimensionConfig(str(UNIVERSE))
             )
             archive = open_archive(location, writeable=True)
-            for kind in kinds():
-                archive.butler.registry.registerDatasetType(archive.dataset_type(kind))
-            if archive.is_sqlite:
-                expect_many_rows(location)
     except OSError as error:
         raise StorageError(f"cannot make the archive {location}: {error.strerror}") from error
     except BaseException:
@@ -298,6 +295,7 @@ def open_archive(location: str | Path, *, writeable: bool = False) -> Archive:
 def _add_new_kinds(archive: Archive) -> None:
     """Dataset types of kinds that came with a newer CalibPipe."""
     there = {t.name for t in archive.butler.registry.queryDatasetTypes()}
-    for kind in kinds().values():
-        if kind.dataset_type not in there:
-            archive.butler.registry.registerDatasetType(archive.dataset_type(kind.name))
+    new = [kind for kind in kinds().values() if kind.dataset_type not in there]
+    for kind in new:
+        archive.butler.registry.registerDatasetType(archive.dataset_type(kind.name))
+    index_times(archive.butler, [kind.dataset_type for kind in new if kind.validity])

@@ -1,15 +1,17 @@
 """Times of validity: ``[begin, end)`` in TAI, to the nanosecond."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from astropy.time import Time
 from lsst.daf.butler import Timespan
+from lsst.daf.butler.time_utils import TimeConverter
 
 from ..core.exceptions import ConfigurationError
 from .errors import MissingTimeError
 
-__all__ = ["Interval", "instant", "moment", "open_interval"]
+__all__ = ["Interval", "instant", "merged", "moment", "open_interval"]
 
 
 @dataclass(frozen=True, order=True)
@@ -37,8 +39,11 @@ class Interval:
                 f"a validity from {begin.tai.isot} to {end.tai.isot} TAI holds at no time: the end "
                 "has to come after the begin"
             )
-        nsec = Timespan(begin and begin.tai, end and end.tai).nsec
-        return cls(*nsec)
+        first = 0 if begin is None else _nanoseconds(begin)
+        last = TimeConverter().max_nsec if end is None else _nanoseconds(end)
+        if first < last:
+            return cls(first, last)
+        return cls(*Timespan(begin and begin.tai, end and end.tai).nsec)  # less than a nanosecond
 
     @classmethod
     def of_timespan(cls, timespan: Timespan) -> "Interval":
@@ -74,6 +79,17 @@ class Interval:
             return f"{_isot(begin, 'tai')} TAI"
         first = "-inf" if begin is None else _isot(begin, "tai")
         return f"[{first}, {'open' if end is None else _isot(end, 'tai')}) TAI"
+
+
+def _nanoseconds(time: Time) -> int:
+    tai = time.tai
+    return _converted(tai.jd1, tai.jd2)
+
+
+@lru_cache(maxsize=1024)
+def _converted(jd1: float, jd2: float) -> int:
+    """Butler's conversion, which takes long; the products of a night share their times."""
+    return TimeConverter().astropy_to_nsec(Time(jd1, jd2, format="jd", scale="tai"))
 
 
 @lru_cache(maxsize=1024)
@@ -123,6 +139,21 @@ def moment(text: str, scale: str = "utc") -> Time:
         raise ConfigurationError(
             f"{shown!r} is no time: write it as 2024-07-10T22:00:00 ({scale.upper()})"
         ) from error
+
+
+def merged(intervals: Iterable[Interval]) -> list[Interval]:
+    """Time that the intervals cover, in as few as it takes.
+
+    >>> merged([Interval(10, 20), Interval(30, 40), Interval(0, 10)])
+    [Interval(begin=0, end=20), Interval(begin=30, end=40)]
+    """
+    whole: list[Interval] = []
+    for interval in sorted(intervals):
+        if whole and interval.begin <= whole[-1].end:
+            whole[-1] = Interval(whole[-1].begin, max(whole[-1].end, interval.end))
+        else:
+            whole.append(interval)
+    return whole
 
 
 def instant(time: Time) -> Interval:

@@ -1,5 +1,7 @@
 """Certification: all or nothing, no overlap, superseding, splitting (G01, G02)."""
 
+from dataclasses import replace
+
 import pytest
 from products import OFFSET, SIGNED, SITE_KIND, at, candidate, hours, product, value_of
 
@@ -159,6 +161,13 @@ def test_incomplete_products_are_refused(sqlite_archive, tmp_path):
     broken = type(header)(**{**header.__dict__, "status": "no events"})
     with pytest.raises(MissingInputError, match="not complete: no events"):
         certify(sqlite_archive, [candidate(broken, hours(1, 2))], **SIGNED)
+
+
+def test_formats_that_the_archive_does_not_keep(sqlite_archive, tmp_path):
+    made = product(tmp_path, 1)
+    header = replace(made, path=made.path.rename(made.path.with_suffix(".txt")))
+    with pytest.raises(ConfigurationError, match=r"1\.txt: the archive keeps .* \.csv, \.dat, "):
+        certify(sqlite_archive, [candidate(header, hours(1, 2))], **SIGNED)
 
 
 def test_a_validity_has_to_be_proposed_or_given(sqlite_archive, tmp_path):

@@ -2,17 +2,21 @@
 
 from contextlib import suppress
 from datetime import timedelta
+from itertools import pairwise
 
+import astropy.units as u
 import pytest
+from astropy.time import Time
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
+from lsst.daf.butler import Timespan
 from products import OFFSET, SIGNED, at, candidate, hours, product
 
 from calibpipe.archive.certify import certify
 from calibpipe.archive.decertify import decertify
 from calibpipe.archive.errors import NoValidProductError, OverlappingValidityError
 from calibpipe.archive.lookup import lookup
-from calibpipe.archive.validity import Interval
+from calibpipe.archive.validity import Interval, instant, merged
 from calibpipe.core.exceptions import ConfigurationError
 
 BOUNDS = st.integers(0, 2**60)
@@ -46,6 +50,23 @@ def test_times_and_back(a):
     """Nanoseconds survive astropy's two doubles."""
     assert Interval.of(*a.times) == a
     assert Interval.of_timespan(a.timespan) == a
+
+
+@pytest.mark.parametrize("scale", ["tai", "utc", "tt"])
+def test_times_as_butler_counts_them(scale):
+    ends = [Time(2460500.25, day, format="jd", scale=scale) for day in (1 / 3, 2 / 3)]
+    assert Interval.of(*ends) == Interval.of_timespan(Timespan(*ends))
+    assert Interval.of(ends[0], ends[0] + 0.1 * u.ns) == instant(ends[0])
+
+
+@given(st.lists(INTERVALS))
+def test_merged_intervals_cover_the_same_time(intervals):
+    whole = merged(intervals)
+    assert all(any(span.contains(interval) for span in whole) for interval in intervals)
+    assert {end for span in whole for end in (span.begin, span.end)} <= {
+        end for interval in intervals for end in (interval.begin, interval.end)
+    }
+    assert all(first.end < second.begin for first, second in pairwise(whole))
 
 
 def test_an_interval_without_time():
