@@ -8,3 +8,4 @@ source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build"]
 html_theme = "furo"
 html_title = "CalibPipe"
+suppress_warnings = ["ref.python"]  # fields of several classes have the same names

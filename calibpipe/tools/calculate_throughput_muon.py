@@ -141,7 +141,9 @@ class CalculateThroughputMuon(MuonRingsTool):
                 radius,
                 emitted,
                 relative=0.2,
-                source=f"camera sharp at {self.focus_distance_in_m:g} m",
+                source="camera sharp at infinity"
+                if np.isinf(self.focus_distance_in_m)
+                else f"camera sharp at {self.focus_distance_in_m:g} m",
             ),
             c.inclination_correction(used.inclination),
             c.mirror_shape_correction(self.mirror_sides, relative_impact),
