@@ -1,7 +1,5 @@
 """Cameras on the page: steps, numbers, masked pixels, figures, status."""
 
-import time
-
 import numpy as np
 import pytest
 from report.made_camera import DEAD, DRIFT, GAIN, N_CHUNKS, NOISY, PIXELS, add_cameras, coefficients
@@ -72,9 +70,7 @@ def test_night_with_two_cameras(made_night, monkeypatch, tmp_path):
     from tools.test_create_night_report import report, status
 
     add_cameras(made_night.make())
-    begin = time.monotonic()
     html = report(made_night, "--camera")
-    assert time.monotonic() - begin < 30  # of one core that others use, too
     (tmp_path / "page.html").write_text(html)
     assert len(html.encode()) < 3e6
     word, sentence = status(html)

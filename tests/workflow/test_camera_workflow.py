@@ -20,6 +20,7 @@ CONFIG = {
     "categories": ["B", "C"],
     "nights": ["2024-07-10"],
     "telescopes": ["LSTN-01", "LSTN-02"],
+    "domains": ["atmosphere", "camera", "archive", "report"],
     "dl0": {"source": "simulation"},
     "meteo": {"source": "simulation"},
     "co2": {"online": False},

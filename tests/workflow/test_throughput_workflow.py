@@ -1,0 +1,103 @@
+"""Throughput in the workflow: from simulated muons to certified products and the page."""
+
+import json
+
+import pytest
+import yaml
+from workflow.test_camera_workflow import snakemake, workflow
+
+from calibpipe.core.products import read_table
+from calibpipe.core.telescope_file import read_telescope_table
+
+__all__ = ["workflow"]
+
+CONFIG = {
+    "sites": ["CTAO-North"],
+    "categories": ["C"],
+    "nights": ["2024-07-10"],
+    "telescopes": ["LSTN-01"],
+    "dl0": {"source": "simulation"},
+    "meteo": {"source": "simulation"},
+    "co2": {"online": False},
+}
+
+
+@pytest.fixture(scope="module")
+def finished(workflow, tmp_path_factory):
+    """A night of one telescope with some hundred muons; where its products are."""
+    few = workflow / "config/tools/produce_camcalib_test_data.yaml"
+    settings = yaml.safe_load(few.read_text())
+    settings["ProduceCamcalibTestData"] |= {"n_flatfield": 500, "n_pedestal": 500, "n_muon": 250}
+    few.write_text(yaml.safe_dump(settings))
+    folder = tmp_path_factory.mktemp("night")
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    snakemake(folder, workflow)
+    return folder
+
+
+def night(folder):
+    return folder / "results/CTAO-North/C/2024-07-10"
+
+
+def truth(folder):
+    (path,) = folder.glob("simulation/*/*/truth/LSTN-01/*/*.muon_truth.ecsv")
+    return read_table(path, "simulation/muon_truth").meta["calibpipe"]
+
+
+@pytest.mark.slow
+def test_throughput_and_width_are_the_true_ones(finished):
+    """Within three standard errors, statistical and systematic together."""
+    true = truth(finished)
+    folder = night(finished) / "LSTN-01/throughput"
+    group = "/calibpipe/throughput/muon_night"
+    row = read_telescope_table(folder / "muon_throughput.h5", group, 1, "throughput")[0]
+    error = (row["sem"] ** 2 + row["sys_error"] ** 2) ** 0.5
+    assert abs(row["mean"] - true["optical_throughput"]) < 3 * error
+    assert row["n_events"] > 60
+    assert row["sem"] / row["mean"] < 0.01
+    group = "/dl1/monitoring/telescope/optical_psf"
+    psf = read_telescope_table(folder / "muon_psf.h5", group, 1, "point spread function")
+    about = psf.meta["calibpipe"]
+    error = (about["stat_error_in_deg"] ** 2 + about["sys_error_in_deg"] ** 2) ** 0.5
+    assert abs(about["width_in_deg"] - true["psf_in_deg"]) < 3 * error
+
+
+@pytest.mark.slow
+def test_verified_certified_and_on_the_page(finished):
+    for name in ("muon_throughput", "muon_psf"):
+        record = night(finished) / f"verification/{name}.LSTN-01.json"
+        content = json.loads(record.read_text())["content"]
+        assert (content["verdict"], content["because"]) == ("PASS", [])
+        certified = night(finished) / f"certification/{name}.LSTN-01.json"
+        assert f"throughput/{name}" in certified.read_text()
+    page = (night(finished) / "report/index.html").read_text()
+    assert "LSTN-01/throughput/muon_throughput.h5" in page
+
+
+@pytest.mark.slow
+def test_a_block_is_left_out_by_decision(finished, workflow):
+    """Nothing of it is made any more; a decision without its block is no decision."""
+    decision = {
+        "decision": "leave_out_block",
+        "site": "CTAO-North",
+        "night": "2024-07-10",
+        "telescope": "LSTN-01",
+        "obs_id": 1,
+        "author": "the shift",
+        "date": "2024-07-12",
+        "reason": "dew on the mirror all night",
+    }
+    overrides = workflow / "config/overrides.yaml"
+    before = overrides.read_text()
+    try:
+        again = ("--dry-run", "--forcerun", "pixel_statistics")
+        assert "OBSID1" in snakemake(finished, workflow, *again)[1]
+        overrides.write_text(yaml.safe_dump({"overrides": [decision]}))
+        assert "OBSID1" not in snakemake(finished, workflow, *again)[1]
+        del decision["obs_id"]
+        overrides.write_text(yaml.safe_dump({"overrides": [decision]}))
+        code, told = snakemake(finished, workflow, "--dry-run", check=False)
+        assert code != 0
+        assert "obs_id" in told
+    finally:
+        overrides.write_text(before)
