@@ -174,6 +174,7 @@ def ctapipe_table(**changes):
     columns = {
         "obs_id": np.full(n, 3),
         "event_id": np.arange(n),
+        "time": Time(T0 - np.arange(6.0), format="unix_tai", scale="tai"),
         "muonring_radius": np.full(n, 1.2),
         "muonring_center_distance": np.full(n, 0.3),
         "muonefficiency_optical_efficiency": np.array([0.19, 0.2, np.nan, 0.2, 0.2, 0.2]),
@@ -187,26 +188,20 @@ def ctapipe_table(**changes):
 
 def test_rings_of_ctapipe():
     """Absolute by its area; NaN, invalid ones and those at a limit are left out."""
-    time = T0 - np.arange(6.0)  # not in the order of time
-    rings = rings_of_ctapipe(ctapipe_table(), time, RATIO)
+    rings = rings_of_ctapipe(ctapipe_table(), RATIO)  # not in the order of time
     np.testing.assert_array_equal(rings.event_id, [5, 1, 0])
     np.testing.assert_allclose(rings.throughput, np.array([0.2, 0.2, 0.19]) / RATIO)
     np.testing.assert_allclose(rings.ctapipe_throughput, [0.2, 0.2, 0.19])
     np.testing.assert_allclose(rings.inclination, 0.3)
     assert np.isnan([rings.stat_error, rings.photons, rings.transmission]).all()
     twice = ctapipe_table(event_id=np.array([1, 1, 2, 3, 4, 5]))
-    assert len(rings_of_ctapipe(twice, time, RATIO)) == 2
+    assert len(rings_of_ctapipe(twice, RATIO)) == 2
 
 
-def test_rings_of_ctapipe_without_distance():
-    table = ctapipe_table(muonring_center_distance=None)
-    assert np.isnan(rings_of_ctapipe(table, np.arange(6.0), RATIO).inclination).all()
-
-
-@pytest.mark.parametrize("name", ["muonefficiency_width", "obs_id", "event_id"])
+@pytest.mark.parametrize("name", ["muonring_center_distance", "muonefficiency_width", "obs_id"])
 def test_tables_that_lack_a_column(name):
     with pytest.raises(CorruptedInputError, match=f"no column {name}"):
-        rings_of_ctapipe(ctapipe_table(**{name: None}), np.arange(6.0), RATIO)
+        rings_of_ctapipe(ctapipe_table(**{name: None}), RATIO)
 
 
 def test_times_are_tai(batches):
