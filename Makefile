@@ -23,7 +23,7 @@ install: $(VENV)/.installed
 # A virtual environment with exactly the versions of the lock; uv from PyPI if it is not there.
 $(VENV)/.installed: requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(f"CalibPipe needs Python 3.12 or later, $(PYTHON) is {v[0]}.{v[1]}; say make PYTHON=...") if v < (3, 12) else None'
-	@echo "Installing into $(VENV), once: about a minute"
+	@echo "Installing into $(VENV), once: two minutes"
 	@$(PYTHON) -m venv --clear $(VENV)
 ifeq ($(UV),)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
@@ -32,6 +32,7 @@ endif
 	@$(or $(UV),$(BIN)/uv) pip install --quiet --python $(BIN)/python --no-deps -e .
 	@$(BIN)/python -m compileall -q calibpipe
 	@for tool in $(BIN)/calibpipe-*; do $$tool --help > /dev/null; done
+	@$(BIN)/python envs/warm_up.py > /dev/null
 	@touch $@
 
 demo: $(VENV)/.installed

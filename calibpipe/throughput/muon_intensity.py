@@ -41,6 +41,8 @@ PARAMETERS = ("x", "y", "radius", "width", "impact_x", "impact_y", "throughput")
 
 _N = len(PARAMETERS)
 _STEPS = 60
+_RIDGE = 1e-10  # keeps the information invertible
+_STALLED = 1.0  # decrement of a fit that ends at the rim of the mirror or shadow: one error
 _CONVERGED = 0.005  # gain in quasi-likelihood that may be left: 0.1 of an error
 _REACH = 4.5  # widths from the ring beyond which no light is expected (7e-6 of it)
 _SMOOTH = 0.15  # of the mirror radius: slopes at the mirror's rim are those so far inside
@@ -483,23 +485,25 @@ def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
     chi2 = _information(charge, variance, spread, mu, slopes, information, gradient)
     damping, converged = 1e-3, False
     for _ in range(_STEPS):
-        damped = information.copy()
+        whole, damped = information.copy(), information.copy()
         for a in range(_N):
             if not information[a, a] > 0.0:
                 return chi2, mu.sum(), False
-            damped[a, a] *= 1 + damping
-        step = np.linalg.solve(damped, gradient)
-        decrement = 0.0
-        for a in range(_N):
-            decrement += step[a] * gradient[a]
-        trial = p + step
+            whole[a, a] *= 1 + _RIDGE
+            damped[a, a] *= 1 + damping + _RIDGE
+        trial = p + np.linalg.solve(damped, gradient)
+        # twice the gain that is left: of the whole step, a damped one is small anywhere
+        decrement = np.dot(np.linalg.solve(whole, gradient), gradient)
         is_better = False
         if _allowed(trial, pixel_width, radius):
             _model(pixels, trial, *grid, *mirror, new_mu, new_slopes)
             quality = _quasi_likelihood(charge, new_mu, variance, spread)
             is_better = quality >= best
         if is_better:
-            converged = decrement < 2 * _CONVERGED or quality - best < 0.2 * _CONVERGED
+            is_free = damping < 1.0
+            converged = decrement < 2 * _CONVERGED or (
+                is_free and quality - best < 0.2 * _CONVERGED
+            )
             p[:] = trial
             best = quality
             mu, new_mu = new_mu, mu
@@ -508,7 +512,10 @@ def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
             damping /= 10
         else:
             damping *= 10
-            converged = decrement < 2 * _CONVERGED or damping > 1e6
+            converged = decrement < 2 * _CONVERGED
+        if damping > 1e6:  # no step is better; at a rim the smoothed slopes promise a little more
+            converged = decrement < _STALLED
+            break
         if converged:
             break
     for a in range(_N):

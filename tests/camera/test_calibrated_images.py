@@ -36,6 +36,7 @@ N, N_PIXELS = 12, 1855
 START = Time("2024-07-10T22:00:00", scale="tai")
 T0 = START.unix_tai
 NOISE = 5.0  # ADC per sample, high gain
+SETTINGS = ImageSettings()
 TIME = 18.0  # ns, of the light
 PHASE = 0.01  # rms, relative: part of a pulse in 12 samples, which depends on the phase of sampling
 HIGH_GAIN_NOISE = NOISE / 85 * np.sqrt(12)  # p.e.
@@ -54,7 +55,7 @@ def pulses():
     return pulse_templates(*shape, readout.sampling_rate), readout.n_samples
 
 
-def part_in_window(templates, channel, settings=ImageSettings()):  # noqa: B008
+def part_in_window(templates, channel, settings=SETTINGS):
     """Mean over the phases of the part of a pulse in the window about its highest sample."""
     parts = []
     for pulse in templates.value[channel]:

@@ -16,13 +16,14 @@ from ctapipe.io import read_table as read_hdf5
 from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
 
 from calibpipe.core.exceptions import CalibPipeError, ConfigurationError
+from calibpipe.core.muon_file import MUON_DETAILS_GROUP
 from calibpipe.core.products import read_table
 from calibpipe.core.telescope import telescope_subarray
 from calibpipe.core.telescope_file import read_telescope_table
 from calibpipe.simulation.camera import truth_from_table
 from calibpipe.throughput.muon_ring_table import rings_of_table
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
-from calibpipe.tools.calculate_muon_rings import DETAILS_GROUP, CalculateMuonRings
+from calibpipe.tools.calculate_muon_rings import CalculateMuonRings
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
 from calibpipe.tools.muon_settings import MuonSettings
 from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
@@ -98,7 +99,7 @@ def truth(night):
 def found(night):
     """Rings with the noise of the pedestals."""
     assert night.rings("--statistics=statistics.h5") == 0
-    return night.table(), night.table(DETAILS_GROUP)
+    return night.table(), night.table(MUON_DETAILS_GROUP)
 
 
 def test_every_muon_has_a_row(found, truth):

@@ -1,7 +1,6 @@
 """The Tool that retrieves the meteorological data of a night, against local services."""
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -483,15 +482,15 @@ def test_the_shipped_configuration_names_only_what_there_is():
         assert RetrieveMeteoData.class_traits(config=True)[name].default_value == value
 
 
-def test_help_is_quick():
-    begin = resource.getrusage(resource.RUSAGE_CHILDREN)
+def test_help_imports_nothing_that_is_slow():
+    """What only the work needs is imported by the work."""
     code = "from calibpipe.tools.retrieve_meteo_data import main; main()"
-    process = subprocess.run(
-        [sys.executable, "-c", code, "--help"], capture_output=True, text=True, check=True
-    )
-    end = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert end.ru_utime + end.ru_stime - begin.ru_utime - begin.ru_stime < 1.5
+    command = [sys.executable, "-X", "importtime", "-c", code, "--help"]
+    process = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "--night" in process.stdout
+    imported = {line.split("|")[-1].strip().split(".")[0] for line in process.stderr.splitlines()}
+    assert "traitlets" in imported
+    assert not imported & {"cfgrib", "eccodes", "xarray", "pandas", "cdsapi", "numba", "matplotlib"}
 
 
 @pytest.mark.realdata

@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from calibpipe.core.exceptions import ConfigurationError
-from calibpipe.verification import atmosphere, camera
+from calibpipe.verification import atmosphere, camera, throughput
 from calibpipe.verification.criteria import criteria_of
 from calibpipe.verification.verdict import outcome, outcomes, verdict
 
@@ -122,8 +122,10 @@ def test_shipped_criteria(root):
     shipped = yaml.safe_load((root / "config/criteria.yaml").read_text())
     schema = yaml.safe_load((root / "config/schemas/criteria.schema.yaml").read_text())
     Draft202012Validator(schema).validate(shipped)
-    metrics = {f"{kind} internal": names for kind, names in atmosphere.INTERNAL.items()}
-    metrics |= {f"{kind} external": names for kind, names in atmosphere.EXTERNAL.items()}
+    metrics = {}
+    for domain in (atmosphere, throughput):
+        metrics |= {f"{kind} internal": names for kind, names in domain.INTERNAL.items()}
+        metrics |= {f"{kind} external": names for kind, names in domain.EXTERNAL.items()}
     metrics |= {f"{KIND} internal": camera.INTERNAL, f"{KIND} external": camera.EXTERNAL}
     criteria = criteria_of(shipped, metrics)
     used = {

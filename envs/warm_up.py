@@ -1,0 +1,44 @@
+"""Compile what numba compiles, once at installation: some events of a camera through every step.
+
+Otherwise the first jobs of the first night compile for half a minute each, several at once.
+"""
+
+import os
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
+
+from ctapipe.core import run_tool
+
+from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
+from calibpipe.tools.calculate_muon_rings import CalculateMuonRings
+from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
+from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
+
+SITE = Path(__file__).parents[1] / "config/sites/CTAO-North.yaml"
+
+
+def main() -> None:
+    """Simulate, calibrate, fit."""
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+
+        def run(tool: type, *options: str) -> None:
+            keys = [f"--site={SITE}", "--night=2024-07-10", "--quiet"]
+            log = f"--provenance-log={folder}/provenance.log"
+            run_tool(tool(), argv=[*keys, log, *options], cwd=folder, raises=True)
+
+        events = ("--n-flatfield=60", "--n-pedestal=60", "--n-shower=1", "--n-muon=8")
+        run(ProduceCamcalibTestData, "--tel-id=1", *events, f"--output-folder={folder}")
+        files = [f"--input={path}" for path in folder.glob("DL0/LSTN-01/**/*.fits.fz")]
+        statistics, coefficients = f"{folder}/statistics.h5", f"{folder}/coefficients.h5"
+        run(CalculatePixelStatistics, *files, f"--output={statistics}")
+        run(CalculateCamcalibCoefficients, f"--input={statistics}", f"--output={coefficients}")
+        options = (f"--coefficients={coefficients}", f"--statistics={statistics}")
+        run(CalculateMuonRings, *files, *options, f"--output={folder}/rings.h5")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
