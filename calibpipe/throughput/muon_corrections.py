@@ -5,7 +5,7 @@ is told but not applied, and its error grows by what it would have corrected. Th
 fitted one times all factors that are applied.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import astropy.units as u
@@ -23,9 +23,11 @@ __all__ = [
     "mean_ray_length",
     "mean_wavelength",
     "mirror_shape_correction",
+    "plate_scale_correction",
     "product_of_corrections",
     "switched_off",
     "transmission_correction",
+    "transmission_to_level",
 ]
 
 
@@ -253,6 +255,60 @@ def chromatic_correction(
     factor = of_showers / of_muons
     source = "measured response against that of the simulation, night's extinction"
     return Correction("chromatic", factor, abs(factor - 1) / 10, source)
+
+
+@u.quantity_input
+def transmission_to_level(
+    level: u.Quantity[u.km],
+    wavelength: u.Quantity[u.nm],
+    altitude: u.Quantity[u.km],
+    table_wavelength: u.Quantity[u.nm],
+    optical_depth: NDArray,
+) -> NDArray:
+    """Transmission from an altitude to the telescope, of a table of extinction.
+
+    Parameters
+    ----------
+    level : Quantity, scalar
+    wavelength : Quantity, shape (n,)
+    altitude : Quantity, shape (n_levels,), ascending
+    table_wavelength : Quantity, shape (n_wavelengths,), ascending
+    optical_depth : ndarray, shape (n_wavelengths, n_levels)
+        From the telescope to the altitudes.
+
+    Returns
+    -------
+    ndarray, shape (n,)
+    """
+    height = altitude.to_value(u.km)
+    depth = [np.interp(level.to_value(u.km), height, row) for row in optical_depth]
+    return np.exp(-np.interp(wavelength.to_value(u.nm), table_wavelength.to_value(u.nm), depth))
+
+
+def plate_scale_correction(
+    choices: Collection[str], effective: u.Quantity, equivalent: u.Quantity
+) -> Correction:
+    """Angles of rings follow from the focal length: radius and photons are off as it is.
+
+    Parameters
+    ----------
+    choices : collection of str
+        Focal lengths that rings were made with: ``effective``, ``equivalent`` or ``unknown``.
+    effective, equivalent : Quantity, m
+        Of the telescope; NaN where not known.
+
+    Returns
+    -------
+    Correction
+        Of 1. Its error is 0.2 % for the effective focal length; else the ratio of both less 1, or
+        5 % where it is not known, as much as coma shifts light outwards.
+    """
+    if set(choices) == {"effective"}:
+        return Correction("plate_scale", 1.0, 0.002, "effective focal length")
+    ratio = (effective / equivalent).to_value(u.one)
+    error = abs(ratio - 1) if np.isfinite(ratio) and ratio != 1 else 0.05
+    told = f"{', '.join(sorted(choices))} focal length; coma shifts light outwards by up to 5 %"
+    return Correction("plate_scale", 1.0, float(error), told)
 
 
 def light_loss_correction(values: NDArray, photons: NDArray, errors: NDArray) -> Correction:

@@ -16,12 +16,14 @@ __all__ = [
     "cherenkov_angle",
     "chord_interval",
     "chord_length",
+    "lowest_extinction",
     "muon_threshold",
     "photons_per_azimuth",
 ]
 
 BAND = (300 * u.nm, 600 * u.nm)
 MUON_MASS = 105.6583755 * u.MeV  # Particle Data Group (2024)
+LOWEST = 400 * u.m  # above a telescope: from where half the light of an LST's muons comes
 
 
 def muon_threshold(refractivity: float | NDArray) -> u.Quantity:
@@ -196,6 +198,28 @@ def band_extinction(
     weight = inside**-2.0
     values = np.interp(inside, x, extinction.to_value(1 / u.m))
     return trapezoid(values * weight, inside) / trapezoid(weight, inside) / u.m
+
+
+@u.quantity_input
+def lowest_extinction(
+    altitude: u.Quantity[u.m], optical_depth: NDArray, telescope_altitude: u.Quantity[u.m]
+) -> u.Quantity[1 / u.m]:
+    """Mean extinction of the air between a telescope and the level nearest to 400 m above it.
+
+    Parameters
+    ----------
+    altitude : Quantity, shape (n_levels,)
+    optical_depth : ndarray, shape (n_wavelengths, n_levels)
+        From the telescope to the levels.
+    telescope_altitude : Quantity, scalar
+
+    Returns
+    -------
+    Quantity, shape (n_wavelengths,), 1/length
+    """
+    height = altitude - telescope_altitude
+    level = int(np.argmin(np.abs(height - LOWEST)))
+    return np.asarray(optical_depth)[:, level] / height[level]
 
 
 def _attenuated(begin: NDArray, end: NDArray, rate: float | NDArray) -> NDArray:

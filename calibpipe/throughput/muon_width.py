@@ -33,6 +33,7 @@ __all__ = [
     "chromatic_variance",
     "drift_variance",
     "emission_angle",
+    "pixel_variance",
     "scattering_variance",
     "squared_mass_over_momentum",
     "track_moments",
@@ -80,13 +81,25 @@ class Optics:
     focus_distance : Quantity, m
         Of the object that is sharp in the camera; infinite for a camera in the focal plane.
     pixel_variance : Quantity, deg²
-        Per axis, which the fit of the ring has taken out: 5 w²/72 for a hexagon of flat-to-flat
-        width w, w²/12 for a square.
+        Per axis, which the fit of the ring has taken out.
     """
 
     mirror_radius: u.Quantity
     focus_distance: u.Quantity
     pixel_variance: u.Quantity
+
+
+def pixel_variance(shape: str, width: u.Quantity) -> u.Quantity:
+    """Variance per axis within a pixel: 5 w²/72 for a hexagon, w²/16 a circle, w²/12 a square.
+
+    Parameters
+    ----------
+    shape : str
+        ``HEXAGON``, ``CIRCLE`` or ``SQUARE``.
+    width : Quantity
+        Flat to flat, diameter or side.
+    """
+    return {"HEXAGON": 5 / 72, "CIRCLE": 1 / 16, "SQUARE": 1 / 12}[shape] * width**2
 
 
 @u.quantity_input(pressure=u.Pa, temperature=u.K, equivalencies=u.temperature())

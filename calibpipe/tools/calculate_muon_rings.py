@@ -12,7 +12,6 @@ from .night_tool import require
 
 KIND = "throughput/muon_rings"
 EXAMPLE_GROUP = "/calibpipe/throughput/muon_example"
-LAST_KILOMETRES = 0.4  # above the telescope: from where half the light of an LST's muons comes
 
 
 class CalculateMuonRings(EventFilesTool):
@@ -148,14 +147,22 @@ class CalculateMuonRings(EventFilesTool):
 
     def air_extinction(self) -> float:
         """Of the air above the telescopes for the light of muons, 1/m; 0 if not given."""
+        import astropy.units as u
+
         from ..core.products import read_table
-        from ..throughput.muon_light import band_extinction
+        from ..throughput.muon_light import band_extinction, lowest_extinction
 
         if self.extinction is None:
             return 0.0
         kind = "atmosphere/rayleigh_extinction"
         table = read_table(self.add_input(self.extinction, kind), kind)
-        return band_extinction(*_lowest_layer(table)).to_value("1/m")
+        header = table.meta["calibpipe"]
+        extinction = lowest_extinction(
+            header["altitude_in_km"] * u.km,
+            table["optical_depth"],
+            header["observation_altitude_in_km"] * u.km,
+        )
+        return band_extinction(table["wavelength"], extinction).to_value("1/m")
 
     def calibrated(self, paths: list[Path], table: Any, report: Any) -> Iterator[Any]:
         """Images of the muon events; none if there are no such events."""
@@ -329,18 +336,6 @@ def _gain_error(coefficients: Any) -> float:
         return 0.0
     _, common = pixel_and_common_errors(coefficients)
     return float(np.hypot(common["gain"], common["calibration"]))
-
-
-def _lowest_layer(table: Any) -> tuple[Any, Any]:
-    """Wavelengths, and extinction of the last few hundred metres, of the night's table."""
-    import astropy.units as u
-    import numpy as np
-
-    header = table.meta["calibpipe"]
-    height = np.array(header["altitude_in_km"]) - header["observation_altitude_in_km"]
-    layer = int(np.argmin(np.abs(height - LAST_KILOMETRES)))
-    depth = np.asarray(table["optical_depth"])[:, layer]
-    return table["wavelength"], depth / (height[layer] * u.km)
 
 
 def main() -> None:

@@ -160,28 +160,12 @@ class CalculateThroughputMuon(MuonRingsTool):
                 max((header.get("camera_gain_error", 0.0) for header in headers), default=0.0),
                 "systematic error of the camera coefficients, common to all pixels",
             ),
-            self.plate_scale(headers, telescope),
+            c.plate_scale_correction(
+                {header.get("focal_length", "unknown") for header in headers},
+                telescope.optics.effective_focal_length,
+                telescope.optics.equivalent_focal_length,
+            ),
         ]
-
-    def plate_scale(self, headers: list[dict], telescope: Any) -> Any:
-        """Angles follow from the focal length."""
-        import numpy as np
-
-        from ..throughput.muon_corrections import Correction
-
-        choices = {header.get("focal_length", "unknown") for header in headers}
-        if choices == {"effective"}:
-            return Correction("plate_scale", 1.0, 0.002, "effective focal length")
-        effective = telescope.optics.effective_focal_length
-        equivalent = telescope.optics.equivalent_focal_length
-        ratio = (effective / equivalent).to_value("")
-        error = abs(ratio - 1) if np.isfinite(ratio) and ratio != 1 else 0.05
-        return Correction(
-            "plate_scale",
-            1.0,
-            float(error),
-            f"{', '.join(sorted(choices))} focal length; coma shifts light outwards by up to 5 %",
-        )
 
     def chromatic(self, site: Any) -> Any:
         """Colour of muon light and of shower light."""
@@ -190,7 +174,7 @@ class CalculateThroughputMuon(MuonRingsTool):
 
         from ..core.ecsv_input import read_ecsv
         from ..core.products import read_table
-        from ..throughput.muon_corrections import chromatic_correction
+        from ..throughput.muon_corrections import chromatic_correction, transmission_to_level
 
         if self.spectral_response is None or self.extinction is None:
             wavelength = np.linspace(300, 600, 2) * u.nm
@@ -204,17 +188,10 @@ class CalculateThroughputMuon(MuonRingsTool):
         missing = {"wavelength", "response", "reference_response"} - set(response.colnames)
         require(not missing, f"{path} has no column {', '.join(sorted(missing))}")
         x = u.Quantity(response["wavelength"], u.nm)
-        altitude = np.array(table.meta["calibpipe"]["altitude_in_km"])
-        levels = site.elevation.to_value(u.km) + 0.5, 10.0  # of muon and of shower light
-        depth = np.asarray(table["optical_depth"])
+        altitude = table.meta["calibpipe"]["altitude_in_km"] * u.km
+        levels = site.elevation + 0.5 * u.km, 10 * u.km  # of muon and of shower light
         through = [
-            np.exp(
-                -np.interp(
-                    x.value,
-                    table["wavelength"].to_value(u.nm),
-                    [np.interp(level, altitude, row) for row in depth],
-                )
-            )
+            transmission_to_level(level, x, altitude, table["wavelength"], table["optical_depth"])
             for level in levels
         ]
         values = (np.asarray(response[name], float) for name in ("response", "reference_response"))

@@ -91,7 +91,7 @@ class MuonRingsTool(NightTool):
         import numpy as np
         from ctapipe.coordinates import TelescopeFrame
 
-        from ..throughput.muon_width import Optics
+        from ..throughput.muon_width import Optics, pixel_variance
 
         area = telescope.optics.mirror_area
         require(
@@ -101,9 +101,7 @@ class MuonRingsTool(NightTool):
         )
         radius = headers[0].get("mirror_radius_in_m") or np.sqrt(area.to_value(u.m**2) / np.pi)
         geometry = telescope.camera.geometry.transform_to(TelescopeFrame())
-        # per axis: 5 w²/72 for a hexagon, w²/12 for a square
-        share = 5 / 72 if geometry.pix_type.name == "HEXAGON" else 1 / 12
-        variance = share * np.median(geometry.pixel_width.to_value(u.deg)) ** 2 * u.deg**2
+        variance = pixel_variance(geometry.pix_type.name, np.median(geometry.pixel_width))
         return Optics(radius * u.m, self.focus_distance_in_m * u.m, variance)
 
 

@@ -14,9 +14,11 @@ from calibpipe.throughput.muon_corrections import (
     mean_ray_length,
     mean_wavelength,
     mirror_shape_correction,
+    plate_scale_correction,
     product_of_corrections,
     switched_off,
     transmission_correction,
+    transmission_to_level,
 )
 
 WAVELENGTH = np.linspace(280, 600, 641) * u.nm
@@ -198,3 +200,27 @@ def test_air_in_the_fit():
 def test_air_that_is_not_known():
     found = transmission_correction(1.0)
     assert (found.factor, found.error, found.applied) == (1.0, 0.015, "off")
+
+
+def test_transmission_to_a_level_by_hand():
+    """Half way in altitude and in wavelength: exp(-(0.1 + 0.3 + 0.2 + 0.6)/4)."""
+    depth = np.array([[0.1, 0.3], [0.2, 0.6]])
+    arguments = 450 * u.nm, [3, 5] * u.km, [400, 500] * u.nm, depth
+    assert transmission_to_level(4000 * u.m, *arguments) == pytest.approx(np.exp(-0.3))
+    assert transmission_to_level(9 * u.km, *arguments) == pytest.approx(np.exp(-0.45))
+
+
+@pytest.mark.parametrize(
+    ("choices", "effective", "error"),
+    [
+        (["effective"], 29.3, 0.002),
+        (["effective", "equivalent"], 29.4, 0.05),
+        (["equivalent"], 28.7, 0.025),
+        (["unknown"], np.nan, 0.05),
+        (["equivalent"], 28.0, 0.05),  # not measured: the description repeats the other
+    ],
+)
+def test_plate_scale(choices, effective, error):
+    found = plate_scale_correction(choices, effective * u.m, 28.0 * u.m)
+    assert found.factor == 1
+    assert found.error == pytest.approx(error)

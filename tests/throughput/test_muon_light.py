@@ -14,6 +14,7 @@ from calibpipe.throughput.muon_light import (
     cherenkov_angle,
     chord_interval,
     chord_length,
+    lowest_extinction,
     muon_threshold,
     photons_per_azimuth,
 )
@@ -226,3 +227,11 @@ def test_extinction_that_is_constant_is_its_mean():
 def test_extinction_must_cover_the_band(wavelength):
     with pytest.raises(ValueError, match="nm does not cover the band"):
         band_extinction(wavelength * u.nm, [1, 1] / u.m)
+
+
+def test_extinction_of_the_lowest_air_by_hand():
+    """Levels 0.3, 0.45 and 2 km above: the second is nearest to 400 m; 0.018/450 m."""
+    altitude = np.array([2.45, 2.6, 4.15]) * u.km
+    depth = np.array([[0.01, 0.018, 0.06], [0.001, 0.0018, 0.006]])
+    found = lowest_extinction(altitude, depth, 2150 * u.m).to_value(1 / u.m)
+    np.testing.assert_allclose(found, [4e-5, 4e-6])

@@ -15,6 +15,7 @@ from calibpipe.throughput.muon_width import (
     chromatic_variance,
     drift_variance,
     emission_angle,
+    pixel_variance,
     scattering_variance,
     squared_mass_over_momentum,
     track_moments,
@@ -204,3 +205,20 @@ def test_a_ring_larger_than_the_largest_has_negative_scattering():
 def test_a_radius_that_is_none_has_no_width(radius):
     found = width_components([radius] * u.deg, [1] * u.m, LST, AIR)
     assert np.isnan([found.chromatic, found.drift, found.scattering, found.spread]).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "inside"),
+    [
+        ("SQUARE", lambda x, y: np.maximum(x, y) < 0.5),
+        ("CIRCLE", lambda x, y: np.hypot(x, y) < 0.5),
+        ("HEXAGON", lambda x, y: np.maximum(y, 3**0.5 / 2 * x + y / 2) < 0.5),
+    ],
+)
+def test_variance_of_pixels_counted(shape, inside):
+    """A quarter, on a grid of 1/2000; the hexagon is 1 from flat to flat and longer across."""
+    axis = (np.arange(1200) + 0.5) / 2000
+    x, y = np.meshgrid(axis, axis)
+    found = pixel_variance(shape, 2 * u.deg).to_value(u.deg**2)
+    for place in (x, y):
+        assert found == pytest.approx(4 * np.mean(place[inside(x, y)] ** 2), rel=2e-3)
