@@ -16,8 +16,10 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
+from .ctapipe_groups import DL1_CAMERA_COEFFICIENTS_GROUP
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path
+from .hdf5_tables import read_hdf5_table
 from .products import ProductMetadata
 
 if TYPE_CHECKING:
@@ -83,7 +85,6 @@ def write_camera_coefficients(
         readout = subarray.tel[tel_id].camera.readout
         _check_table(table, f"tel_{tel_id:03d}", (readout.n_channels, readout.n_pixels))
     import tables
-    from ctapipe.io.hdf5dataformat import DL1_CAMERA_COEFFICIENTS_GROUP
     from ctapipe.io.metadata import write_to_hdf5
 
     by_name = {f"tel_{tel_id:03d}": table for tel_id, table in sorted(coefficients.items())}
@@ -237,9 +238,6 @@ def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:
     CorruptedInputError
         If it is no HDF5 file of coefficients.
     """
-    from ctapipe.io import read_table
-    from ctapipe.io.hdf5dataformat import DL1_CAMERA_COEFFICIENTS_GROUP
-
     with open_hdf5(path, "camera coefficients") as h5file:
         if DL1_CAMERA_COEFFICIENTS_GROUP not in h5file:
             raise CorruptedInputError(f"{path} holds no camera coefficients")
@@ -249,6 +247,6 @@ def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:
             raise MissingInputError(
                 f"{path} holds no coefficients of telescope {tel_id}, only of {', '.join(there)}"
             )
-        table = read_table(h5file, node)
+        table = read_hdf5_table(h5file, node)
         table.meta["calibpipe"] = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
     return table

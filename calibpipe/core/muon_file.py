@@ -3,15 +3,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 
+from .ctapipe_groups import DL1_SUBARRAY_TRIGGER_TABLE, DL1_TEL_MUON_GROUP
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
+from .hdf5_tables import read_columns, subarray_of_file
 from .monitoring_file import open_hdf5
-from .telescope_file import read_columns
 
 if TYPE_CHECKING:
     from ctapipe.instrument import SubarrayDescription
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["MUON_DETAILS_GROUP", "MuonTable", "read_muon_tables", "read_sectors"]
 
 MUON_DETAILS_GROUP = "/calibpipe/throughput/muon_ring_details"
-TRIGGER = "/dl1/event/subarray/trigger"
 
 
 @dataclass(frozen=True)
@@ -32,14 +33,20 @@ class MuonTable:
         Columns that were asked for, as plain numbers and times.
     header : dict
         Header of CalibPipe; empty for a file of ctapipe.
-    subarray : SubarrayDescription
+    path : Path
+        Of the file.
     tel_id : int
     """
 
     table: Table
     header: dict[str, Any]
-    subarray: "SubarrayDescription"
+    path: Path
     tel_id: int
+
+    @cached_property
+    def subarray(self) -> "SubarrayDescription":
+        """All telescopes that the file describes."""
+        return subarray_of_file(self.path)
 
 
 def read_muon_tables(
@@ -72,9 +79,6 @@ def read_muon_tables(
 
 
 def _read(path: Path, tel_id: int, columns: Sequence[str]) -> MuonTable:
-    from ctapipe.instrument import SubarrayDescription
-    from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
-
     with open_hdf5(path, "muon rings") as h5file:
         if DL1_TEL_MUON_GROUP not in h5file:
             raise CorruptedInputError(
@@ -89,14 +93,15 @@ def _read(path: Path, tel_id: int, columns: Sequence[str]) -> MuonTable:
             raise MissingInputError(f"{path} has muons of {', '.join(there)}, not of {name}")
         table = read_columns(h5file.get_node(f"{DL1_TEL_MUON_GROUP}/{name}"), columns)
         if "time" in columns and "time" not in table.colnames:
-            if TRIGGER not in h5file:
-                raise CorruptedInputError(f"{path} tells no times of its muons ({TRIGGER})")
+            if DL1_SUBARRAY_TRIGGER_TABLE not in h5file:
+                raise CorruptedInputError(
+                    f"{path} tells no times of its muons ({DL1_SUBARRAY_TRIGGER_TABLE})"
+                )
             names = ("obs_id", "event_id", "time")
-            trigger = read_columns(h5file.get_node(TRIGGER), names)
+            trigger = read_columns(h5file.get_node(DL1_SUBARRAY_TRIGGER_TABLE), names)
             table = _with_times(table, trigger, path)
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
-        subarray = SubarrayDescription.from_hdf(h5file)
-    return MuonTable(table, header, subarray, int(name.removeprefix("tel_")))
+    return MuonTable(table, header, path, int(name.removeprefix("tel_")))
 
 
 def _with_times(table: Table, trigger: Table, path: Path) -> Table:

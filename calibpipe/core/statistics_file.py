@@ -8,17 +8,19 @@ the baseline that was subtracted before extraction.
 import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.table import Table
 
+from .ctapipe_groups import DL1_PIXEL_STATISTICS_GROUP
 from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
+from .hdf5_tables import described_telescopes, read_columns, subarray_of_file
 from .monitoring_file import open_hdf5, product_header, write_rows
 from .products import ProductMetadata
-from .telescope_file import read_columns
 
 if TYPE_CHECKING:
     from ctapipe.instrument import SubarrayDescription
@@ -50,15 +52,21 @@ class PixelStatistics:
         ADC a sample, subtracted before extraction.
     header : dict
         Header of CalibPipe (kind, keys, details); empty for a file of ctapipe.
-    subarray : SubarrayDescription
-        Of this telescope.
+    path : Path
+        Of the file.
     """
 
     tel_id: int
     tables: dict[str, Table]
     baseline: np.ndarray | None
     header: dict[str, Any]
-    subarray: "SubarrayDescription"
+    path: Path
+
+    @cached_property
+    def subarray(self) -> "SubarrayDescription":
+        """Of this telescope alone."""
+        every = subarray_of_file(self.path)
+        return every.select_subarray([self.tel_id], name=every.tel[self.tel_id].name)
 
 
 def write_pixel_statistics(
@@ -93,7 +101,6 @@ def write_pixel_statistics(
         If the disk is full or the folder cannot be written.
     """
     import tables
-    from ctapipe.io.hdf5dataformat import DL1_PIXEL_STATISTICS_GROUP
     from ctapipe.io.metadata import write_to_hdf5
 
     readout = subarray.tel[tel_id].camera.readout
@@ -151,29 +158,22 @@ def read_pixel_statistics(
     ConfigurationError
         If there are several telescopes and none is named.
     """
-    from ctapipe.instrument import SubarrayDescription
-    from ctapipe.io import read_table
-    from ctapipe.io.hdf5dataformat import DL1_PIXEL_STATISTICS_GROUP
-
     with open_hdf5(path, "pixel statistics") as h5file:
         if DL1_PIXEL_STATISTICS_GROUP not in h5file:
             raise MissingInputError(f"{path} holds no pixel statistics")
-        subarray = SubarrayDescription.from_hdf(h5file)
-        tel_id = _telescope(path, subarray, tel_id)
+        tel_id = _telescope(path, described_telescopes(h5file), tel_id)
         found = {}
         for name in names:
             node = f"{DL1_PIXEL_STATISTICS_GROUP}/{name}/tel_{tel_id:03d}"
             if node in h5file:
                 found[name] = read_columns(h5file.get_node(node), columns)
         node = f"{BASELINE_GROUP}/tel_{tel_id:03d}"
-        baseline = np.asarray(read_table(h5file, node)["mean"][0]) if node in h5file else None
+        baseline = np.asarray(h5file.get_node(node).col("mean")[0]) if node in h5file else None
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
-    alone = subarray.select_subarray([tel_id], name=subarray.tel[tel_id].name)
-    return PixelStatistics(tel_id, found, baseline, header, alone)
+    return PixelStatistics(tel_id, found, baseline, header, Path(path))
 
 
-def _telescope(path: str | Path, subarray: "SubarrayDescription", tel_id: int | None) -> int:
-    there = sorted(int(tel) for tel in subarray.tel)
+def _telescope(path: str | Path, there: list[int], tel_id: int | None) -> int:
     if tel_id is None and len(there) != 1:
         raise ConfigurationError(f"{path} has the telescopes {there}: say which one")
     tel_id = there[0] if tel_id is None else tel_id

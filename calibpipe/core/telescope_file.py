@@ -5,21 +5,18 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 from astropy.table import Table
 
 from .exceptions import CorruptedInputError, MissingInputError
 from .files import atomic_path
+from .hdf5_tables import read_columns, read_hdf5_table
 from .monitoring_file import FILTERS, open_hdf5, product_header
 from .products import COMPLETE, ProductMetadata
 
 if TYPE_CHECKING:
-    import tables
     from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["read_columns", "read_telescope_table", "telescope_groups", "write_telescope_tables"]
-
-BUFFER = 3_000_000  # bytes: they stay in the cache
+__all__ = ["read_telescope_table", "telescope_groups", "write_telescope_tables"]
 
 
 def write_telescope_tables(
@@ -90,8 +87,6 @@ def read_telescope_table(
     CorruptedInputError
         If it is no HDF5 file.
     """
-    from ctapipe.io import read_table
-
     with open_hdf5(path, what) as h5file:
         header = json.loads(getattr(h5file.root._v_attrs, "calibpipe", "{}"))
         if header.get("status", COMPLETE) != COMPLETE:
@@ -103,7 +98,7 @@ def read_telescope_table(
         if name not in there:
             raise MissingInputError(f"{path} holds {what} of {', '.join(there)}, not of {name}")
         if columns is None:
-            table = read_table(h5file, f"{group}/{name}")
+            table = read_hdf5_table(h5file, f"{group}/{name}")
         else:
             table = read_columns(h5file.get_node(f"{group}/{name}"), columns)
         table.meta["calibpipe"] = header
@@ -121,31 +116,3 @@ def telescope_groups(path: str | Path) -> set[str]:
     with open_hdf5(path, "tables of a telescope") as h5file:
         nodes = [node._v_pathname for node in h5file.walk_nodes("/", "Table")]
     return {name.rsplit("/", 1)[0] for name in nodes if "/tel_" in name}
-
-
-def read_columns(written: "tables.Table", names: Collection[str] | None) -> Table:
-    """Some columns of a table of ctapipe's, by way of a small buffer: rows hold all columns.
-
-    Times are times again; other columns are the plain numbers.
-    """
-    from ctapipe.io.tableio import TimeColumnTransform
-
-    at_once = max(BUFFER // written.dtype.itemsize, 1)
-
-    shape, kept = (len(written),), [n for n in written.colnames if names is None or n in names]
-    columns = {}
-    for name in kept:
-        dtype = written.dtype[name]
-        columns[name] = np.empty(shape + dtype.shape, dtype.base)
-    buffer = np.empty(at_once, written.dtype)
-    for first in range(0, len(written), at_once):
-        rows = buffer[: len(written) - first]
-        written.read(first, first + len(rows), out=rows)
-        for name, values in columns.items():
-            values[first : first + len(rows)] = rows[name]
-    for name in kept:
-        field = f"CTAFIELD_{written.colnames.index(name)}_"
-        if field + "TIME_FORMAT" in written.attrs:
-            scale, form = (written.attrs[field + of] for of in ("TIME_SCALE", "TIME_FORMAT"))
-            columns[name] = TimeColumnTransform(scale, form).inverse(columns[name])
-    return Table(columns, copy=False)

@@ -29,15 +29,12 @@ from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
 from .muon_light import BAND
-from .muon_ring import Circles
+from .muon_ring import PARAMETERS, Circles
 
 if TYPE_CHECKING:
     from ctapipe.instrument import CameraGeometry
 
 __all__ = ["PARAMETERS", "Mirror", "MuonFits", "PixelGrid", "expected_charge", "fitted_muons"]
-
-PARAMETERS = ("x", "y", "radius", "width", "impact_x", "impact_y", "throughput")
-"""In the order of the covariance; deg, deg, deg, deg, m, m, 1."""
 
 _N = len(PARAMETERS)
 _STEPS = 60

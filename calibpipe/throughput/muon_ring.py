@@ -5,7 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Circles", "completeness", "containment", "fitted_circles", "kasa_circles"]
+__all__ = [
+    "N_SECTORS",
+    "PARAMETERS",
+    "Circles",
+    "completeness",
+    "containment",
+    "fitted_circles",
+    "kasa_circles",
+]
+
+PARAMETERS = ("x", "y", "radius", "width", "impact_x", "impact_y", "throughput")
+"""Of a ring with its light, in the order of the covariance; deg, deg, deg, deg, m, m, 1."""
+N_SECTORS = 12
+"""Of azimuth, in which the light's distance from the ring is told: begin at 0, 30 degrees each."""
 
 _NEWTON_STEPS = 20
 

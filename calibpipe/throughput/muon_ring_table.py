@@ -14,8 +14,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from ..core.exceptions import CorruptedInputError
-from .muon_intensity import PARAMETERS
-from .muon_rings import N_SECTORS
+from .muon_ring import N_SECTORS, PARAMETERS
 
 __all__ = [
     "CTAPIPE_COLUMNS",

@@ -13,8 +13,8 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from .muon_intensity import PARAMETERS, Mirror, MuonFits, PixelGrid, fitted_muons
-from .muon_ring import Circles, completeness, containment, fitted_circles
+from .muon_intensity import Mirror, MuonFits, PixelGrid, fitted_muons
+from .muon_ring import N_SECTORS, PARAMETERS, Circles, completeness, containment, fitted_circles
 
 if TYPE_CHECKING:
     from ctapipe.instrument import CameraGeometry
@@ -30,9 +30,6 @@ __all__ = [
     "ring_rejection",
     "shown_ring",
 ]
-
-N_SECTORS = 12
-"""Of azimuth, in which the light's distance from the ring is told: begin at 0, 30 degrees each."""
 
 _ITERATIONS = (0.4, 0.3, 0.25)  # half widths of the annulus in radii, circle by circle
 _BINS = 30  # of completeness, as in ctapipe

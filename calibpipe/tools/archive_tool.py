@@ -9,6 +9,7 @@ from ctapipe.core import Tool, ToolConfigurationError, traits
 
 from ..core.exceptions import CalibPipeError, ConfigurationError
 from ..core.files import atomic_path
+from ..core.provenance import Provenance
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -72,6 +73,7 @@ class ArchiveTool(Tool):
         if self.record is not None:
             with atomic_path(self.record) as temporary:
                 temporary.write_text(document + "\n")
+            Provenance().add_output_file(str(self.record), role="answer", add_meta=False)
         print(document if self.json else text)
 
 

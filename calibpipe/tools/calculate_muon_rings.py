@@ -266,8 +266,7 @@ class CalculateMuonRings(EventFilesTool):
         """Table of the rings."""
         from dataclasses import asdict
 
-        from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
-
+        from ..core.ctapipe_groups import DL1_TEL_MUON_GROUP
         from ..core.muon_file import MUON_DETAILS_GROUP
         from ..core.telescope_file import write_telescope_tables
         from ..throughput.muon_ring_table import ring_table

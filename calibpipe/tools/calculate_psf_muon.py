@@ -100,8 +100,7 @@ class CalculatePsfMuon(MuonRingsTool):
         tel_id: int,
     ) -> None:
         """One row, the profile against radius, and the sectors."""
-        from ctapipe.io.hdf5dataformat import DL1_TEL_OPTICAL_PSF_GROUP
-
+        from ..core.ctapipe_groups import DL1_TEL_OPTICAL_PSF_GROUP
         from ..core.night import night_span
         from ..core.telescope_file import write_telescope_tables
         from ..throughput.muon_psf_table import profile_table, psf_table, sector_table

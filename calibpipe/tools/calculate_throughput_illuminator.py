@@ -269,8 +269,8 @@ class CalculateThroughputIlluminator(EventFilesTool):
         """Chunks and flashes of the telescope."""
         import numpy as np
         from astropy.time import Time
-        from ctapipe.io.hdf5dataformat import DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP
 
+        from ..core.ctapipe_groups import DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP
         from ..core.telescope_file import write_telescope_tables
 
         remarks = [*report.remarks(), *found.remarks()]

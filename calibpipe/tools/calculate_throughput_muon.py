@@ -211,8 +211,8 @@ class CalculateThroughputMuon(MuonRingsTool):
 
         import numpy as np
         from astropy.table import Table
-        from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_THROUGHPUT_GROUP
 
+        from ..core.ctapipe_groups import DL1_TEL_MUON_THROUGHPUT_GROUP
         from ..core.night import night_span
         from ..core.telescope_file import write_telescope_tables
 

@@ -71,12 +71,12 @@ def muon_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any
         If another table is absent.
     """
     from ctapipe.instrument import SubarrayDescription
-    from ctapipe.io.hdf5dataformat import (
+
+    from ..core.ctapipe_groups import (
         DL1_TEL_MUON_GROUP,
         DL1_TEL_MUON_THROUGHPUT_GROUP,
         DL1_TEL_OPTICAL_PSF_GROUP,
     )
-
     from ..core.monitoring_file import open_hdf5
     from ..core.telescope_file import read_telescope_table
 

@@ -5,6 +5,11 @@ from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
+from ..core.ctapipe_groups import (
+    DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
+    DL1_TEL_MUON_THROUGHPUT_GROUP,
+    DL1_TEL_OPTICAL_PSF_GROUP,
+)
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .night_tool import NightTool, require
 
@@ -12,16 +17,16 @@ KIND = "verification/record"
 CAMERA = "camera/coefficients"
 TABLES = {  # of a product, by the names that its metrics know
     "throughput/muon_throughput": {
-        "chunks": "/dl1/monitoring/telescope/calibration/optical_throughput/muon",
+        "chunks": DL1_TEL_MUON_THROUGHPUT_GROUP,
         "night": "/calibpipe/throughput/muon_night",
     },
     "throughput/muon_psf": {
-        "night": "/dl1/monitoring/telescope/optical_psf",
+        "night": DL1_TEL_OPTICAL_PSF_GROUP,
         "profile": "/calibpipe/throughput/muon_psf_profile",
         "sectors": "/calibpipe/throughput/mirror_sectors",
     },
     "throughput/illuminator_throughput": {
-        "chunks": "/dl1/monitoring/telescope/calibration/optical_throughput/illuminator",
+        "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
     },
 }
 WINDOWS = {"day": (2.0, 0.5), "week": (10.0, 4.0), "month": (45.0, 20.0)}  # days before

@@ -8,7 +8,7 @@ from astropy.time import Time
 from ctapipe.instrument import SubarrayDescription
 from ctapipe.io import read_table, write_table
 
-from calibpipe.core import telescope_file
+from calibpipe.core import hdf5_tables
 from calibpipe.core.exceptions import CorruptedInputError, MissingInputError
 from calibpipe.core.products import ProductMetadata
 from calibpipe.core.telescope import telescope_subarray
@@ -67,7 +67,7 @@ def test_all_columns_come_back(written, table, tel_id):
 def test_some_columns_by_a_small_buffer(written, table, monkeypatch, rows_at_once):
     """Whatever the number of rows that it holds; names that are not there are left out."""
     itemsize = read_telescope_table(written, GROUP, 1, "rings").as_array().dtype.itemsize
-    monkeypatch.setattr(telescope_file, "BUFFER", itemsize * rows_at_once)
+    monkeypatch.setattr(hdf5_tables, "BUFFER", itemsize * rows_at_once)
     names = ("time", "matrix", "is_valid", "width", "unheard")
     found = read_telescope_table(written, GROUP, 1, "rings", names)
     assert set(found.colnames) == set(names) - {"unheard"}
