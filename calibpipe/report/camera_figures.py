@@ -15,7 +15,7 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 
 from .camera_display import camera_display, panelled_figure
-from .camera_numbers import CHANNELS, REASONS, bad_pixels, drift, night_median, used_reasons
+from .camera_numbers import CHANNELS, REASONS, drift, masked_pixels, night_median, used_reasons
 from .drawing import PALETTE, STYLE, legend_above
 from .inline_svg import inline_svg
 
@@ -157,8 +157,8 @@ def _range(values: np.ndarray, symmetric: bool) -> tuple[float, float]:
 
 def _mark(axes: Axes, display: CameraDisplay, geometry: CameraGeometry, table: Table) -> None:
     """Outline masked pixels; numbers where there are few."""
-    bad = [pixel["id"] for pixel in bad_pixels(table)]
-    if not bad:
+    bad = masked_pixels(table)
+    if not bad.size:
         return
     paths = display.pixels.get_paths()
     if len(paths) == geometry.n_pixels:

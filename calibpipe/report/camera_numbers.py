@@ -18,6 +18,7 @@ __all__ = [
     "camera_numbers",
     "camera_remarks",
     "drift",
+    "masked_pixels",
     "night_median",
     "pixel_columns",
     "used_reasons",
@@ -83,16 +84,30 @@ def drift(table: Table, column: str, *, in_percent: bool) -> np.ndarray:
 
 
 def _nan_quantiles(values: np.ndarray, quantiles: tuple[float, ...], axis: int) -> np.ndarray:
-    """Quantiles without NaN, NaN where there is nothing else."""
-    empty = np.all(np.isnan(values), axis=axis)
-    filled = np.where(np.expand_dims(empty, axis), 0.0, values)
-    return np.where(empty, np.nan, np.nanquantile(filled, quantiles, axis=axis))
+    """Quantiles without NaN, NaN where there is nothing else; `numpy.nanquantile` takes seconds."""
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)  # NaN are last
+    n = np.count_nonzero(~np.isnan(ordered), axis=0)
+    found = []
+    for quantile in quantiles:
+        place = quantile * np.maximum(n - 1, 0)
+        below = place.astype(int)
+        above = np.minimum(below + 1, np.maximum(n - 1, 0))
+        low, high = (
+            np.take_along_axis(ordered, index[np.newaxis], axis=0)[0] for index in (below, above)
+        )
+        found.append(low + (place - below) * (high - low))
+    return np.stack(found)
 
 
 def used_reasons(table: Table) -> np.ndarray:
     """Bits of `PixelReason` of each pixel in any valid row and channel, (n_pixels,) uint16."""
     reasons = np.asarray(table["reasons"])[_valid(table)]
     return np.bitwise_or.reduce(reasons.reshape(-1, reasons.shape[-1]), axis=0)
+
+
+def masked_pixels(table: Table) -> np.ndarray:
+    """Numbers of the pixels that are masked in any valid row."""
+    return np.flatnonzero(_masked_rows(table))
 
 
 def _masked_rows(table: Table) -> np.ndarray:
@@ -122,7 +137,7 @@ def bad_pixels(table: Table) -> list[dict[str, Any]]:
                 for value in median[:, pixel]
             ],
         }
-        for pixel in np.flatnonzero(rows)
+        for pixel in masked_pixels(table)
     ]
 
 

@@ -1,11 +1,19 @@
 """Cameras on the page: steps, numbers, masked pixels, figures, status."""
 
+import warnings
+
 import numpy as np
 import pytest
 from report.made_camera import DEAD, DRIFT, GAIN, N_CHUNKS, NOISY, PIXELS, add_cameras, coefficients
 
 from calibpipe.camera.outliers import PixelReason
-from calibpipe.report.camera_numbers import bad_pixels, camera_numbers, drift, used_reasons
+from calibpipe.report.camera_numbers import (
+    _nan_quantiles,
+    bad_pixels,
+    camera_numbers,
+    drift,
+    used_reasons,
+)
 from calibpipe.report.material import camera_steps, is_of_cameras
 
 
@@ -99,3 +107,20 @@ def test_failure_of_a_camera_is_found_a_level_deeper(made_night):
     (made_night.folder / f"{step}.h5").unlink()
     write_failure(made_night.folder.parent / "logs", failure(step))
     assert status(report(made_night)) == ("1 step failed", f"{step}; 1 product not made.")
+
+
+@pytest.mark.parametrize("axis", [0, 2])
+def test_quantiles_are_those_of_numpy(axis):
+    """With NaN among them, in some places nothing else, in others one number."""
+    rng = np.random.default_rng(2)
+    values = rng.normal(size=(6, 3, 50))
+    values[rng.random(values.shape) < 0.3] = np.nan
+    moved = np.moveaxis(values, axis, 0)
+    moved[:, 0, 0] = np.nan
+    moved[1:, 1, 1] = np.nan
+    moved[0, 1, 1] = 7.0
+    quantiles = (0.0, 0.16, 0.5, 0.84, 1.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # of the place without numbers
+        expected = np.nanquantile(values, quantiles, axis=axis)
+    np.testing.assert_allclose(_nan_quantiles(values, quantiles, axis), expected, rtol=1e-14)
