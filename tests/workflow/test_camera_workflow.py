@@ -55,7 +55,7 @@ def workflow(tmp_path_factory):
     """The workflow with fewer events."""
     folder = tmp_path_factory.mktemp("workflow")
     for name in FOLDERS:
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(ROOT / name, folder / name)  # with what numba compiled
     shutil.copy(ROOT / "Snakefile", folder)
     few = folder / "config/tools/produce_camcalib_test_data.yaml"
     settings = yaml.safe_load(few.read_text())
