@@ -1,7 +1,7 @@
 """Optical throughput and point spread function, telescope by telescope.
 
 Inputs: DL0 muon events with the coefficients of their block, the night's atmosphere; flashes of an
-illuminator, on demand.
+illuminator in the observations that the configuration names.
 Outputs: {tel}/throughput/muon_rings, muon_throughput, muon_psf; illuminator_throughput.
 """
 
@@ -87,7 +87,7 @@ rule illuminator_throughput:
         config=tool_config("calculate_throughput_illuminator"),
         index=ancient(f"{NIGHT}/array/dl0_index.ecsv"),
         events=event_files,
-        coefficients=rules.camera_coefficients.output.product,
+        coefficients=illuminator_coefficients,
         source=illuminator_source,
     output:
         product=f"{NIGHT}/{{tel}}/throughput/illuminator_throughput.{{block}}.h5",
@@ -100,6 +100,8 @@ rule illuminator_throughput:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
+        source=lambda wildcards: illuminator_run(wildcards)["source"],
+        event_type=lambda wildcards: illuminator_run(wildcards).get("event_type", ""),
         version=VERSION,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: illuminator"

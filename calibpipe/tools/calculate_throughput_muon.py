@@ -28,9 +28,10 @@ class CalculateThroughputMuon(MuonRingsTool):
     """Calculate the optical throughput of a telescope from its muon rings.
 
     Throughput is the number of photoelectrons per Cherenkov photon of 300 to 600 nm that reaches
-    the mirror; the header says whether light between the pixels counts (pixel_gaps). Robust means over chunks of rings and over the night, with statistical error,
-    named corrections (each can be switched off) and their systematic errors; and what ctapipe's
-    fit of muons gives for the same rings. A ring counts once however many telescopes saw the event.
+    the mirror; pixel_gaps in the header says whether light between the pixels counts. Robust means
+    over chunks of rings and over the night, with statistical error, named corrections (each can be
+    switched off) and their systematic errors; and what ctapipe's fit of muons gives for the same
+    rings. A ring counts once however many telescopes saw the event.
     """
 
     name = "calibpipe-calculate-throughput-muon"
