@@ -390,6 +390,13 @@ def certification_records(wildcards):
     ]
 
 
+def throughput_history(wildcards):
+    """Throughput of the nights before, if it is certified."""
+    if not (wanted("throughput", "archive") and telescopes(wildcards.site)):
+        return []
+    return f"{NIGHT}/array/throughput_history.ecsv".format(**wildcards)
+
+
 def dl0_root(wildcards):
     """Folder that contains DL0."""
     if config["dl0"]["source"] == "simulation":

@@ -24,6 +24,7 @@ rule night_report:
         illuminator=illuminator_products(
             "{tel}/throughput/illuminator_throughput.{block}.h5"
         ),
+        history=throughput_history,
         certification=certification_records,
     output:
         product=f"{NIGHT}/report/index.html",

@@ -2,7 +2,8 @@
 
 Inputs: DL0 muon events with the coefficients of their block, the night's atmosphere; flashes of an
 illuminator in the observations that the configuration names.
-Outputs: {tel}/throughput/muon_rings, muon_throughput, muon_psf; illuminator_throughput.
+Outputs: {tel}/throughput/muon_rings, muon_throughput, muon_psf; illuminator_throughput;
+array/throughput_history, what is certified of the nights before.
 """
 
 
@@ -107,3 +108,27 @@ rule illuminator_throughput:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: illuminator"
     script:
         "../scripts/illuminator_throughput.py"
+
+
+rule throughput_history:
+    input:
+        site=site_file,
+        config=tool_config("collect_throughput_history"),
+        archive=archive_of_site,
+    output:
+        product=f"{NIGHT}/array/throughput_history.ecsv",
+        provenance=f"{NIGHT}/array/throughput_history.provenance.json",
+    log:
+        f"{LOG}/array/throughput_history.log",
+    benchmark:
+        f"{LOG}/array/throughput_history.benchmark.tsv"
+    priority: 10  # before anything of the same run is certified: the same history every time
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: throughput of the nights before"
+    script:
+        "../scripts/throughput_history.py"

@@ -98,7 +98,7 @@ def _row(
 ) -> dict[str, Any]:
     """Numbers of one telescope as text, and how it went."""
     nothing = with_errors(math.nan, math.nan, math.nan)
-    row = {"name": name.split("/")[0], "throughput": nothing, "flashes": "–"}
+    row = {"name": name.split("/", maxsplit=1)[0], "throughput": nothing, "flashes": "–"}
     row |= {"ratio": ratio or nothing}
     if product is None:
         reasons = [e["reason"] for e in absent_products(material) if e["step"] == name]
