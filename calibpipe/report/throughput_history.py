@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-from matplotlib import dates
+from matplotlib import dates, ticker
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -23,8 +22,16 @@ from .wording import counted
 
 __all__ = ["TelescopeSeries", "history_facts", "history_figure", "telescope_series"]
 
-QUANTITIES = {"throughput": "optical throughput", "psf_width": "PSF σ (deg)"}  # columns, labels
-SPREAD = 0.5  # days: over which telescopes of one night stand side by side
+QUANTITIES = {  # column: title, label
+    "throughput": ("Throughput of the nights before", "optical throughput"),
+    "psf_width": ("Optical point spread function of the nights before", "PSF σ (deg)"),
+}
+SPREAD, TONIGHT = 0.5, 2.4  # days over which telescopes of a night, of this night stand apart
+CAPTION = (
+    "From muon rings; on the right, shaded and larger, this night. Lines: statistical errors; "
+    "broad bars: systematic ones, most of which all nights have in common. Telescopes stand side "
+    "by side."
+)
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class TelescopeSeries:
     ----------
     name : str
         Array element.
+    rank : int
+        Among the telescopes of its kind: the same colour in every figure.
     day : ndarray, shape (n_nights,)
         Evening, days of matplotlib.
     value, stat, sys : ndarray, shape (n_nights,)
@@ -42,6 +51,7 @@ class TelescopeSeries:
     """
 
     name: str
+    rank: int
     day: NDArray
     value: NDArray
     stat: NDArray
@@ -49,13 +59,14 @@ class TelescopeSeries:
 
 
 def history_facts(material: NightMaterial) -> dict[str, Any] | None:
-    """Sentence and figures, one a kind of telescope; None where nobody asked the archive."""
+    """Sentence and figures, two a kind of telescope; None where nobody asked the archive."""
     product = material.products.get(f"{HISTORY}.ecsv")
     if product is None or product.problem:
         return None
     first, last = (product.facts[f"{end}_night"] for end in ("first", "last"))
     if len(product.table) == 0:
-        return {"told": f"No earlier nights: nothing is certified from {first} to {last}."}
+        told = f"No earlier nights: nothing is certified from {first} to {last}."
+        return {"told": told, "figures": []}
     n = len(set(product.table["night"]))
     told = f"{counted(n, 'earlier night')} certified from {first} to {last}."
     return {"told": told, "figures": list(_figures(material, product))}
@@ -68,26 +79,15 @@ def _figures(material: NightMaterial, product: FoundProduct) -> Iterator[dict[st
     today = dates.date2num(date.fromisoformat(material.night))
     begin = dates.date2num(date.fromisoformat(product.facts["first_night"]))
     for kind in kinds:
-        parts = {
-            label: telescope_series(product, found, kind, column, today)
-            for column, label in QUANTITIES.items()
-        }
-        parts = {label: series for label, series in parts.items() if series}
-        if not parts:
-            continue
-        title = f"Nights before and this night{f', {kind}' if len(kinds) > 1 else ''}"
-        caption = (
-            "Muon rings of each telescope; at the right this night, larger. Lines: statistical "
-            "errors; broad bars: systematic ones, which nights have in common for the most part. "
-            "Telescopes of a night stand side by side."
-        )
-        name = f"throughput-history-{kind}"
-        yield {
-            "name": name,
-            "title": title,
-            "caption": caption,
-            "svg": inline_svg(history_figure(parts, begin, today), name, f"{title}. {caption}"),
-        }
+        for column, (title, label) in QUANTITIES.items():
+            series = telescope_series(product, found, kind, column, today)
+            if not series:
+                continue
+            name = f"throughput-history-{kind}-{column.replace('_', '-')}"
+            told = title if len(kinds) == 1 else f"{title}, {kind}"
+            figure = history_figure(series, label, begin, today)
+            svg = inline_svg(figure, name, f"{told}. {CAPTION}")
+            yield {"name": name, "title": told, "caption": CAPTION, "svg": svg}
 
 
 def telescope_series(
@@ -105,16 +105,15 @@ def telescope_series(
     past = np.array([np.asarray(table[name], float) for name in columns])
     now = {telescope.name: _today(telescope, column) for telescope in found}
     series = []
-    for name in sorted({*map(str, element), *now}):
-        if not name.startswith(f"{kind}-"):
-            continue
+    names = {name for name in (*map(str, element), *now) if name.startswith(f"{kind}-")}
+    for rank, name in enumerate(sorted(names)):
         mine = (element == name) & np.isfinite(past[0])
         days, values = day[mine], past[:, mine]
         if now.get(name) is not None:
             days = np.append(days, today)
             values = np.column_stack([values, now[name]])
         if days.size:
-            series.append(TelescopeSeries(name, days, *values))
+            series.append(TelescopeSeries(name, rank, days, *values))
     return series
 
 
@@ -129,46 +128,45 @@ def _today(telescope: TelescopeMuons, column: str) -> tuple[float, float, float]
 
 
 def history_figure(
-    parts: dict[str, Sequence[TelescopeSeries]], begin: float, today: float
+    series: Sequence[TelescopeSeries], label: str, begin: float, today: float
 ) -> Figure:
-    """Panels of quantities, one above the other, with their telescopes over nights.
+    """A quantity of telescopes over nights, this night apart.
 
     Parameters
     ----------
-    parts : dict
-        Series of telescopes by the label of their axis.
+    series : sequence of TelescopeSeries
+    label : str
+        Of the vertical axis.
     begin, today : float
         First night and this one, days of matplotlib.
     """
-    names = sorted({one.name for series in parts.values() for one in series})
-    looks = dict(zip(names, zip(cycle(KINDS), cycle(MARKERS), strict=False), strict=False))
-    shift = np.linspace(-SPREAD / 2, SPREAD / 2, len(names)) if len(names) > 1 else [0.0]
+    places = np.linspace(-0.5, 0.5, len(series)) if len(series) > 1 else [0.0]
+    end = today + TONIGHT + 0.6
     with mpl.rc_context(STYLE):
-        figure, panels = panelled_figure(len(parts), 1)
-        for axes, (label, series) in zip(panels[:, 0], parts.items(), strict=True):
-            axes.axvspan(today - 0.5, today + 0.5, color=PALETTE["shade"], linewidth=0, zorder=0.5)
-            for one in series:
-                _draw(axes, one, today, shift[names.index(one.name)], *looks[one.name])
-            axes.set_xlim(begin - 1, today + 1)
-            axes.margins(y=0.1)
-            axes.set_ylabel(label)
-            axes.xaxis.set_major_locator(dates.DayLocator(interval=7))
-            axes.tick_params(labelbottom=axes is panels[-1, 0])
-        panels[-1, 0].xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
-        panels[-1, 0].set_xlabel("evening of the night")
-        legend_above(panels[0, 0])
+        figure, ((axes,),) = panelled_figure(1, 1)
+        axes.axvspan(today - 0.5, end, color=PALETTE["shade"], linewidth=0, zorder=0.5)
+        for one, place in zip(series, places, strict=True):
+            colour, marker = KINDS[one.rank % len(KINDS)], MARKERS[one.rank % len(MARKERS)]
+            now = one.day == today
+            day = one.day + np.where(now, (place + 0.5) * TONIGHT, place * SPREAD)
+            _draw(axes, day, one, PALETTE[colour])
+            axes.plot(day, one.value, marker, color=PALETTE[colour], markersize=3.5, label=one.name)
+            axes.plot(day[now], one.value[now], marker, color=PALETTE[colour], markersize=7)
+        axes.set_xlim(begin - 1, end)
+        axes.margins(y=0.1)
+        axes.set_ylabel(label)
+        axes.xaxis.set_major_locator(ticker.FixedLocator(np.arange(today, begin - 1, -7)))
+        axes.xaxis.set_major_formatter(dates.DateFormatter("%d %b"))
+        axes.set_xlabel("evening of the night")
+        legend_above(axes)
     return figure
 
 
-def _draw(
-    axes: Axes, one: TelescopeSeries, today: float, shift: float, colour: str, marker: str
-) -> None:
-    """Points of one telescope with their errors, this night's larger."""
-    day, tint = one.day + shift, PALETTE[colour]
+def _draw(axes: Axes, day: NDArray, one: TelescopeSeries, colour: str) -> None:
+    """Errors of one telescope; those that are not known are not drawn."""
     for error, width, alpha in ((one.sys, 4.0, 0.22), (one.stat, 1.2, 1.0)):
-        drawn = np.isfinite(error)
-        ends = (one.value - error)[drawn], (one.value + error)[drawn]
-        axes.vlines(day[drawn], *ends, color=tint, linewidth=width, alpha=alpha)
-    axes.plot(day, one.value, marker, color=tint, markersize=3.5, label=one.name)
-    now = one.day == today
-    axes.plot(day[now], one.value[now], marker, color=tint, markersize=7)
+        ends = np.stack([one.value - error, one.value + error, np.full(day.size, np.nan)], axis=1)
+        axes.plot(
+            np.repeat(day, 3), ends.ravel(), color=colour, linewidth=width, alpha=alpha,
+            solid_capstyle="butt",
+        )  # fmt: skip
