@@ -102,7 +102,7 @@ def _row(
     row |= {"ratio": ratio or nothing}
     if product is None:
         reasons = [e["reason"] for e in absent_products(material) if e["step"] == name]
-        return row | {"state": "bad", "status": "; ".join(reasons)}
+        return row | {"state": "bad", "status": "absent", "told": "; ".join(reasons)}
     chunks = product.tables["chunks"]
     good = chunks[np.asarray(chunks["is_valid"], bool)]
     n = np.asarray(good["n_events"], float)
@@ -121,10 +121,11 @@ def _verdict(product: FoundProduct, material: NightMaterial) -> dict[str, str]:
     identifier = product.header["CTA PRODUCT ID"]
     contents = [document["content"] for document in material.verdicts]
     found = [c for c in contents if c["product"]["id"] == identifier]
-    if not found:
-        state, told = "absent", "not verified"
-    elif found[0]["verdict"] == "PASS":
-        state, told = "good", "PASS"
-    else:
-        state, told = "bad", f"{found[0]['verdict']}: {'; '.join(found[0]['because'])}"
-    return {"state": state, "status": "; ".join([told, *product.facts["remarks"]])}
+    word = found[0]["verdict"] if found else "not verified"
+    state = {"PASS": "good", "not verified": "absent"}.get(word, "bad")
+    because = found[0]["because"] if found else []
+    return {
+        "state": state,
+        "status": word,
+        "told": "; ".join([*because, *product.facts["remarks"]]),
+    }

@@ -84,10 +84,10 @@ def test_verdicts_are_those_of_the_product(made_night):
     add_verdict(made_night, add_flashes(made_night, 2), "FAIL", ["ILL-03 flash_chi2: too large"])
     add_flashes(made_night, 3)
     (run,) = flash_facts(material(made_night))
-    assert [(row["state"], row["status"]) for row in run["rows"]] == [
-        ("good", "PASS; a remark"),
-        ("bad", "FAIL: ILL-03 flash_chi2: too large; a remark"),
-        ("absent", "not verified; a remark"),
+    assert [(row["state"], row["status"], row["told"]) for row in run["rows"]] == [
+        ("good", "PASS", "a remark"),
+        ("bad", "FAIL", "ILL-03 flash_chi2: too large; a remark"),
+        ("absent", "not verified", "a remark"),
     ]
 
 
@@ -131,12 +131,13 @@ def test_failed_step_is_told(made_night):
     step = "LSTN-01/throughput/illuminator_throughput.OBSID2"
     write_failure(made_night.folder.parent / "logs", failure(step))
     (run,) = flash_facts(material(made_night))
-    assert (run["rows"][0]["state"], run["rows"][0]["status"]) == (
+    assert [run["rows"][0][name] for name in ("state", "status", "told")] == [
         "bad",
+        "absent",
         "its step failed, see above",
-    )
+    ]
     path = made_night.folder / f"{step}.h5"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"no HDF5")
     (run,) = flash_facts(material(made_night))
-    assert "is no product of CalibPipe" in run["rows"][0]["status"]
+    assert "is no product of CalibPipe" in run["rows"][0]["told"]
