@@ -33,7 +33,11 @@ rule all:
         every_night("atmosphere/rayleigh_extinction.ecsv"),
         *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
         *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
-        *every_block("{tel}/throughput/muon_rings.{block}.h5", "throughput"),
+        *every_block(
+            "{tel}/throughput/muon_rings.{block}.h5",
+            "throughput",
+            of_night=muon_blocks,
+        ),
         *every_telescope("{tel}/throughput/muon_throughput.h5", "throughput"),
         *every_telescope("{tel}/throughput/muon_psf.h5", "throughput"),
         every_night("certification/atmosphere.json", domains=["atmosphere", "archive"]),
@@ -44,6 +48,17 @@ rule all:
             "certification/muon_throughput.{tel}.json", "throughput", "archive"
         ),
         *every_telescope("certification/muon_psf.{tel}.json", "throughput", "archive"),
+        *every_block(
+            "{tel}/throughput/illuminator_throughput.{block}.h5",
+            "throughput",
+            of_night=illuminator_blocks,
+        ),
+        *every_block(
+            "certification/illuminator_throughput.{tel}.{block}.json",
+            "throughput",
+            "archive",
+            of_night=illuminator_blocks,
+        ),
         every_night("report/index.html"),
     message:
         "every night that was asked for is calibrated"

@@ -153,3 +153,29 @@ rule certified_throughput:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: certify {wildcards.quantity}"
     script:
         "../scripts/certified.py"
+
+
+rule certified_illuminator:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=rules.illuminator_throughput.output.product,
+        verification=rules.verified_illuminator.output.product,
+    output:
+        product=f"{NIGHT}/certification/illuminator_throughput.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/certification/illuminator_throughput.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/certification/illuminator_throughput.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/certification/illuminator_throughput.{{tel}}.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify flashes"
+    script:
+        "../scripts/certified.py"

@@ -100,7 +100,22 @@ def forced_decisions():
     return entries
 
 
+def illuminator_runs():
+    """Observations with flashes of known light by site, night and number."""
+    runs = {}
+    for entry in config["throughput"]["illuminator"]:
+        day(entry["night"], "throughput, illuminator")
+        key = entry["site"], entry["night"], entry["obs_id"]
+        if key in runs:
+            raise WorkflowError(
+                f"throughput, illuminator: two entries {' '.join(map(str, key))}; keep one"
+            )
+        runs[key] = {"coefficients_from": entry["obs_id"]} | entry
+    return runs
+
+
 config["nights"] = texts(config["nights"])
+config["throughput"] = texts(config["throughput"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
 config["nights"] = days(config["nights"])
 SITES = {
@@ -117,6 +132,7 @@ if unknown:
     )
 validated_yaml("criteria.yaml", "criteria.schema.yaml")
 OVERRIDES = forced_decisions()
+ILLUMINATOR_RUNS = illuminator_runs()
 
 
 wildcard_constraints:
@@ -154,15 +170,16 @@ def every_night(name, unless=None, domains=()):
     ]
 
 
-def every_block(name, *domains):
+def every_block(name, *domains, of_night=None):
     """A product for every telescope and observation block of the nights that are asked for.
 
-    Which they are says the night's index of DL0 files, when it is made.
+    Which they are says the night's index of DL0 files, when it is made; `of_night` are blocks of
+    another kind than those with calibration events.
     """
     if not wanted(*domains):
         return []
     return [
-        lambda wildcards, keys=keys: products_of_blocks(name, *keys)
+        lambda wildcards, keys=keys: products_of_blocks(name, *keys, of_night=of_night)
         for keys in requested_nights()
         if telescopes(keys[0])
     ]
@@ -187,7 +204,7 @@ def dl0_index(site, category, night):
     return read_table(made.output.product, "array/dl0_index")
 
 
-def blocks_of_night(site, category, night):
+def all_blocks(site, category, night):
     """Telescope and observation block of a night, but those that are left out by decision."""
     from calibpipe.core.dl0_files import blocks
 
@@ -198,12 +215,52 @@ def blocks_of_night(site, category, night):
     ]
 
 
-def products_of_blocks(name, site, category, night):
+def blocks_of_night(site, category, night):
+    """Blocks with calibration events: flashes of a run may need the coefficients of another."""
+    runs = runs_of_night(site, night)
+    return [
+        (tel, obs_id)
+        for tel, obs_id in all_blocks(site, category, night)
+        if obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id
+    ]
+
+
+def muon_blocks(site, category, night):
+    """Blocks with muons: none while an illuminator flashes."""
+    runs = runs_of_night(site, night)
+    return [b for b in blocks_of_night(site, category, night) if b[1] not in runs]
+
+
+def illuminator_blocks(site, category, night):
+    """Blocks with flashes of known light.
+
+    An observation that no telescope has is asked of all of them: its step says what there is.
+    """
+    there = all_blocks(site, category, night)
+    found = []
+    for obs_id in runs_of_night(site, night):
+        asked = dict.fromkeys((tel, obs_id) for tel, _ in there)
+        found += [block for block in asked if block in there] or [
+            block
+            for block in asked
+            if ("leave_out_block", site, night, *block) not in OVERRIDES
+        ]
+    return found
+
+
+def runs_of_night(site, night):
+    """Runs of an illuminator by number of their observation; there may be none."""
+    return {
+        key[2]: run for key, run in ILLUMINATOR_RUNS.items() if key[:2] == (site, night)
+    }
+
+
+def products_of_blocks(name, site, category, night, of_night=None):
     """A product for every telescope and observation block of a night."""
     folder = NIGHT.format(site=site, category=category, night=night)
     return [
         f"{folder}/{name.format(tel=tel, block=f'OBSID{obs_id}')}"
-        for tel, obs_id in blocks_of_night(site, category, night)
+        for tel, obs_id in (of_night or blocks_of_night)(site, category, night)
     ]
 
 
@@ -215,14 +272,14 @@ def products_of_telescopes(name, site, category, night):
 
 
 def sound_blocks(site, category, night):
-    """Telescope and observation block of a night whose files have no problem."""
+    """Blocks with muons of a night whose files have no problem."""
     index = dl0_index(site, category, night)
     damaged = {
         (str(row["array_element"]), int(row["obs_id"]))
         for row in index
         if row["problem"]
     }
-    return [b for b in blocks_of_night(site, category, night) if b not in damaged]
+    return [b for b in muon_blocks(site, category, night) if b not in damaged]
 
 
 def muon_rings_of_night(wildcards):
@@ -235,14 +292,26 @@ def muon_rings_of_night(wildcards):
     ]
 
 
-def illuminator_source(wildcards):
-    """Table of the illuminator's light in a night; flashes are calibrated on demand."""
-    pattern = config["throughput"]["illuminator"]
-    if not pattern:
+def illuminator_run(wildcards):
+    """What the configuration says of the flashes of an observation."""
+    key = wildcards.site, wildcards.night, int(wildcards.block.removeprefix("OBSID"))
+    if key not in ILLUMINATOR_RUNS:
         raise WorkflowError(
-            "throughput, illuminator: no table of the light source in the configuration"
+            f"throughput, illuminator: no entry {' '.join(map(str, key))} in the configuration"
         )
-    return pattern.format(**wildcards)
+    return ILLUMINATOR_RUNS[key]
+
+
+def illuminator_source(wildcards):
+    """Table of the light source, if it is there: one that is not is told by the step."""
+    source = illuminator_run(wildcards)["source"]
+    return source if Path(source).is_file() else []
+
+
+def illuminator_coefficients(wildcards):
+    """Coefficients for the flashes: of the same observation or of another one of the night."""
+    obs_id = illuminator_run(wildcards)["coefficients_from"]
+    return f"{NIGHT}/{{tel}}/camera/coefficients.OBSID{obs_id}.h5".format(**wildcards)
 
 
 def event_files(wildcards):
@@ -281,6 +350,15 @@ def throughput_products(name):
     return products_of_night(name, "throughput", products_of_telescopes)
 
 
+def illuminator_products(name):
+    """Input function: a product for every block with flashes of the rule's night."""
+
+    def of_night(name, *keys):
+        return products_of_blocks(name, *keys, of_night=illuminator_blocks)
+
+    return products_of_night(name, "throughput", of_night)
+
+
 def products_of_night(name, domain, of_night):
     """Input function: products of a domain of the rule's night, if they are wanted."""
 
@@ -301,11 +379,22 @@ def certification_records(wildcards):
         throughput_products(f"certification/{name}.{{tel}}.json")
         for name in ("muon_throughput", "muon_psf")
     ]
+    flashes = illuminator_products(
+        "certification/illuminator_throughput.{tel}.{block}.json"
+    )
     return [
         f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
         *cameras(wildcards),
+        *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
     ]
+
+
+def throughput_history(wildcards):
+    """Throughput of the nights before, if it is certified."""
+    if not (wanted("throughput", "archive") and telescopes(wildcards.site)):
+        return []
+    return f"{NIGHT}/array/throughput_history.ecsv".format(**wildcards)
 
 
 def dl0_root(wildcards):
@@ -480,6 +569,7 @@ def make_page(site, category, night):
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"
     print(f"Page of {site} {category} {night}: {told}", file=sys.stderr)

@@ -21,6 +21,10 @@ rule night_report:
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
         throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
         psf=throughput_products("{tel}/throughput/muon_psf.h5"),
+        illuminator=illuminator_products(
+            "{tel}/throughput/illuminator_throughput.{block}.h5"
+        ),
+        history=throughput_history,
         certification=certification_records,
     output:
         product=f"{NIGHT}/report/index.html",
@@ -41,6 +45,9 @@ rule night_report:
         camera=lambda wildcards: wanted("camera") and bool(telescopes(wildcards.site)),
         throughput=lambda wildcards: wanted("throughput")
         and bool(telescopes(wildcards.site)),
+        illuminator=lambda wildcards: list(
+            runs_of_night(wildcards.site, wildcards.night)
+        ),
         version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

@@ -1,8 +1,9 @@
 """Optical throughput and point spread function, telescope by telescope.
 
 Inputs: DL0 muon events with the coefficients of their block, the night's atmosphere; flashes of an
-illuminator, on demand.
-Outputs: {tel}/throughput/muon_rings, muon_throughput, muon_psf; illuminator_throughput.
+illuminator in the observations that the configuration names.
+Outputs: {tel}/throughput/muon_rings, muon_throughput, muon_psf; illuminator_throughput;
+array/throughput_history, what is certified of the nights before.
 """
 
 
@@ -87,7 +88,7 @@ rule illuminator_throughput:
         config=tool_config("calculate_throughput_illuminator"),
         index=ancient(f"{NIGHT}/array/dl0_index.ecsv"),
         events=event_files,
-        coefficients=rules.camera_coefficients.output.product,
+        coefficients=illuminator_coefficients,
         source=illuminator_source,
     output:
         product=f"{NIGHT}/{{tel}}/throughput/illuminator_throughput.{{block}}.h5",
@@ -100,8 +101,34 @@ rule illuminator_throughput:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
+        source=lambda wildcards: illuminator_run(wildcards)["source"],
+        event_type=lambda wildcards: illuminator_run(wildcards).get("event_type", ""),
         version=VERSION,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: illuminator"
     script:
         "../scripts/illuminator_throughput.py"
+
+
+rule throughput_history:
+    input:
+        site=site_file,
+        config=tool_config("collect_throughput_history"),
+        archive=archive_of_site,
+    output:
+        product=f"{NIGHT}/array/throughput_history.ecsv",
+        provenance=f"{NIGHT}/array/throughput_history.provenance.json",
+    log:
+        f"{LOG}/array/throughput_history.log",
+    benchmark:
+        f"{LOG}/array/throughput_history.benchmark.tsv"
+    priority: 10  # before anything of the same run is certified: the same history every time
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: throughput of the nights before"
+    script:
+        "../scripts/throughput_history.py"

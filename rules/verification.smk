@@ -80,3 +80,28 @@ rule verified_throughput:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.quantity}"
     script:
         "../scripts/verified.py"
+
+
+rule verified_illuminator:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=rules.illuminator_throughput.output.product,
+    output:
+        product=f"{NIGHT}/verification/illuminator_throughput.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/verification/illuminator_throughput.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/verification/illuminator_throughput.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/verification/illuminator_throughput.{{tel}}.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify flashes"
+    script:
+        "../scripts/verified.py"

@@ -1,4 +1,4 @@
-"""Rules certified_atmosphere, certified_camera and certified_throughput."""
+"""Rules certified_atmosphere, certified_camera, certified_throughput, certified_illuminator."""
 
 from calibpipe.tools.certify import Certify
 from calibpipe.tools.step import run_step

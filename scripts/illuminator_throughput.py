@@ -14,6 +14,7 @@ run_step(
     telescope=snakemake.wildcards.tel,
     obs_id=snakemake.wildcards.block.removeprefix("OBSID"),
     coefficients=snakemake.input.coefficients,
-    source=snakemake.input.source,
+    source=snakemake.params.source,
+    event_type=snakemake.params.event_type,
     output=snakemake.output.product,
 )

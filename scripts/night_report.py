@@ -15,5 +15,6 @@ run_step(
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
     throughput=snakemake.params.throughput,
+    illuminator=snakemake.params.illuminator,
     output=snakemake.output.product,
 )

@@ -1,6 +1,7 @@
 """What is there, what was done, what was used, what has to be made again."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,13 +22,14 @@ __all__ = ["affected", "calibrations_of", "changes", "overdue", "product_record"
 
 
 @uses_database
-def products(archive: Archive, **wanted: str | None) -> list[dict[str, Any]]:
+def products(archive: Archive, **wanted: str | Sequence[str] | None) -> list[dict[str, Any]]:
     """Products of the archive, in the order in which they were stored.
 
     Parameters
     ----------
-    **wanted : str
-        ``site``, ``kind``, ``category``, ``night_name``, ``array_element``, ``block``; None: any.
+    **wanted : str or sequence of str
+        ``site``, ``kind``, ``category``, ``night_name``, ``array_element``, ``block``; None: any,
+        several: one of them (not of sites and kinds).
     """
     if wanted.get("kind"):
         kind_of(str(wanted["kind"]))
@@ -240,9 +242,12 @@ def overdue(archive: Archive, site: str, now: Time, category: str | None = None)
 
 
 def _records(
-    archive: Archive, element: str, wanted: dict[str, str | None]
+    archive: Archive, element: str, wanted: dict[str, str | Sequence[str] | None]
 ) -> list[DimensionRecord]:
-    """Records of an element with these values, as bound parameters: any text is only text."""
+    """Records of an element with these values, as bound parameters: any text is only text.
+
+    Of a sequence one of the values.
+    """
     known = archive.butler.dimensions[element].RecordClass.fields.names
     unknown = sorted(set(wanted) - set(known))
     if unknown:
@@ -251,7 +256,11 @@ def _records(
     site = bind.pop("site", None)
     sites = archive.sites if site is None else (archive.checked_site(site),)
     columns = {"id": element}
-    terms = [f"{columns.get(name, f'{element}.{name}')} = :{name}" for name in bind]
+    terms = [
+        f"{columns.get(name, f'{element}.{name}')} "
+        + (f"= :{name}" if isinstance(value, str) else f"IN (:{name})")
+        for name, value in bind.items()
+    ]
     where = " AND ".join(terms)
     query = archive.butler.query_dimension_records
     return [

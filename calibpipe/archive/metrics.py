@@ -132,6 +132,7 @@ def metrics(
     site: str | None = None,
     category: str | None = None,
     array_element: str | None = None,
+    nights: Sequence[str] | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of the tables of metrics, by begin of the product's validity.
 
@@ -143,6 +144,8 @@ def metrics(
         Products that are valid from `since` on and before `until`; None: all.
     criterion, site, category, array_element : str
         Only these.
+    nights : sequence of str
+        Only products of these nights; tables of others are not read.
 
     Raises
     ------
@@ -154,7 +157,8 @@ def metrics(
     wanted = {"criterion": criterion, "array_element": array_element}
     span = Interval.of(since, until)
     newest: dict[tuple[str, str], dict[str, Any]] = {}
-    for record in products(archive, kind=KIND, site=site, category=category):
+    records = products(archive, kind=KIND, site=site, category=category, night_name=nights)
+    for record in records:
         content = product_path(archive, record["id"]).read_bytes()
         for row in parquet.read_table(io.BytesIO(content)).to_pylist():
             if any(value is not None and row[name] != value for name, value in wanted.items()):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CO2_METHODS",
     "DL0_INDEX",
+    "HISTORY",
     "STEPS",
     "WEATHER_STEPS",
     "FoundProduct",
@@ -23,6 +24,7 @@ __all__ = [
     "Step",
     "ThroughputLimits",
     "camera_steps",
+    "illuminator_steps",
     "is_of_cameras",
     "throughput_steps",
 ]
@@ -84,6 +86,7 @@ WEATHER_STEPS = ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/densit
 """Steps that a night does without when the date chooses the reference model."""
 
 DL0_INDEX = "array/dl0_index"
+HISTORY = "array/throughput_history"
 _OF_CAMERAS = re.compile(rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/.*|simulation/[A-Z]{{3,4}}-\d\d")
 
 
@@ -142,6 +145,18 @@ def throughput_steps(
     return tuple(steps)
 
 
+def illuminator_steps(blocks: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
+    """Steps of the flashes of an illuminator; which coefficients they need, the product says.
+
+    Parameters
+    ----------
+    blocks : iterable of (str, str)
+        Array element and observation block (``OBSID2``).
+    """
+    names = [f"{element}/throughput/illuminator_throughput.{block}" for element, block in blocks]
+    return tuple(Step(name, (f"{name}.h5",)) for name in names)
+
+
 @dataclass(frozen=True)
 class FoundProduct:
     """A product file as it lies in the folder of the night.
@@ -165,7 +180,7 @@ class FoundProduct:
     geometry : CameraGeometry or None
         Of camera coefficients and muon rings.
     tables : dict
-        Name to table, of muon rings, throughput and point spread function.
+        Name to table, of muon rings, throughputs and point spread function.
     problem : str
         Why it cannot be used; empty if it can.
     """
@@ -239,6 +254,10 @@ class NightMaterial:
     throughput_steps : tuple of Step
         Of the muon rings; empty if no throughput is asked for.
     throughput_limits : ThroughputLimits
+    illuminator_steps : tuple of Step
+        Of flashes of external light.
+    history_steps : tuple of Step
+        Of the throughput of the nights before.
     verdicts : sequence of dict
         Verification records.
     certifications : sequence of dict
@@ -260,6 +279,8 @@ class NightMaterial:
     masked_limit: float = 0.05
     throughput_steps: tuple[Step, ...] = ()
     throughput_limits: ThroughputLimits = ThroughputLimits()
+    illuminator_steps: tuple[Step, ...] = ()
+    history_steps: tuple[Step, ...] = ()
     verdicts: Sequence[dict[str, Any]] = ()
     certifications: Sequence[dict[str, Any]] = ()
 
@@ -281,7 +302,8 @@ class NightMaterial:
     @property
     def all_steps(self) -> tuple[Step, ...]:
         """Steps of atmosphere, cameras and throughput, whether this night needs them or not."""
-        return STEPS + self.camera_steps + self.throughput_steps
+        more = self.illuminator_steps + self.history_steps
+        return STEPS + self.camera_steps + self.throughput_steps + more
 
     @property
     def steps(self) -> tuple[Step, ...]:

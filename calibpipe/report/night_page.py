@@ -20,6 +20,7 @@ from .material import NightMaterial
 from .remarks import night_remarks
 from .strips import density_scale, timeline
 from .tables import configuration_facts, five_layers, input_facts, product_facts, versions
+from .throughput_flashes import flash_facts
 from .throughput_page import throughput_facts
 from .verdicts import verdict_facts
 
@@ -55,6 +56,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "figures": list(figures),
         "cameras": camera_facts(material),
         "throughput": throughput_facts(material),
+        "flashes": flash_facts(material),
         "verdicts": verdict_facts(material),
         "products": product_facts(material),
         "inputs": input_facts(material),

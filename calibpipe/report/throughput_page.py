@@ -32,8 +32,16 @@ def throughput_facts(material: NightMaterial) -> dict[str, Any] | None:
         "the mirror, from muon rings. σ: width per axis of the optical point spread function at "
         "the angle of the rings; θ₈₀: radius that holds 80 % of the light of a point.",
         "rows": overview(material),
+        "history": _history(material),
         "telescopes": [_telescope(t) for t in found if t.has_products],
     }
+
+
+def _history(material: NightMaterial) -> dict[str, Any] | None:
+    """Of the nights before; figures are drawn only if there are any."""
+    from .throughput_history import history_facts
+
+    return history_facts(material)
 
 
 def _telescope(telescope: TelescopeMuons) -> dict[str, Any]:

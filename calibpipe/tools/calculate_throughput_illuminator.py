@@ -272,7 +272,9 @@ class CalculateThroughputIlluminator(EventFilesTool):
 
         from ..core.ctapipe_groups import DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP
         from ..core.telescope_file import write_telescope_tables
+        from ..throughput.pixel_gaps import INCLUDED, camera_fill_factor
 
+        filled = camera_fill_factor(subarray.tel[camera.tel_id].camera.geometry)
         remarks = [*report.remarks(), *found.remarks()]
         valid = [chunk for chunk in found.chunks if chunk.is_valid]
         validity = (min(c.time_start for c in valid), max(c.time_end for c in valid))
@@ -286,6 +288,8 @@ class CalculateThroughputIlluminator(EventFilesTool):
                 "array_element": subarray.name,
                 "sb_id": camera.sb_id,
                 "obs_id": camera.obs_id,
+                "pixel_gaps": INCLUDED,  # all photons on the mirror are shared among the pixels
+                "pixel_fill_factor": filled,
                 "n_flashes": found.time.size,
                 "n_chunks": len(found.chunks),
                 "n_valid_chunks": len(valid),

@@ -28,9 +28,10 @@ class CalculateThroughputMuon(MuonRingsTool):
     """Calculate the optical throughput of a telescope from its muon rings.
 
     Throughput is the number of photoelectrons per Cherenkov photon of 300 to 600 nm that reaches
-    the mirror. Robust means over chunks of rings and over the night, with statistical error,
-    named corrections (each can be switched off) and their systematic errors; and what ctapipe's
-    fit of muons gives for the same rings. A ring counts once however many telescopes saw the event.
+    the mirror; pixel_gaps in the header says whether light between the pixels counts. Robust means
+    over chunks of rings and over the night, with statistical error, named corrections (each can be
+    switched off) and their systematic errors; and what ctapipe's fit of muons gives for the same
+    rings. A ring counts once however many telescopes saw the event.
     """
 
     name = "calibpipe-calculate-throughput-muon"
@@ -215,7 +216,9 @@ class CalculateThroughputMuon(MuonRingsTool):
         from ..core.ctapipe_groups import DL1_TEL_MUON_THROUGHPUT_GROUP
         from ..core.night import night_span
         from ..core.telescope_file import write_telescope_tables
+        from ..throughput.pixel_gaps import camera_fill_factor, muon_pixel_gaps
 
+        filled = camera_fill_factor(subarray.tel[tel_id].camera.geometry)
         alone = subarray.select_subarray([tel_id])
         name = headers[0].get("array_element") or str(alone.tel[tel_id])
         row = night[0]
@@ -228,6 +231,8 @@ class CalculateThroughputMuon(MuonRingsTool):
                 "tel_id": tel_id,
                 "array_element": name,
                 "band_in_nm": band,
+                "pixel_gaps": muon_pixel_gaps(filled),
+                "pixel_fill_factor": filled,
                 "n_rings": int(row["n_events"]),
                 "n_images": sum(header.get("n_images", 0) for header in headers),
                 "rejected": _sum_of_counts(headers),

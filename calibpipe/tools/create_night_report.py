@@ -11,6 +11,7 @@ from .night_tool import NightTool
 _WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
 _OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput)/\w+)(?:\.[^./]+)?$")
 _OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
+_OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -66,6 +67,11 @@ class CreateNightReport(NightTool):
         False,
         help="Muon rings are expected: absent throughputs of indexed telescopes count as missing",
     ).tag(config=True)
+    illuminator = traits.List(
+        traits.Int(min=1),
+        help="Observations with flashes of external light: no muon rings are expected of them, and "
+        "of cameras only what there is a trace of",
+    ).tag(config=True)
     min_rings = traits.Int(
         100, min=0, help="The page warns when a telescope has fewer muon rings"
     ).tag(config=True)
@@ -86,6 +92,7 @@ class CreateNightReport(NightTool):
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
+        "illuminator": "CreateNightReport.illuminator",
     }
     flags: ClassVar[dict] = {
         "by-date": (
@@ -139,7 +146,9 @@ class CreateNightReport(NightTool):
         first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
         cameras = self.camera_steps(first.get(index))
         muons = self.throughput_steps(first.get(index), cameras)
-        steps = STEPS + cameras + muons
+        flashes = self.illuminator_steps(first.get(index))
+        history = self.history_steps()
+        steps = STEPS + cameras + muons + flashes + history
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -160,6 +169,8 @@ class CreateNightReport(NightTool):
                 self.throughput_sys_limit_in_percent / 100,
                 self.throughput_difference_limit_in_percent / 100,
             ),
+            illuminator_steps=flashes,
+            history_steps=history,
             verdicts=self.documents("verification"),
             certifications=self.documents("certification"),
         )
@@ -188,21 +199,54 @@ class CreateNightReport(NightTool):
         if not (self.camera or self.throughput or index or failed):
             return ()
         known = blocks(index.table) if index and not index.problem else []
+        known = [block for block in known if block[1] not in self.illuminator or self.traced(block)]
         return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
+
+    def traced(self, block: tuple[str, int]) -> bool:
+        """Whether something was made of the camera in an observation, or a step failed."""
+        step = f"{block[0]}/camera/{{}}.OBSID{block[1]}"
+        names = [step.format(kind) for kind in ("pixel_statistics", "coefficients")]
+        failed = {name for name, _ in self.logs("failure.json")}
+        return any(n in failed or (self.night_folder / f"{n}.h5").is_file() for n in names)
+
+    def illuminator_steps(self, index: Any) -> tuple[Any, ...]:
+        """Steps of flashes: with a product or a failure, or expected of the index."""
+        from ..core.dl0_files import blocks
+        from ..report.material import illuminator_steps
+
+        traces = map(_OF_FLASHES.fullmatch, self.traces())
+        found = {match.groups() for match in traces if match}
+        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+            if obs_id in self.illuminator:
+                found.add((array_element, f"OBSID{obs_id}"))
+        return illuminator_steps(sorted(found, key=lambda entry: (_of_number(entry[1]), entry[0])))
+
+    def history_steps(self) -> tuple[Any, ...]:
+        """Step of the nights before, if there is a trace of it."""
+        from ..report.material import HISTORY, Step
+
+        path = f"{HISTORY}.ecsv"
+        failed = HISTORY in [step for step, _ in self.logs("failure.json")]
+        there = failed or (self.night_folder / path).is_file()
+        return (Step(HISTORY, (path,)),) if there else ()
+
+    def traces(self) -> list[str]:
+        """Steps of throughputs that failed, and products of them that are there."""
+        failed = [step for step, _ in self.logs("failure.json")]
+        files = self.night_folder.glob("*/throughput/*.h5")
+        return failed + [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
 
     def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
         """Steps of the muon rings: of telescopes with a trace of them, or of all if expected."""
         from ..core.dl0_files import blocks
         from ..report.material import throughput_steps
 
-        traces = [step for step, _ in self.logs("failure.json")]
-        files = self.night_folder.glob("*/throughput/muon_*.h5")
-        traces += [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
         found: dict[str, set[str]] = {}
-        for match in filter(None, map(_OF_MUONS.fullmatch, traces)):
+        for match in filter(None, map(_OF_MUONS.fullmatch, self.traces())):
             found.setdefault(match[1], set()).update(filter(None, [match[2]]))
         for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
-            if self.throughput or array_element in found:
+            expected = self.throughput or array_element in found
+            if expected and obs_id not in self.illuminator:
                 found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
         return throughput_steps(ordered, [step.name for step in cameras])
@@ -215,7 +259,7 @@ class CreateNightReport(NightTool):
         from ..core.files import sha256
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
-        from .hdf5_products import camera_coefficients, hdf5_header, muon_tables
+        from .hdf5_products import camera_coefficients, hdf5_header, throughput_tables
 
         stem, suffix = name.rsplit(".", 1)
         kind = _OF_TELESCOPE.sub(r"\1", stem)
@@ -233,7 +277,7 @@ class CreateNightReport(NightTool):
                 if kind == "camera/coefficients":
                     table, geometry = camera_coefficients(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
-                    tables, geometry = muon_tables(path, header["calibpipe"])
+                    tables, geometry = throughput_tables(path, header["calibpipe"])
         except CalibPipeError as error:
             problem = str(error)
         return FoundProduct(

@@ -7,12 +7,15 @@ from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
 from .calculate_psf_muon import KIND as PSF
 from .calculate_psf_muon import PROFILE_GROUP, SECTORS_GROUP
+from .calculate_throughput_illuminator import FLASHES_GROUP
+from .calculate_throughput_illuminator import KIND as ILLUMINATOR
 from .calculate_throughput_muon import CORRECTIONS_GROUP, NIGHT_GROUP
 from .calculate_throughput_muon import KIND as THROUGHPUT
 
-__all__ = ["camera_coefficients", "hdf5_header", "muon_tables"]
+__all__ = ["camera_coefficients", "hdf5_header", "throughput_tables"]
 
 _OF_RINGS = ("time", "rejection", "throughput")  # a night has many: no more than is drawn
+_OF_FLASHES = ("event_id", "chunk", "throughput")
 
 
 def hdf5_header(path: Path, kind: str) -> dict[str, Any]:
@@ -59,11 +62,12 @@ def camera_coefficients(path: Path, header: dict[str, Any]) -> tuple[Any, Any]:
     return table, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
 
 
-def muon_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:
-    """Tables of a product of muon rings by a short name, and the geometry of its camera.
+def throughput_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Tables of a product of a throughput by a short name, and the geometry of its camera.
 
-    ``rings`` and ``example``; ``chunks``, ``night`` and ``corrections``; or ``psf``, ``profile``
-    and ``sectors``. Without example and sectors where the product has none.
+    ``rings`` and ``example``; ``chunks``, ``night`` and ``corrections``; ``psf``, ``profile``
+    and ``sectors``; or ``chunks`` and ``flashes`` of an illuminator. Without example and sectors
+    where the product has none.
 
     Raises
     ------
@@ -73,6 +77,7 @@ def muon_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any
     from ctapipe.instrument import SubarrayDescription
 
     from ..core.ctapipe_groups import (
+        DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
         DL1_TEL_MUON_GROUP,
         DL1_TEL_MUON_THROUGHPUT_GROUP,
         DL1_TEL_OPTICAL_PSF_GROUP,
@@ -93,14 +98,17 @@ def muon_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any
             "profile": PROFILE_GROUP,
             "sectors": SECTORS_GROUP,
         },
+        ILLUMINATOR: {
+            "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
+            "flashes": FLASHES_GROUP,
+        },
     }[what]
+    few = {DL1_TEL_MUON_GROUP: _OF_RINGS, FLASHES_GROUP: _OF_FLASHES}
     with open_hdf5(path, what) as h5file:
         optional = [EXAMPLE_GROUP, SECTORS_GROUP]
         left_out = [group for group in optional if group not in h5file]
     tables = {
-        name: read_telescope_table(
-            path, group, tel_id, what, _OF_RINGS if group == DL1_TEL_MUON_GROUP else None
-        )
+        name: read_telescope_table(path, group, tel_id, what, few.get(group))
         for name, group in groups.items()
         if group not in left_out
     }

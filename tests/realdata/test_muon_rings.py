@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from calibpipe.camera.source_images import source_images
 from calibpipe.throughput.muon_intensity import Mirror
 from calibpipe.throughput.muon_rings import CameraPixels, RingCuts, RingRejection, muon_rings
+from calibpipe.throughput.pixel_gaps import camera_fill_factor, muon_pixel_gaps
 
 pytestmark = [pytest.mark.realdata, pytest.mark.filterwarnings("ignore")]
 NAME = "simtel/lst_muons_with_true_photons.simtel.zst"
@@ -123,6 +124,13 @@ def test_throughput_is_photoelectrons_over_photons(rings):
     mean_error = np.sqrt(1 / np.sum(error**-2) + 0.015**2)  # of the mirror's height
     assert mean == pytest.approx(1, abs=3 * mean_error)
     assert mean_error < 0.025
+
+
+def test_gaps_between_pixels_are_told(rings):
+    """The factor of the test above is that of the product's header."""
+    found = camera_fill_factor(rings.telescope.camera.geometry)
+    assert found == pytest.approx(rings.sensitive, rel=1e-3)
+    assert muon_pixel_gaps(found) == "excluded"
 
 
 def test_photons_are_those_of_the_file(rings):

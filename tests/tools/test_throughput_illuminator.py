@@ -142,6 +142,8 @@ def test_product_tells_what_it_is(night):
     assert (header["tel_id"], header["array_element"], header["obs_id"]) == (1, "LSTN-01", 2)
     assert (header["n_flashes"], header["n_valid_chunks"]) == (N_FLASHES, 1)
     assert header["remarks"] == []
+    assert header["pixel_gaps"] == "included"
+    assert header["pixel_fill_factor"] == pytest.approx(1, abs=1e-3)
     way = ["source", "distance", "transmission", "angle", "map"]
     names = [*way, "gain", "calibration", "flatfield"]
     assert sorted(header["systematics"]) == sorted(names)

@@ -6,6 +6,7 @@ import pytest
 import yaml
 from workflow.test_camera_workflow import snakemake, workflow
 
+from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import read_table
 from calibpipe.core.telescope_file import read_telescope_table
 
@@ -50,7 +51,9 @@ def test_throughput_and_width_are_the_true_ones(finished):
     true = truth(finished)
     folder = night(finished) / "LSTN-01/throughput"
     group = "/calibpipe/throughput/muon_night"
-    row = read_telescope_table(folder / "muon_throughput.h5", group, 1, "throughput")[0]
+    table = read_telescope_table(folder / "muon_throughput.h5", group, 1, "throughput")
+    assert table.meta["calibpipe"]["pixel_gaps"] == "included"  # the simulated camera has none
+    row = table[0]
     error = (row["sem"] ** 2 + row["sys_error"] ** 2) ** 0.5
     assert abs(row["mean"] - true["optical_throughput"]) < 3 * error
     assert row["n_events"] > 60
@@ -72,6 +75,26 @@ def test_verified_certified_and_on_the_page(finished):
         assert f"throughput/{name}" in certified.read_text()
     page = (night(finished) / "report/index.html").read_text()
     assert "LSTN-01/throughput/muon_throughput.h5" in page
+    assert "No earlier nights: nothing is certified from 2024-06-10 to 2024-07-09." in page
+
+
+@pytest.mark.slow
+def test_the_next_night_has_this_one_before_it(finished, workflow):
+    """Value and errors, by way of verification and archive, are those of the products."""
+    made = "results/CTAO-North/C/2024-07-11/array/throughput_history.ecsv"
+    snakemake(finished, workflow, made)
+    (row,) = read_table(finished / made, "array/throughput_history")
+    assert (row["array_element"], row["night"]) == ("LSTN-01", "2024-07-10")
+    for name, kind in (("throughput", "muon_throughput"), ("psf_width", "muon_psf")):
+        header = read_product_header(night(finished) / f"LSTN-01/throughput/{kind}.h5")
+        assert row[f"{name}_product"] == str(header.product_id)
+    header = read_product_header(night(finished) / "LSTN-01/throughput/muon_throughput.h5")
+    for name, own in (
+        ("", "throughput"),
+        ("_stat_error", "stat_error"),
+        ("_sys_error", "sys_error"),
+    ):
+        assert row[f"throughput{name}"] == pytest.approx(header.own[own], rel=1e-9)
 
 
 @pytest.mark.slow

@@ -28,6 +28,7 @@ domains: [atmosphere, report]
 meteo: {source: simulation}
 co2: {online: false}
 """
+FLASHES = {"site": "CTAO-North", "night": "2024-07-10", "obs_id": 2, "source": "light.ecsv"}
 DECISION = {
     "decision": "reference_model_by_date",
     "site": "CTAO-North",
@@ -132,6 +133,19 @@ def test_ten_nights_at_two_sites_are_planned(tmp_path):
             "the first, 2024-07-11, comes after the last, 2024-07-10",
         ),
         ("meteo={'files': '{nigth}/*'}", "does not match"),
+        (f"throughput={{'illuminator': [{FLASHES | {'obs': 2}}]}}", "'obs' was unexpected"),
+        (
+            f"throughput={{'illuminator': [{FLASHES | {'obs_id': 0}}]}}",
+            "less than the minimum of 1",
+        ),
+        (
+            f"throughput={{'illuminator': [{FLASHES}, {FLASHES}]}}",
+            "two entries CTAO-North 2024-07-10",
+        ),
+        (
+            f"throughput={{'illuminator': [{FLASHES | {'night': '2024-02-31'}}]}}",
+            "throughput, illuminator: there is no day '2024-02-31'",
+        ),
     ],
 )
 def test_wrong_configuration_is_refused(tmp_path, option, message):
