@@ -342,6 +342,7 @@ def test_muons_of_the_simulation(lst, rng):
         scale_height=1e12,
         extinction=0.0,
         radiation_length=np.inf,
+        field=(0.0, 0.0),
     )
     known, truth = rings(n, rng, radius=1.2, width=0.05)
     image = rng.standard_normal((n, lst.geometry.n_pixels))
