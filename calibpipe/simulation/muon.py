@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.exceptions import ConfigurationError
 from .camera import CameraTruth
+from .knock_on import knock_on_photons
 from .light import Light, pulsed_light
 from .muon_photons import MUON_MASS, MuonTelescope, muon_photons, sin2_cherenkov
 from .pixel_lookup import PixelLookup, pixel_lookup
@@ -206,6 +207,7 @@ def muon_light(
     *,
     time: u.Quantity[u.ns],
     transit_time_spread: u.Quantity[u.ns],
+    has_knock_on: bool = True,
 ) -> Light:
     """Light of muons in the camera.
 
@@ -226,6 +228,8 @@ def muon_light(
     transit_time_spread : Quantity
         Of one photoelectron, standard deviation; the pulse of a pixel is at the mean time of its
         photons and scatters by it over √n.
+    has_knock_on : bool
+        With the light of knock-on electrons (`knock_on_photons`).
 
     Returns
     -------
@@ -241,20 +245,16 @@ def muon_light(
     impact = np.stack([muons.impact * np.cos(phi), muons.impact * np.sin(phi)], axis=1)
     fov = np.stack([muons.fov_lon, muons.fov_lat], axis=1)
     for k in range(len(muons)):
-        photons = muon_photons(
-            muons.energy[k],
-            impact[k],
-            fov[k],
-            telescope,
-            rng,
-            charge=muons.charge[k],
-            fraction=fraction,
-        )
-        pixel = pixels(photons.fov_lon, photons.fov_lat)
-        kept = (pixel >= 0) & (rng.random(pixel.size) < chance[pixel])
-        pixel = pixel[kept]
-        n_pe[k] = np.bincount(pixel, minlength=truth.n_pixels)
-        delay[k] = np.bincount(pixel, photons.time[kept], truth.n_pixels)
+        one = muons.energy[k], impact[k], fov[k], telescope, rng
+        light = [muon_photons(*one, charge=muons.charge[k], fraction=fraction)]
+        if has_knock_on:
+            light.append(knock_on_photons(*one, fraction=fraction))
+        for photons in light:
+            pixel = pixels(photons.fov_lon, photons.fov_lat)
+            kept = (pixel >= 0) & (rng.random(pixel.size) < chance[pixel])
+            pixel = pixel[kept]
+            n_pe[k] += np.bincount(pixel, minlength=truth.n_pixels)
+            delay[k] += np.bincount(pixel, photons.time[kept], truth.n_pixels)
     start = time.to_value(u.ns) + delay / np.maximum(n_pe, 1)
     return pulsed_light(n_pe, start, transit_time_spread.to_value(u.ns), truth, rng)
 

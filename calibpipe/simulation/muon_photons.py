@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..atmosphere.refractivity import standard_air_refractivity
 from ..throughput.geomagnetic_field import CURVATURE, site_field, transverse_field
+from .mirror_image import camera_image, landing, track_axes
 
 __all__ = [
     "BAND",
@@ -207,7 +208,10 @@ def muon_photons(
     place = np.asarray(impact, dtype=float)
     track = muon_track(energy, place, telescope, rng, charge=charge)
     distance, wavelength, sin2, level = _candidates(energy, track[0][-1], telescope, fraction, rng)
-    x, y, source, path = _landing(track, distance, sin2, place, _axes(*fov), rng)
+    azimuth = rng.uniform(0.0, 2 * np.pi, distance.size)
+    slope, offset = _along(track, distance)
+    slope = slope + np.sqrt(sin2 / (1 - sin2)) * np.stack([np.cos(azimuth), np.sin(azimuth)])
+    x, y, source, path = landing(slope, offset, distance, place, track_axes(*fov))
     radius2 = x**2 + y**2
     on_mirror = (radius2 < telescope.mirror_radius**2) & (radius2 > telescope.hole_radius**2)
     seen = np.flatnonzero(on_mirror & (level < sin2))
@@ -220,7 +224,7 @@ def muon_photons(
     to_centre = x * source[0] + y * source[1]  # of the mirror, of the wave front
     speed = np.sqrt(1 - (MUON_MASS / energy) ** 2)
     time = (path * (1 + slowness) + to_centre - distance / speed) / LIGHT_SPEED
-    fov_lon, fov_lat = _image(x, y, source, telescope, rng)
+    fov_lon, fov_lat = camera_image(x, y, source, telescope, rng)
     return MuonPhotons(wavelength, distance, x, y, fov_lon, fov_lat, time)
 
 
@@ -271,27 +275,6 @@ def _candidates(
     wavelength = 1 / rng.uniform(lowest, highest, n)
     sin2 = sin2_cherenkov(energy, telescope.refractivity_at(distance, wavelength))
     return distance, wavelength, sin2, most * rng.random(n)
-
-
-def _landing(
-    track: tuple[NDArray, NDArray, NDArray],
-    distance: NDArray,
-    sin2: NDArray,
-    place: NDArray,
-    axes: NDArray,
-    rng: Generator,
-) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Where photons hit the plane of the mirror, x and y; where from, unit vectors; their paths."""
-    azimuth = rng.uniform(0.0, 2 * np.pi, distance.size)
-    slope, offset = _along(track, distance)
-    slope = slope + np.sqrt(sin2 / (1 - sin2)) * np.stack([np.cos(azimuth), np.sin(azimuth)])
-    axis, transverse = axes[0, :, np.newaxis], axes[1:].T
-    source = axis + transverse @ slope
-    begin = axis * distance + transverse @ offset
-    steps = begin[2] / source[2]
-    x, y = place[:, np.newaxis] + begin[:2] - steps * source[:2]
-    norm = np.sqrt(1 + slope[0] ** 2 + slope[1] ** 2)
-    return x, y, source / norm, steps * norm
 
 
 def muon_track(
@@ -366,29 +349,3 @@ def _along(track: tuple[NDArray, NDArray, NDArray], distance: NDArray) -> tuple[
     part = np.minimum((distance / nodes[1]).astype(int), nodes.size - 2)
     there = np.take(slope, part, axis=1)
     return there, np.take(offset, part, axis=1) + (distance - np.take(nodes, part)) * there
-
-
-def _axes(fov_lon: float, fov_lat: float) -> NDArray:
-    """Direction the muon comes from, and two unit vectors transverse to it, near x and y."""
-    off_axis = np.deg2rad(np.hypot(fov_lon, fov_lat))
-    polar = np.arctan2(fov_lat, fov_lon)
-    sine = np.sin(off_axis)
-    axis = np.array([sine * np.cos(polar), sine * np.sin(polar), np.cos(off_axis)])
-    first = np.array([axis[2], 0.0, -axis[0]]) / np.hypot(axis[0], axis[2])
-    return np.stack([axis, first, np.cross(axis, first)])
-
-
-def _image(
-    x: NDArray, y: NDArray, source: NDArray, telescope: MuonTelescope, rng: Generator
-) -> NDArray:
-    """Images (2, n) in the ``TelescopeFrame``, deg, of photons of some direction at (x, y)."""
-    sine = np.hypot(source[0], source[1])
-    # the angle to the axis over its tangent is 1 on the axis
-    stretch = np.arctan2(sine, source[2]) / np.where(sine > 0, sine, 1.0)
-    fov = np.rad2deg(stretch * source[:2])
-    sector = telescope.misaligned
-    if sector is not None:
-        azimuth = (np.arctan2(y, x) - sector.begin) % (2 * np.pi)
-        direction = np.array([[np.cos(sector.direction)], [np.sin(sector.direction)]])
-        fov += np.where(azimuth < sector.end - sector.begin, sector.shift, 0.0) * direction
-    return fov + rng.normal(0.0, telescope.psf, fov.shape)

@@ -111,6 +111,9 @@ class ProduceCamcalibTestData(NightTool):
     muon_fov_radius_in_deg = traits.Float(
         1.0, min=0, max=5, help="Largest angle of muons to the optical axis"
     ).tag(config=True)
+    muon_knock_on = traits.Bool(
+        True, help="Whether electrons that muons knock on have light, too"
+    ).tag(config=True)
     spread = traits.Dict(
         {},
         help="Means and spreads of the pixels that differ from the defaults: names and values of "
@@ -491,7 +494,9 @@ class ProduceCamcalibTestData(NightTool):
             max_impact=self.muon_max_impact,
             fov_radius=self.muon_fov_radius_in_deg * u.deg,
         )
-        light = muon_light(muons, mirror, truth, pixels, rng, **self.timing())
+        light = muon_light(
+            muons, mirror, truth, pixels, rng, has_knock_on=self.muon_knock_on, **self.timing()
+        )
         return light, list(zip(*astuple(muons), light.n_pe.sum(axis=1), strict=True))
 
     def timing(self) -> dict[str, Any]:

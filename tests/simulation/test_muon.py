@@ -44,11 +44,12 @@ def lit():
     def light(
         n, telescope, truth, rng, *,
         impact=0.0, impact_phi=0.0, fov=(0.0, 0.0), spread=0, energy=1e6, charge=1,
+        knock_on=False,
     ):  # fmt: skip
         one = (energy, impact, impact_phi, *fov, 1.2, charge)
         muons = MuonTruth(*(np.full(n, value) for value in one))
         timing = {"time": 18 * u.ns, "transit_time_spread": spread * u.ns}
-        return muon_light(muons, telescope, truth, pixels, rng, **timing)
+        return muon_light(muons, telescope, truth, pixels, rng, has_knock_on=knock_on, **timing)
 
     light.x, light.y = x, y
     return light
@@ -171,6 +172,18 @@ def test_light_knows_the_charge(rng, uniform, lit):
         error = 1.16 / np.sqrt(2 * n_pe.sum())
         assert np.average(lit.x, weights=n_pe) == pytest.approx(charge * 0.0235, abs=4 * error)
         assert error < 0.0235 / 10
+
+
+def test_knock_on_electrons_add_light(rng, uniform, lit):
+    """Rarely: most muons of 20 GeV have none in the camera, few have much."""
+    truth = camera_truth(1600, rng, uniform)
+    air, n = MuonTelescope(), 300
+    with_, without = (
+        lit(n, air, truth, rng, energy=20.0, knock_on=knock_on).n_pe.sum(axis=1)
+        for knock_on in (True, False)
+    )
+    assert np.median(with_) == pytest.approx(np.median(without), rel=5 / np.sqrt(n * 2000) + 0.002)
+    assert with_.max() - np.median(with_) > 8 * without.std()
 
 
 def test_muons_without_light_are_refused(rng):
