@@ -90,7 +90,7 @@ def test_light_in_the_ring_is_little(rng):
 
     Between the two models of showers; most of it is of a few electrons.
     """
-    air, n = MuonTelescope(), 800
+    air, n = MuonTelescope(), 600
     ring, muon = np.zeros(n), 0
     for k in range(n):
         impact = 10.0 * np.sqrt(rng.random()), 0.0
