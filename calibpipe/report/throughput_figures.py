@@ -39,6 +39,7 @@ PARTS = {  # of squared widths, from below, and their colours
     "optics": "level5",
     "chromatic": "level4",
     "drift": "level2",
+    "bending": "level3",
     "scattering": "level6",
 }
 KINDS = ("level5", "level1", "level4", "level6", "level2", "level3")

@@ -141,7 +141,8 @@ def _of_optics(telescope: TelescopeMuons) -> Iterator[tuple[str, str, str, Figur
         "widths",
         "Widths of the rings",
         "Points: means of squared widths by radius. Areas, one on the other: the optics (the same "
-        "for all rings), colours of the light, drift along the mirror, scattering of the muon. "
+        "for all rings), colours of the light, drift along the mirror, bending and scattering of "
+        "the muon. "
         f"Result: {told}.",
         draw.width_figure(tables["profile"], tables["psf"]),
     )

@@ -7,7 +7,7 @@ r"""Muons near a telescope: the truth for throughput from muon rings.
   ``MuonIntensityFitter``. The ring is brightest at azimuth :math:`\phi_0` around its centre: that
   light flew from the impact point towards the centre of the mirror, and over it.
 - ``fov_lon, fov_lat`` are where the muon comes from when it crosses the plane of the mirror: the
-  centre of its ring, but for multiple scattering.
+  centre of its ring, but for multiple scattering and the bending in the Earth's field.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.exceptions import ConfigurationError
 from .camera import CameraTruth
+from .knock_on import knock_on_photons
 from .light import Light, pulsed_light
 from .muon_photons import MUON_MASS, MuonTelescope, muon_photons, sin2_cherenkov
 from .pixel_lookup import PixelLookup, pixel_lookup
@@ -41,6 +42,9 @@ HOLE_RADIUS = {"LST": 0.74, "MST": 0.59, "SST": 0.38}
 # ASSUME: dN/dE ~ (E + 3.64 GeV)^-2.7 of vertical muons: the parametrisation of Guan et al. (2015,
 # arXiv:1509.06176) without the decay of pions and kaons above 100 GeV; at sea level.
 SPECTRUM = (3.64, 2.7)
+# Of 5 to 100 GeV, independent of the momentum: CMS Collaboration (2010), Phys. Lett. B 692, 83,
+# doi 10.1016/j.physletb.2010.07.033: 1.2766 ± 0.0032 (stat) ± 0.0032 (syst).
+CHARGE_RATIO = 1.2766
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,8 @@ class MuonTruth:
         deg: where the muon comes from.
     cherenkov_angle : ndarray, shape (n_muons,)
         deg: at the height of the mirror, at 400 nm.
+    charge : ndarray, shape (n_muons,), int
+        1 or -1.
     """
 
     energy: NDArray
@@ -67,6 +73,7 @@ class MuonTruth:
     fov_lon: NDArray
     fov_lat: NDArray
     cherenkov_angle: NDArray
+    charge: NDArray
 
     def __len__(self) -> int:
         return self.energy.size
@@ -141,7 +148,8 @@ def muon_truth(
 ) -> MuonTruth:
     r"""Muons that cross a disc around the mirror.
 
-    Energies follow :math:`dN/dE \propto (E + 3.64\,\mathrm{GeV})^{-2.7}` above `energy_min`.
+    Energies follow :math:`dN/dE \propto (E + 3.64\,\mathrm{GeV})^{-2.7}` above `energy_min`;
+    there are 1.2766 positive muons for each negative one at all energies.
 
     Parameters
     ----------
@@ -175,6 +183,7 @@ def muon_truth(
     impact = max_impact * telescope.mirror_radius * np.sqrt(rng.random(n_muons))
     off_axis = fov_radius.to_value(u.deg) * np.sqrt(rng.random(n_muons))
     impact_phi, polar = rng.uniform(-np.pi, np.pi, (2, n_muons))
+    is_positive = rng.random(n_muons) < CHARGE_RATIO / (1 + CHARGE_RATIO)
     return MuonTruth(
         energy=energy,
         impact=impact,
@@ -184,6 +193,7 @@ def muon_truth(
         cherenkov_angle=np.rad2deg(
             np.arcsin(np.sqrt(sin2_cherenkov(energy, telescope.refractivity)))
         ),
+        charge=np.where(is_positive, 1, -1),
     )
 
 
@@ -197,6 +207,7 @@ def muon_light(
     *,
     time: u.Quantity[u.ns],
     transit_time_spread: u.Quantity[u.ns],
+    has_knock_on: bool = True,
 ) -> Light:
     """Light of muons in the camera.
 
@@ -217,6 +228,8 @@ def muon_light(
     transit_time_spread : Quantity
         Of one photoelectron, standard deviation; the pulse of a pixel is at the mean time of its
         photons and scatters by it over √n.
+    has_knock_on : bool
+        With the light of knock-on electrons (`knock_on_photons`).
 
     Returns
     -------
@@ -232,14 +245,16 @@ def muon_light(
     impact = np.stack([muons.impact * np.cos(phi), muons.impact * np.sin(phi)], axis=1)
     fov = np.stack([muons.fov_lon, muons.fov_lat], axis=1)
     for k in range(len(muons)):
-        photons = muon_photons(
-            muons.energy[k], impact[k], fov[k], telescope, rng, fraction=fraction
-        )
-        pixel = pixels(photons.fov_lon, photons.fov_lat)
-        kept = (pixel >= 0) & (rng.random(pixel.size) < chance[pixel])
-        pixel = pixel[kept]
-        n_pe[k] = np.bincount(pixel, minlength=truth.n_pixels)
-        delay[k] = np.bincount(pixel, photons.time[kept], truth.n_pixels)
+        one = muons.energy[k], impact[k], fov[k], telescope, rng
+        light = [muon_photons(*one, charge=muons.charge[k], fraction=fraction)]
+        if has_knock_on:
+            light.append(knock_on_photons(*one, fraction=fraction))
+        for photons in light:
+            pixel = pixels(photons.fov_lon, photons.fov_lat)
+            kept = (pixel >= 0) & (rng.random(pixel.size) < chance[pixel])
+            pixel = pixel[kept]
+            n_pe[k] += np.bincount(pixel, minlength=truth.n_pixels)
+            delay[k] += np.bincount(pixel, photons.time[kept], truth.n_pixels)
     start = time.to_value(u.ns) + delay / np.maximum(n_pe, 1)
     return pulsed_light(n_pe, start, transit_time_spread.to_value(u.ns), truth, rng)
 
@@ -256,13 +271,16 @@ def muon_truth_table(event_id: ArrayLike, muons: MuonTruth, n_pe: ArrayLike) -> 
     n_pe : ndarray, shape (n_muons,), int
         Photoelectrons in the camera.
     """
-    return QTable(
+    table = QTable(
         {
             "event_id": np.asarray(event_id),
             **{name: getattr(muons, name) * unit for name, unit in _UNITS.items()},
+            "charge": np.asarray(muons.charge, np.int8),
             "n_pe": np.asarray(n_pe),
         }
     )
+    table["charge"].info.description = "1 for a positive muon, -1 for a negative one"
+    return table
 
 
 _UNITS = {

@@ -5,6 +5,9 @@ parallel to ``fov_lon, fov_lat`` of ctapipe's ``TelescopeFrame``: a source at po
 stands above positive x. z is the optical axis, from the mirror to the sky. Light that flies towards
 azimuth :math:`\phi` comes from azimuth :math:`\phi + \pi` of the sky.
 
+These axes are left-handed, as azimuths are: pointing to the zenith from the North, x is East and
+y is South.
+
 # ASSUME: the telescope points to the zenith, the mirror is a flat disc (with a hole: the shadow of
 the camera) that brings light of any direction in focus, isochronously and without coma, and the
 camera has ctapipe's equidistant mapping: distance from its centre is angle to the axis.
@@ -21,6 +24,8 @@ from numpy.random import Generator
 from numpy.typing import ArrayLike, NDArray
 
 from ..atmosphere.refractivity import standard_air_refractivity
+from ..throughput.geomagnetic_field import CURVATURE, site_field, transverse_field
+from .mirror_image import camera_image, landing, track_axes
 
 __all__ = [
     "BAND",
@@ -28,7 +33,7 @@ __all__ = [
     "MuonPhotons",
     "MuonTelescope",
     "muon_photons",
-    "scattered_track",
+    "muon_track",
     "sin2_cherenkov",
 ]
 
@@ -39,6 +44,7 @@ CO2 = 420e-6  # mole fraction: NOAA, annual mean of Mauna Loa 2023 (421 ppm)
 LIGHT_SPEED = c.to_value(u.m / u.ns)
 _FARTHEST = 30_000.0  # m: where tracks begin at most
 _STEPS = 64  # of the random walk of a muon
+_LA_PALMA = transverse_field(site_field("CTAO-North"), 90 * u.deg, 0 * u.deg).to_value(u.T)
 
 
 @dataclass(frozen=True)
@@ -91,6 +97,10 @@ class MuonTelescope:
         (`calibpipe.atmosphere.rayleigh`). # ASSUME: no aerosols.
     radiation_length : float
         m: of the air at the telescope: 36.62 g/cm² (Particle Data Group 2024) of 0.9695 kg/m³.
+    field : tuple of float
+        T: the Earth's magnetic field along x and y (`geomagnetic_field.transverse_field`). Default:
+        CTAO-North, pointing to the zenith from the North, 30.9 µT.
+        # ASSUME: uniform, and transverse to all muons as to the axis: 1 % for those 1° off.
     """
 
     optical_throughput: float = 0.2
@@ -103,6 +113,7 @@ class MuonTelescope:
     scale_height: float = 10_200.0
     extinction: float = 3.38e-5
     radiation_length: float = 378.0
+    field: tuple[float, float] = (float(_LA_PALMA[0]), float(_LA_PALMA[1]))
 
     def column(self, distance: ArrayLike) -> NDArray:
         """Path of as much air at the telescope, m, as there is in the first `distance` above it."""
@@ -156,6 +167,7 @@ def muon_photons(
     telescope: MuonTelescope,
     rng: Generator,
     *,
+    charge: int = 1,
     fraction: float = 1.0,
 ) -> MuonPhotons:
     r"""Photons of a muon that reach the mirror.
@@ -163,8 +175,8 @@ def muon_photons(
     Photons per length of the track and wavelength are
     :math:`2\pi\alpha\,\sin^2\theta(s, \lambda)/\lambda^2` (Frank and Tamm 1937), with
     :math:`\cos\theta = 1/(n(s, \lambda)\beta)`; their azimuths are uniform. They are scattered out
-    on their way by molecules. The direction of the muon is a random walk along the track
-    (`scattered_track`), and its photons leave the displaced track.
+    on their way by molecules. The direction of the muon turns in the Earth's field and walks at
+    random along the track (`muon_track`), and its photons leave the displaced track.
 
     # ASSUME: photons fly straight, at the phase velocity. They are followed from as far as the cone
     first leaves the mirror, not from where it closes again near the threshold, kilometres above:
@@ -182,6 +194,8 @@ def muon_photons(
         Mirror and air; the throughput is not applied.
     rng : Generator
         Source of all randomness.
+    charge : int
+        Of the muon: 1 or -1, 0 for one that does not feel the field.
     fraction : float
         Part of the photons that is followed, at random: 1 for all, the throughput for those that
         are detected.
@@ -192,9 +206,12 @@ def muon_photons(
         None for a muon below the threshold.
     """
     place = np.asarray(impact, dtype=float)
-    track = scattered_track(energy, place, telescope, rng)
+    track = muon_track(energy, place, telescope, rng, charge=charge)
     distance, wavelength, sin2, level = _candidates(energy, track[0][-1], telescope, fraction, rng)
-    x, y, source, path = _landing(track, distance, sin2, place, _axes(*fov), rng)
+    azimuth = rng.uniform(0.0, 2 * np.pi, distance.size)
+    slope, offset = _along(track, distance)
+    slope = slope + np.sqrt(sin2 / (1 - sin2)) * np.stack([np.cos(azimuth), np.sin(azimuth)])
+    x, y, source, path = landing(slope, offset, distance, place, track_axes(*fov))
     radius2 = x**2 + y**2
     on_mirror = (radius2 < telescope.mirror_radius**2) & (radius2 > telescope.hole_radius**2)
     seen = np.flatnonzero(on_mirror & (level < sin2))
@@ -207,7 +224,7 @@ def muon_photons(
     to_centre = x * source[0] + y * source[1]  # of the mirror, of the wave front
     speed = np.sqrt(1 - (MUON_MASS / energy) ** 2)
     time = (path * (1 + slowness) + to_centre - distance / speed) / LIGHT_SPEED
-    fov_lon, fov_lat = _image(x, y, source, telescope, rng)
+    fov_lon, fov_lat = camera_image(x, y, source, telescope, rng)
     return MuonPhotons(wavelength, distance, x, y, fov_lon, fov_lat, time)
 
 
@@ -260,33 +277,15 @@ def _candidates(
     return distance, wavelength, sin2, most * rng.random(n)
 
 
-def _landing(
-    track: tuple[NDArray, NDArray, NDArray],
-    distance: NDArray,
-    sin2: NDArray,
-    place: NDArray,
-    axes: NDArray,
-    rng: Generator,
-) -> tuple[NDArray, NDArray, NDArray, NDArray]:
-    """Where photons hit the plane of the mirror, x and y; where from, unit vectors; their paths."""
-    azimuth = rng.uniform(0.0, 2 * np.pi, distance.size)
-    slope, offset = _along(track, distance)
-    slope = slope + np.sqrt(sin2 / (1 - sin2)) * np.stack([np.cos(azimuth), np.sin(azimuth)])
-    axis, transverse = axes[0, :, np.newaxis], axes[1:].T
-    source = axis + transverse @ slope
-    begin = axis * distance + transverse @ offset
-    steps = begin[2] / source[2]
-    x, y = place[:, np.newaxis] + begin[:2] - steps * source[:2]
-    norm = np.sqrt(1 + slope[0] ** 2 + slope[1] ** 2)
-    return x, y, source / norm, steps * norm
-
-
-def scattered_track(
-    energy: float, place: NDArray, telescope: MuonTelescope, rng: Generator
+def muon_track(
+    energy: float, place: NDArray, telescope: MuonTelescope, rng: Generator, *, charge: int = 1
 ) -> tuple[NDArray, NDArray, NDArray]:
-    r"""Random walk of the direction of a muon, and where that leads it.
+    r"""Direction of a muon along its track, and where that leads it.
 
-    Highland's formula without its logarithm,
+    In the Earth's field it turns with the radius :math:`p/(0.2998\,B_\perp)` (GeV, T, m): by
+    :math:`(-B_y, B_x)\,0.2998\,q s/p` at the distance *s* above the telescope, in the left-handed
+    axes of the module. On top is multiple scattering, a random walk. Highland's formula without
+    its logarithm,
     :math:`\sigma = 13.6\,\mathrm{MeV}/(\beta c p)\,\sqrt{x/X_0}` in each of two directions
     (Particle Data Group 2024): its variance adds up along the track. The direction is constant in
     each of the steps, with the variance of their middle.
@@ -303,6 +302,8 @@ def scattered_track(
         Mirror and air.
     rng : Generator
         Source of all randomness.
+    charge : int
+        1, -1 or 0.
 
     Returns
     -------
@@ -324,6 +325,7 @@ def scattered_track(
     thickness = telescope.column((nodes[1:] + nodes[:-1]) / 2) / telescope.radiation_length
     kick = scale * np.sqrt(np.diff(thickness, prepend=0.0))
     slope = np.cumsum(kick * rng.standard_normal((2, _STEPS)), axis=1)
+    slope += np.outer(_bend(energy, charge, telescope), (nodes[1:] + nodes[:-1]) / 2)
     offset = np.cumsum(slope * nodes[1], axis=1)
     # the cone at a node is around where light would land that flies along the muon
     aim = np.hypot(*(place[:, np.newaxis] + offset - slope * nodes[1:]))
@@ -334,35 +336,16 @@ def scattered_track(
     return nodes[: n + 1], slope[:, :n], offset[:, : n + 1]
 
 
+def _bend(energy: float, charge: int, telescope: MuonTelescope) -> NDArray:
+    """Change of the direction that a muon comes from, 1/m, along x and y, upwards."""
+    momentum = np.sqrt(max(energy**2 - MUON_MASS**2, 0.0))
+    across = np.array([-telescope.field[1], telescope.field[0]])
+    return charge * CURVATURE / momentum * across
+
+
 def _along(track: tuple[NDArray, NDArray, NDArray], distance: NDArray) -> tuple[NDArray, NDArray]:
     """Slope and offset of a track, both (2, n), at distances (n,)."""
     nodes, slope, offset = track
     part = np.minimum((distance / nodes[1]).astype(int), nodes.size - 2)
     there = np.take(slope, part, axis=1)
     return there, np.take(offset, part, axis=1) + (distance - np.take(nodes, part)) * there
-
-
-def _axes(fov_lon: float, fov_lat: float) -> NDArray:
-    """Direction the muon comes from, and two unit vectors transverse to it, near x and y."""
-    off_axis = np.deg2rad(np.hypot(fov_lon, fov_lat))
-    polar = np.arctan2(fov_lat, fov_lon)
-    sine = np.sin(off_axis)
-    axis = np.array([sine * np.cos(polar), sine * np.sin(polar), np.cos(off_axis)])
-    first = np.array([axis[2], 0.0, -axis[0]]) / np.hypot(axis[0], axis[2])
-    return np.stack([axis, first, np.cross(axis, first)])
-
-
-def _image(
-    x: NDArray, y: NDArray, source: NDArray, telescope: MuonTelescope, rng: Generator
-) -> NDArray:
-    """Images (2, n) in the ``TelescopeFrame``, deg, of photons of some direction at (x, y)."""
-    sine = np.hypot(source[0], source[1])
-    # the angle to the axis over its tangent is 1 on the axis
-    stretch = np.arctan2(sine, source[2]) / np.where(sine > 0, sine, 1.0)
-    fov = np.rad2deg(stretch * source[:2])
-    sector = telescope.misaligned
-    if sector is not None:
-        azimuth = (np.arctan2(y, x) - sector.begin) % (2 * np.pi)
-        direction = np.array([[np.cos(sector.direction)], [np.sin(sector.direction)]])
-        fov += np.where(azimuth < sector.end - sector.begin, sector.shift, 0.0) * direction
-    return fov + rng.normal(0.0, telescope.psf, fov.shape)

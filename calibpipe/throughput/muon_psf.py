@@ -1,7 +1,7 @@
 r"""Optical point spread function from the widths of muon rings against their radius.
 
 .. math::
-   \sigma^2(\theta) - \sigma_{chromatic}^2 - \sigma_{drift}^2
+   \sigma^2(\theta) - \sigma_{chromatic}^2 - \sigma_{drift}^2 - \sigma_{bending}^2
    = \sigma_{PSF}^2 + A\,\sigma_{scattering}^2(\theta)
 
 The radial width of a ring is the standard deviation per axis; a circle around the centre of a
@@ -46,6 +46,9 @@ class RelativeErrors:
         Of the rms of n - 1: the spectrum that is detected.
     drift : float
         Of the drift along the mirror: scale height and focus.
+    bending : float
+        Of the variance by bending: pointings up to 60° from the zenith have between 0 and 1.6 times
+        the squared field of the zenith (CTAO-North), standard deviation 0.5.
     scattering : float
         Of the variance by multiple scattering. Highland's width is good to 11 %.
     refractivity : float
@@ -56,6 +59,7 @@ class RelativeErrors:
 
     chromatic: float = 0.1
     drift: float = 0.05
+    bending: float = 0.5
     scattering: float = 0.22
     refractivity: float = 0.003
     pixel: float = 0.03
@@ -136,7 +140,8 @@ class _Rings:
 
     @property
     def optical(self) -> NDArray:
-        return self.squared_width - self.parts.chromatic - self.parts.drift
+        parts = self.parts
+        return self.squared_width - parts.chromatic - parts.drift - parts.bending
 
 
 @dataclass(frozen=True)
@@ -354,6 +359,7 @@ def _systematic_errors(
     change = {
         "chromatic": 2 * errors.chromatic * parts.chromatic,
         "drift": 2 * errors.drift * parts.drift,
+        "bending": errors.bending * parts.bending,
         "scattering": errors.scattering * amplitude * parts.scattering,
         "refractivity": _sum_of_parts(moved, amplitude) - _sum_of_parts(parts, amplitude),
     }
@@ -362,7 +368,7 @@ def _systematic_errors(
 
 
 def _sum_of_parts(parts: WidthComponents, amplitude: float) -> NDArray:
-    return parts.chromatic + parts.drift + amplitude * parts.scattering
+    return parts.chromatic + parts.drift + parts.bending + amplitude * parts.scattering
 
 
 def _result(fit: _Fit, systematic: dict[str, float], n_unusable: int, clip: float) -> OpticalPsf:
@@ -409,8 +415,9 @@ class WidthProfile:
     """Squared widths by radius, arrays (n_bins,); NaN in a bin without rings.
 
     ``radius`` in deg is the mean of the rings; all others are weighted means in deg²:
-    ``squared_width`` and its error, its ``chromatic``, ``drift`` and ``scattering`` parts (this
-    with the fitted amplitude), and ``optical``, what remains. ``edges`` (n_bins + 1,) in deg.
+    ``squared_width`` and its error, its ``chromatic``, ``drift``, ``bending`` and ``scattering``
+    parts (this with the fitted amplitude), and ``optical``, what remains. ``edges``
+    (n_bins + 1,) in deg.
     """
 
     edges: u.Quantity
@@ -420,6 +427,7 @@ class WidthProfile:
     squared_width_error: u.Quantity
     chromatic: u.Quantity
     drift: u.Quantity
+    bending: u.Quantity
     scattering: u.Quantity
     optical: u.Quantity
 
@@ -471,6 +479,7 @@ def width_profile(
         "squared_width": in_bins(rings.squared_width[kept]),
         "chromatic": in_bins(parts.chromatic[kept]),
         "drift": in_bins(parts.drift[kept]),
+        "bending": in_bins(parts.bending[kept]),
         "scattering": amplitude * in_bins(scattering[kept]),
         "optical": in_bins((rings.optical - amplitude * scattering)[kept]),
         "squared_width_error": 1 / np.sqrt(np.where(number > 0, total, np.nan)),

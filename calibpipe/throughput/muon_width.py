@@ -5,7 +5,8 @@ A photon that reaches the mirror at distance t from the impact point was emitted
 about the fitted circle is
 
 .. math::
-   \sigma^2 = \sigma_{PSF}^2 + \sigma_{chromatic}^2 + \sigma_{drift}^2 + \sigma_{scattering}^2 .
+   \sigma^2 = \sigma_{PSF}^2 + \sigma_{chromatic}^2 + \sigma_{drift}^2 + \sigma_{bending}^2
+   + \sigma_{scattering}^2 .
 
 All are variances per axis: a ring's radial profile is a projection of the point spread function.
 """
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..atmosphere.refractivity import refractivity
 from ..core.exceptions import ConfigurationError
+from .geomagnetic_field import CURVATURE
 from .muon_light import BAND, MUON_MASS, chord_interval
 
 __all__ = [
@@ -30,6 +32,7 @@ __all__ = [
     "air_at_telescope",
     "air_of_model",
     "angle_at_mirror",
+    "bending_variance",
     "chromatic_variance",
     "drift_variance",
     "emission_angle",
@@ -82,11 +85,14 @@ class Optics:
         Of the object that is sharp in the camera; infinite for a camera in the focal plane.
     pixel_variance : Quantity, deg²
         Per axis, which the fit of the ring has taken out.
+    transverse_field : Quantity, µT
+        The Earth's magnetic field across the optical axis (`geomagnetic_field`).
     """
 
     mirror_radius: u.Quantity
     focus_distance: u.Quantity
     pixel_variance: u.Quantity
+    transverse_field: u.Quantity = 0 * u.uT
 
 
 def pixel_variance(shape: str, width: u.Quantity) -> u.Quantity:
@@ -216,12 +222,19 @@ class TrackMoments:
         t; 1/6 at impact 0 (1/2 about the direction at the mirror, less 1/3 of the fitted centre).
     mixture : ndarray
         Variance, over muons, of the covariance of t and that direction; 0 at impact 0.
+    turn : ndarray
+        Variance about the circle of a direction that changes by 1 per unit t towards one side,
+        averaged over the sides; 1/24 at impact 0.
+    turn_mixture : ndarray
+        Variance, over the sides, of the covariance of t and that direction; 0 at impact 0.
     """
 
     level: NDArray
     variance: NDArray
     wander: NDArray
     mixture: NDArray
+    turn: NDArray
+    turn_mixture: NDArray
 
 
 @u.quantity_input
@@ -268,7 +281,22 @@ def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, ...]:
     circle = middle - residual
     lever = ((end - circle) ** 2 - (np.clip(s[:, None], begin, end) - circle) ** 2) / 2
     mixture = np.mean((lever @ cosine / length.sum()) ** 2) * end.max()
-    return mean - slope * offset / norm, variance, mean - explained * end.max(), mixture
+    wander = mean - explained * end.max()
+    turns = _turn_moments(light, length, middle, residual, (cosine, sine, along, across))
+    return mean - slope * offset / norm, variance, wander, mixture, *turns
+
+
+def _turn_moments(
+    light: NDArray, length: NDArray, middle: NDArray, residual: NDArray, functions: tuple
+) -> tuple[float, float]:
+    """Variance of t cos and t sin about the circle, their mean; half their squared covariance."""
+    cosine, sine, along, across = functions
+    to_side, upwards = middle * cosine, middle * sine
+    to_side = to_side - light @ to_side - (light @ (along * to_side)) * along
+    upwards = upwards - (light @ (across * upwards)) * across
+    within = length**2 / 12
+    turn = light @ (within + to_side**2 + upwards**2) / 2
+    return turn, (light @ (within * cosine + residual * to_side)) ** 2 / 2
 
 
 @u.quantity_input
@@ -373,6 +401,39 @@ def drift_variance(
 
 
 @u.quantity_input
+def bending_variance(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> u.Quantity[u.deg**2]:
+    r"""Bending of the muon in the Earth's magnetic field along the light's track.
+
+    The direction changes by :math:`0.2998\,B_\perp h/p` (T, m, GeV) over the height
+    :math:`h = t/\theta`, to the other side for the other charge:
+
+    .. math::
+       \sigma_{bending}^2 = \left(\frac{0.2998\,B_\perp}{m}\frac{m}{p}\frac{R}{\theta}\right)^2
+       T(\rho)
+
+    with the moment T, `TrackMoments.turn`: 1/6 about the direction at the mirror less 1/8 for the
+    centre that is fitted, at impact 0. Directions of impact points are as they come.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+    track : TrackMoments
+
+    Returns
+    -------
+    Quantity, deg²
+        Negative where `squared_mass_over_momentum` is; 0 without field.
+    """
+    height = optics.mirror_radius.to_value(u.m) / _positive(angle.to_value(u.rad))
+    over_mass = CURVATURE * optics.transverse_field.to_value(u.T) / MUON_MASS.to_value(u.GeV)
+    squared = squared_mass_over_momentum(angle, track, optics, air)
+    return (over_mass * height) ** 2 * squared * track.turn * u.rad**2 << u.deg**2
+
+
+@u.quantity_input
 def scattering_variance(
     angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
 ) -> u.Quantity[u.deg**2]:
@@ -415,13 +476,14 @@ def scattering_variance(
 class WidthComponents:
     """Variances of rings that are not of the optics; arrays (n_rings,), deg².
 
-    ``scattering`` is negative for rings larger than the largest angle. ``spread`` is the standard
-    deviation between muons of the variance by scattering: as their paths wander and, off the axis,
-    as these correlate with the drift.
+    ``bending`` and ``scattering`` are negative for rings larger than the largest angle. ``spread``
+    is the standard deviation between muons: as their paths wander and, off the axis, as these and
+    the bending correlate with the drift.
     """
 
     chromatic: NDArray
     drift: NDArray
+    bending: NDArray
     scattering: NDArray
     spread: NDArray
 
@@ -447,10 +509,13 @@ def width_components(
     angle = emission_angle(radius, track, optics)
     chromatic = np.broadcast_to(chromatic_variance(angle, air).value, angle.shape)
     drift = drift_variance(angle, track, optics, air).value
+    bending = bending_variance(angle, track, optics, air).value
     scattering = scattering_variance(angle, track, optics, air).value
-    correlated = 4 * track.mixture / (track.variance * track.wander) * drift
-    spread = np.sqrt((SCATTERING_SPREAD * scattering) ** 2 + correlated * np.maximum(scattering, 0))
-    return WidthComponents(chromatic, drift, scattering, spread)
+    walks = track.mixture / track.wander * np.maximum(scattering, 0)
+    turns = track.turn_mixture / track.turn * np.maximum(bending, 0)
+    correlated = 4 * drift / track.variance * (walks + turns)
+    spread = np.sqrt((SCATTERING_SPREAD * scattering) ** 2 + correlated)
+    return WidthComponents(chromatic, drift, bending, scattering, spread)
 
 
 def _positive(values: NDArray) -> NDArray:

@@ -29,6 +29,13 @@ class CalculatePsfMuon(MuonRingsTool):
     free_scattering = traits.Bool(
         False, help="Fit the amplitude of multiple scattering, which theory knows, as well"
     ).tag(config=True)
+    transverse_field_in_microtesla = traits.Float(
+        None,
+        allow_none=True,
+        min=0.0,
+        help="Earth's magnetic field across the pointing; not given: that of the site across the "
+        "zenith, which is close to the mean of all pointings",
+    ).tag(config=True)
     n_bins = traits.Int(10, min=2, help="Bins of radius of the profile").tag(config=True)
     sector_significance = traits.Float(
         0.0027, min=1e-9, max=0.5, help="Chance of a false alarm about a mirror's sector"
@@ -39,6 +46,8 @@ class CalculatePsfMuon(MuonRingsTool):
 
     def start(self) -> None:
         """Read rings, subtract, average, write."""
+        from dataclasses import replace
+
         import astropy.units as u
         import numpy as np
 
@@ -47,6 +56,7 @@ class CalculatePsfMuon(MuonRingsTool):
         site = self.load_site()
         rings, headers, subarray, tel_id = self.read_rings()
         air, optics = self.air(site), self.optics(subarray.tel[tel_id], headers)
+        optics = replace(optics, transverse_field=self.transverse_field(site))
         columns = (rings.radius * u.deg, rings.width * u.deg, rings.width_error * u.deg)
         impact = rings.impact * u.m
         where = f"{headers[0].get('array_element', tel_id)}, night {self.night}"
@@ -57,6 +67,17 @@ class CalculatePsfMuon(MuonRingsTool):
         profile = width_profile(*columns, impact, optics, air, psf, edges)
         sectors = self.sectors(rings, optics, where)
         self.write(rings, psf, profile, sectors, headers, subarray, tel_id)
+
+    def transverse_field(self, site: Any) -> Any:
+        """Earth's field across the pointing, which bends muons."""
+        import astropy.units as u
+        import numpy as np
+
+        from ..throughput.geomagnetic_field import site_field, transverse_field
+
+        if self.transverse_field_in_microtesla is not None:
+            return self.transverse_field_in_microtesla * u.uT
+        return np.hypot(*transverse_field(site_field(site.name), 90 * u.deg, 0 * u.deg))
 
     def sectors(self, rings: Any, optics: Any, where: str) -> Any:
         """Shifts of the light by sector; a text where they cannot be told."""

@@ -17,6 +17,7 @@ CORRECTIONS = (
     "inclined_muons",
     "mirror_shape",
     "shadowing",
+    "knock_on_electrons",
     "chromatic",
     "trigger_and_cleaning",
     "camera_gain",
@@ -151,6 +152,7 @@ class CalculateThroughputMuon(MuonRingsTool):
             c.Correction(
                 "shadowing", self.shadowing, self.shadowing_error, "masts and cables; configured"
             ),
+            c.knock_on_correction(),
             self.chromatic(site),
             c.light_loss_correction(
                 used.throughput, _brightness(used), whole.errors[whole.is_used]

@@ -111,6 +111,9 @@ class ProduceCamcalibTestData(NightTool):
     muon_fov_radius_in_deg = traits.Float(
         1.0, min=0, max=5, help="Largest angle of muons to the optical axis"
     ).tag(config=True)
+    muon_knock_on = traits.Bool(
+        True, help="Whether electrons that muons knock on have light, too"
+    ).tag(config=True)
     spread = traits.Dict(
         {},
         help="Means and spreads of the pixels that differ from the defaults: names and values of "
@@ -249,6 +252,7 @@ class ProduceCamcalibTestData(NightTool):
             psf=self.optical_psf_in_deg,
             mirror_radius=mirror_radius,
             hole_radius=hole_radius,
+            field=self.field(),
             **self.air(),
         )
 
@@ -265,6 +269,16 @@ class ProduceCamcalibTestData(NightTool):
         middle = night.dusk + (night.dawn - night.dusk) / 2
         rng = default_rng([self.seed, night_date(self.night).toordinal()])
         return muon_air(simulated_atmosphere(site, middle, Weather(), rng), site, night.dusk)
+
+    def field(self) -> tuple[float, float]:
+        """Earth's magnetic field across the zenith, T, as for telescopes turned to the North."""
+        import astropy.units as u
+
+        from ..throughput.geomagnetic_field import site_field, transverse_field
+
+        field = transverse_field(site_field(self._loaded_site.name), 90 * u.deg, 0 * u.deg)
+        lon, lat = field.to_value(u.T)
+        return float(lon), float(lat)
 
     def observation(self, begin: Any, subarray_id: int, tel_id: int, camera: Any) -> Any:
         """What is written of a telescope, and where."""
@@ -480,7 +494,9 @@ class ProduceCamcalibTestData(NightTool):
             max_impact=self.muon_max_impact,
             fov_radius=self.muon_fov_radius_in_deg * u.deg,
         )
-        light = muon_light(muons, mirror, truth, pixels, rng, **self.timing())
+        light = muon_light(
+            muons, mirror, truth, pixels, rng, has_knock_on=self.muon_knock_on, **self.timing()
+        )
         return light, list(zip(*astuple(muons), light.n_pe.sum(axis=1), strict=True))
 
     def timing(self) -> dict[str, Any]:
@@ -554,6 +570,7 @@ class ProduceCamcalibTestData(NightTool):
             "scale_height_in_m": mirror.scale_height,
             "extinction_per_m": mirror.extinction,
             "radiation_length_in_m": mirror.radiation_length,
+            "field_in_microtesla": [round(1e6 * part, 4) for part in mirror.field],
         }
         metadata = self.metadata(
             MUON_KIND,

@@ -96,7 +96,8 @@ def profile():
     """Ten bins, one without rings, the optics and scattering of the same size."""
     edges = np.linspace(0.8, 1.2, 11)
     middle = (edges[1:] + edges[:-1]) / 2
-    parts = {"chromatic": 1e-4, "drift": 2e-4, "scattering": 2e-3 * (1.25 - middle)}
+    parts = {"chromatic": 1e-4, "drift": 2e-4, "bending": 2e-4 * (1.25 - middle)}
+    parts["scattering"] = 2e-3 * (1.25 - middle)
     total = sum(parts.values()) + SIGMA**2
     columns = {"radius": middle, "squared_width": total, "squared_width_error": 0.05 * total}
     table = QTable({"radius_low": edges[:-1] * u.deg, "radius_high": edges[1:] * u.deg})

@@ -30,6 +30,7 @@ PLAIN = MuonTelescope(
     scale_height=1e12,
     extinction=0.0,
     radiation_length=np.inf,
+    field=(0.0, 0.0),
 )
 
 
@@ -40,11 +41,15 @@ def lit():
     x, y = (place.ravel() for place in np.meshgrid(axis, axis))
     pixels = pixel_lookup(x, y)
 
-    def light(n, telescope, truth, rng, *, impact=0.0, impact_phi=0.0, fov=(0.0, 0.0), spread=0):
-        one = (1e6, impact, impact_phi, *fov, 1.2)
+    def light(
+        n, telescope, truth, rng, *,
+        impact=0.0, impact_phi=0.0, fov=(0.0, 0.0), spread=0, energy=1e6, charge=1,
+        knock_on=False,
+    ):  # fmt: skip
+        one = (energy, impact, impact_phi, *fov, 1.2, charge)
         muons = MuonTruth(*(np.full(n, value) for value in one))
         timing = {"time": 18 * u.ns, "transit_time_spread": spread * u.ns}
-        return muon_light(muons, telescope, truth, pixels, rng, **timing)
+        return muon_light(muons, telescope, truth, pixels, rng, has_knock_on=knock_on, **timing)
 
     light.x, light.y = x, y
     return light
@@ -143,6 +148,44 @@ def test_drawn_muons(rng, assert_pulls):
     np.testing.assert_allclose(muons.cherenkov_angle, np.rad2deg(angle), rtol=1e-9)
 
 
+def test_charges_as_many_as_measured(rng):
+    """1.2766 to 1, whatever the energy."""
+    n = 40_000
+    muons = muon_truth(n, rng, MuonTelescope())
+    assert set(muons.charge) == {-1, 1}
+    for chosen in (muons.energy < 12, muons.energy >= 12):
+        share = (muons.charge[chosen] == 1).mean()
+        error = 0.5 / np.sqrt(chosen.sum())
+        assert share == pytest.approx(1.2766 / 2.2766, abs=4 * error)
+
+
+def test_light_knows_the_charge(rng, uniform, lit):
+    """200 µT shift the middle of the light of both charges to opposite sides.
+
+    By half of 0.2998 x 2e-4 T x 274 m / 20 GeV = 0.047 deg at the mean distance R/2θ: where the
+    light is shifted to it has less of the mirror, by as much as makes up for the other half.
+    """
+    truth = camera_truth(1600, rng, uniform)
+    telescope = replace(PLAIN, field=(0.0, -2e-4))
+    for charge in (1, -1):
+        n_pe = lit(60, telescope, truth, rng, energy=20.0, charge=charge).n_pe.sum(axis=0)
+        error = 1.16 / np.sqrt(2 * n_pe.sum())
+        assert np.average(lit.x, weights=n_pe) == pytest.approx(charge * 0.0235, abs=4 * error)
+        assert error < 0.0235 / 10
+
+
+def test_knock_on_electrons_add_light(rng, uniform, lit):
+    """Rarely: most muons of 20 GeV have none in the camera, few have much."""
+    truth = camera_truth(1600, rng, uniform)
+    air, n = MuonTelescope(), 300
+    with_, without = (
+        lit(n, air, truth, rng, energy=20.0, knock_on=knock_on).n_pe.sum(axis=1)
+        for knock_on in (True, False)
+    )
+    assert np.median(with_) == pytest.approx(np.median(without), rel=5 / np.sqrt(n * 2000) + 0.002)
+    assert with_.max() - np.median(with_) > 8 * without.std()
+
+
 def test_muons_without_light_are_refused(rng):
     with pytest.raises(ConfigurationError, match=r"of 4 GeV emit no .* more than 4.995 GeV"):
         muon_truth(5, rng, MuonTelescope(), energy_min=4 * u.GeV)
@@ -162,12 +205,14 @@ def test_table_has_all(rng):
     table = muon_truth_table([4, 7, 9], muons, [10, 20, 30])
     assert table.colnames == [
         *("event_id", "energy", "impact", "impact_phi", "fov_lon", "fov_lat"),
-        *("cherenkov_angle", "n_pe"),
+        *("cherenkov_angle", "charge", "n_pe"),
     ]
-    assert [table[name].unit for name in table.colnames[1:-1]] == [
+    assert [table[name].unit for name in table.colnames[1:-2]] == [
         *(u.GeV, u.m, u.rad, u.deg, u.deg, u.deg)
     ]
     assert (table["impact_phi"].value == muons.impact_phi).all()
+    assert (table["charge"] == muons.charge).all()
+    assert table["charge"].info.description == "1 for a positive muon, -1 for a negative one"
     assert table["event_id"].tolist() == [4, 7, 9]
     assert table["n_pe"].tolist() == [10, 20, 30]
 

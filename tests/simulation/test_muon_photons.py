@@ -14,7 +14,7 @@ from calibpipe.simulation.muon_photons import (
     MisalignedSector,
     MuonTelescope,
     muon_photons,
-    scattered_track,
+    muon_track,
     sin2_cherenkov,
 )
 
@@ -31,6 +31,7 @@ PLAIN = MuonTelescope(
     scale_height=1e12,
     extinction=0.0,
     radiation_length=np.inf,
+    field=(0.0, 0.0),
 )
 ON_AXIS = np.pi * alpha.value * R * np.sin(2 * THETA) * 1e9 * (1 / 300 - 1 / 600)
 
@@ -98,6 +99,7 @@ def test_the_hole_is_dark(rng, counts, assert_pulls, rho):
 def test_light_in_real_air(counts, assert_pulls):
     """Dispersion, thinner air above and extinction: the integral along the track, done twice."""
     air = replace(MuonTelescope(), mirror_radius=R, hole_radius=1.0, radiation_length=np.inf)
+    air = replace(air, field=(0.0, 0.0))
     air = replace(air, extinction=3e-4)  # ten times that of air, to see it
     energy = 9.0
     s = np.linspace(0, 1500, 3001)[:, np.newaxis]
@@ -231,7 +233,7 @@ def test_multiple_scattering(rng):
     """Random walk: the variance of the slope grows with s, that of the offset with s³/3."""
     air = replace(PLAIN, radiation_length=300.0)
     energy, n = 10.0, 4000
-    tracks = [scattered_track(energy, np.zeros(2), air, rng) for _ in range(n)]
+    tracks = [muon_track(energy, np.zeros(2), air, rng) for _ in range(n)]
     part = min(track[1].shape[1] for track in tracks) - 1
     nodes = tracks[0][0]
     slope = np.array([track[1][:, part] for track in tracks])
@@ -262,3 +264,65 @@ def test_scattered_muon_takes_its_photons_along(rng):
     expected = np.hypot(scatter, np.sqrt(np.mean(np.square(errors))))
     assert np.std(centres) == pytest.approx(expected, rel=5 / np.sqrt(4 * n))
     assert scatter > 2 * np.mean(errors)
+
+
+# 38.7 µT across the track: a positive muon that flies down comes from the West
+NORTHWARDS = (0.0, -38.7e-6)  # the telescope is turned to the North: y is South
+
+
+def test_bending_by_hand(rng):
+    """0.2998 x 38.7e-6 T x 300 m / 12 GeV = 0.290 mrad, 0.0166 deg, and 43.5 mm."""
+    telescope = replace(PLAIN, field=NORTHWARDS)
+    nodes, slope, offset = muon_track(12.0, np.zeros(2), telescope, rng)
+    middle = (nodes[1:] + nodes[:-1]) / 2
+    turned = np.rad2deg(np.interp(300.0, middle, slope[0]))
+    assert turned == pytest.approx(0.0166, abs=5e-5)
+    aside = np.interp(300.0, nodes, offset[0])
+    assert aside == pytest.approx(0.0435, abs=1e-4)
+    assert (slope[1] == 0).all()
+
+
+def test_direction_of_the_force(rng):
+    """v x B in North, East, down: what flies down in a field to the North is pushed to the East.
+
+    It comes ever more from the East, the higher above the telescope: x, which is East.
+    """
+    charge, down, north = 1, np.array([0.0, 0, 1]), np.array([1.0, 0, 0])
+    force = charge * np.cross(down, north)
+    np.testing.assert_allclose(force, [0, 1, 0])
+    for q in (1, -1):
+        telescope = replace(PLAIN, field=NORTHWARDS)
+        _, slope, offset = muon_track(12.0, np.zeros(2), telescope, rng, charge=q)
+        assert (q * slope[0] > 0).all()
+        assert (np.diff(q * slope[0]) > 0).all()
+        assert (q * offset[0][1:] > 0).all()
+    np.testing.assert_allclose(np.cross(down, [0.0, 1, 0]), [-1, 0, 0])  # to the South, y
+    eastwards = replace(PLAIN, field=(38.7e-6, 0.0))
+    assert (muon_track(12.0, np.zeros(2), eastwards, rng)[1][1] > 0).all()
+
+
+def test_fast_muons_fly_straight(rng):
+    """The bending goes with 1/p; none for a muon without charge."""
+    telescope = replace(PLAIN, field=NORTHWARDS)
+    slopes = [muon_track(e, np.zeros(2), telescope, rng)[1][0, 0] for e in (20.0, 40.0, 1e9)]
+    p = [np.sqrt(e**2 - MUON_MASS**2) for e in (20.0, 40.0)]
+    nodes = [muon_track(e, np.zeros(2), telescope, rng)[0][1] for e in (20.0, 40.0)]
+    assert slopes[0] / slopes[1] == pytest.approx(p[1] / p[0] * nodes[0] / nodes[1], rel=1e-12)
+    assert abs(slopes[2]) < 1e-11
+    assert (muon_track(20.0, np.zeros(2), telescope, rng, charge=0)[1] == 0).all()
+
+
+@pytest.mark.parametrize("charge", [1, -1])
+def test_bent_muon_takes_its_photons_along(rng, charge):
+    """Every photon is at the Cherenkov angle from where the muon comes from there."""
+    telescope = replace(PLAIN, field=(100e-6, -300e-6))
+    photons = muon_photons(10.0, (0.0, 0.0), (0.0, 0.0), telescope, rng, charge=charge)
+    curvature = np.rad2deg(0.299792458 / np.sqrt(10.0**2 - MUON_MASS**2))  # deg/(T m)
+    turn = charge * curvature * photons.distance
+    angle = np.hypot(photons.fov_lon - 300e-6 * turn, photons.fov_lat - 100e-6 * turn)
+    expected = np.rad2deg(np.arcsin(np.sqrt(sin2_cherenkov(10.0, PLAIN.refractivity))))
+    # the direction is that of the middle of a step, 1/64 of at most 1.5 times all distances
+    step = 1.5 * photons.distance.max() / 64
+    half = curvature * np.hypot(100e-6, 300e-6) * step / 2
+    np.testing.assert_allclose(angle, expected, atol=half)
+    assert 300e-6 * np.abs(turn).max() > 20 * half

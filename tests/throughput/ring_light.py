@@ -52,6 +52,11 @@ def simulated_rings(rng, n_rings, n_photons, rho, *, optics, air, ratio, scatter
     beta = 1 - 0.5 / (1 / ratio + loss) ** 2
     radius = np.arccos(1 / ((1 + index) * beta)) - t / optics.focus_distance.to_value(u.m)
     x, y = radius * np.cos(azimuth), radius * np.sin(azimuth)
+    # bending, to any side
+    turn = 0.299792458 * optics.transverse_field.to_value(u.T) * ratio / MUON_MASS.to_value(u.GeV)
+    if turn:
+        side = rng.uniform(-np.pi, np.pi, (n_rings, 1))
+        x, y = x + turn * height * np.cos(side), y + turn * height * np.sin(side)
     if scattering:
         per_metre = air.density.to_value(u.g / u.cm**3) * 100 / 36.62
         depth = per_metre * optics.mirror_radius.to_value(u.m) / nominal

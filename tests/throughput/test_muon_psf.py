@@ -29,6 +29,7 @@ from calibpipe.throughput.muon_width import (
 
 AIR = Air(2.2635e-4, 0.0148, 0.97 * u.kg / u.m**3, 9.5 * u.km)
 LST = Optics(11.1 * u.m, 10 * u.km, 6.9e-4 * u.deg**2)
+BENT = replace(LST, transverse_field=30.9 * u.uT)
 MST = Optics(5.94 * u.m, 10 * u.km, 2e-3 * u.deg**2)
 PSF = 0.045  # deg
 # mean squares of a Brownian path about its mean, two axes: exponentials of these means
@@ -58,7 +59,8 @@ def muons(
     radius, impact = radii(rng, n, optics, lowest)
     parts = width_components(radius, impact, optics, AIR)
     wander = rng.standard_exponential((n, len(WANDER))) @ WANDER / WANDER.sum()
-    truth = psf**2 + parts.chromatic + parts.drift + amplitude * wander * parts.scattering
+    truth = psf**2 + parts.chromatic + parts.drift + parts.bending
+    truth = truth + amplitude * wander * parts.scattering
     pixel = optics.pixel_variance.to_value(u.deg**2)
     relative = error * rng.lognormal(0, 0.3, n)
     found = truth + 2 * relative * (truth + pixel) * rng.standard_normal(n)
@@ -93,6 +95,7 @@ def pulls(n_repeats, n=1000, *, optics=LST, free=False, **kind):
         (LST, {}, True),
         (LST, {"scatter": 5e-4}, True),
         (LST, {"lowest": 15.0}, False),
+        (BENT, {"psf": 0.03}, False),
         (MST, {"psf": 0.06}, False),
         (MST, {"psf": 0.06}, True),
         (LST, {"psf": 0.03, "error": 0.03}, True),
@@ -220,7 +223,9 @@ def test_theta80_is_of_a_gaussian_in_two_dimensions():
 def test_systematic_errors_are_the_change_they_make():
     """Each assumption changed by its error, the whole fit done again."""
     rings = muons(np.random.default_rng(16), 20_000)
-    errors = RelativeErrors(0.1, 0.05, 0.2, 0.003, 0.03)
+    errors = RelativeErrors(
+        chromatic=0.1, drift=0.05, scattering=0.2, refractivity=0.003, pixel=0.03
+    )
     found = psf_of(rings, relative_errors=errors)
     changed = {
         "chromatic": replace(AIR, dispersion=AIR.dispersion * 1.1),
@@ -237,6 +242,29 @@ def test_systematic_errors_are_the_change_they_make():
     wide = np.sqrt(width**2 + 0.03 * LST.pixel_variance)
     change = psf_of((radius, wide, error, impact)).variance - found.variance
     assert change.value == pytest.approx(found.variance_sys_errors["pixel"].value, rel=0.15)
+
+
+def test_bending_of_la_palma_is_taken_out():
+    """The same muons with and without field: no difference, but if the bending is ignored.
+
+    Then the optics come out too wide by the mean bending, of which half is the systematic error:
+    1 % of 0.03 deg.
+    """
+    straight, bent = (
+        muons(np.random.default_rng(26), 40_000, optics=optics, psf=0.03) for optics in (LST, BENT)
+    )
+    reference, found, ignored = psf_of(straight), psf_of(bent, BENT), psf_of(bent)
+    error = found.variance_stat_error
+    assert abs(found.variance - reference.variance) < error
+    bending = found.variance_sys_errors["bending"] / 0.5
+    assert abs(ignored.variance - reference.variance - bending) < error
+    assert 2 * error < bending
+    assert (bending / 0.03**2 / 2).value == pytest.approx(0.010, abs=0.001)
+    stronger = replace(BENT, transverse_field=BENT.transverse_field * np.sqrt(1.5))
+    change = psf_of(bent, stronger).variance - found.variance
+    expected = found.variance_sys_errors["bending"].value
+    assert -change.value == pytest.approx(expected, rel=0.15)
+    assert ignored.variance_sys_errors["bending"] == 0
 
 
 def test_a_free_amplitude_takes_its_systematic_error_away():

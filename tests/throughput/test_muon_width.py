@@ -12,6 +12,7 @@ from calibpipe.throughput.muon_width import (
     Air,
     Optics,
     air_at_telescope,
+    bending_variance,
     chromatic_variance,
     drift_variance,
     emission_angle,
@@ -82,13 +83,16 @@ def test_moments_on_the_axis_and_at_the_edge_by_hand():
     np.testing.assert_allclose(track.level, [1 / 2, 0], atol=1e-4)
     np.testing.assert_allclose(track.variance, [1 / 12, 2 / 9], rtol=1e-4)
     assert track.wander[0] == pytest.approx(1 / 6, rel=1e-3)
+    # <(t cos)²> = 1/6 less the shift by <2 t cos²> = 1/2, whose part is 1/8
+    assert track.turn[0] == pytest.approx(1 / 24, rel=1e-4)
+    assert track.turn_mixture[0] == pytest.approx(0, abs=1e-12)
     assert track.mixture[0] == pytest.approx(0, abs=1e-12)
 
 
 @pytest.mark.parametrize("impact", [-0.1, 2.01, np.nan])
 def test_an_impact_out_of_range_has_no_moments(impact):
     track = track_moments(impact * LST.mirror_radius, LST)
-    assert np.isnan([track.level, track.variance, track.wander, track.mixture]).all()
+    assert np.isnan([*vars(track).values()]).all()
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.53, 0.9, 1.4])
@@ -109,6 +113,57 @@ def test_moments_photon_by_photon(rho):
     assert error < 0.03 * track.wander
     # 1 %: a walk between photons is not seen
     assert abs(variance.mean() - track.wander) < 4 * error + 0.01 * track.wander
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.53, 0.9, 1.4])
+def test_moments_of_turns_photon_by_photon(rho):
+    """A direction that turns with t, to any side, alone and with radii that change with t."""
+    rng = np.random.default_rng(15)
+    unit = Optics(1 * u.m, np.inf * u.m, 0 * u.deg**2)
+    track = track_moments(rho * u.m, unit)
+    k, n_rings, n_photons = 1e-3, 1500, 400
+    azimuth, t = light_of_rings(rng, n_rings, n_photons, rho)
+    side = rng.uniform(-np.pi, np.pi, (n_rings, 1))
+    circle = np.cos(azimuth), np.sin(azimuth)
+    turned = k * t * np.cos(side), k * t * np.sin(side)
+    variance = variances_of_circles(circle[0] + turned[0], circle[1] + turned[1])[0] / k**2
+    error = variance.std() / np.sqrt(n_rings)
+    # 1e-3: second order in k
+    assert abs(variance.mean() - track.turn) < 4 * error + 1e-3 * track.turn
+    assert error < 0.02 * track.turn
+    both = [(1 + k * t) * part + shift for part, shift in zip(circle, turned, strict=True)]
+    found = variances_of_circles(*both)[0] / k**2
+    alone = variances_of_circles(*((1 + k * t) * part for part in circle))[0] / k**2
+    mixed = found - variance - alone  # twice the covariance of t and the turn
+    error = mixed.std() / np.sqrt(n_rings)
+    assert abs(mixed.mean()) < 4 * error
+    # the part of single photons is as large for rings in the middle
+    kurtosis = np.mean((mixed - mixed.mean()) ** 4) / mixed.var() ** 2
+    of_photons = track.turn * track.variance / n_photons * 4
+    expected = np.sqrt(4 * track.turn_mixture + of_photons)
+    assert mixed.std() == pytest.approx(
+        expected, rel=4 * np.sqrt((kurtosis - 1) / 4 / n_rings) + np.sqrt(of_photons) / expected
+    )
+
+
+def test_bending_by_hand():
+    """30.9 µT, m/p = 0.01 (10.57 GeV), theta 0.0188 rad, on the axis.
+
+    0.2998 x 30.9e-6/10.566 x 11.1/0.0188 = 0.5177 mrad over all of the light's track.
+    """
+    air = Air((0.01**2 + 0.0188**2) / 2, 0.0, AIR.density, 1e9 * u.km)
+    optics = Optics(11.1 * u.m, np.inf * u.m, 0 * u.deg**2, 30.9 * u.uT)
+    track = track_moments(0 * u.m, optics)
+    found = bending_variance(0.0188 * u.rad, track, optics, air)
+    assert_quantity_allclose(found, 0.5177e-3**2 / 24 * u.rad**2, rtol=1e-3)
+    assert np.sqrt(found).to_value(u.deg) == pytest.approx(0.00605, abs=1e-5)
+    stronger = Optics(*list(vars(optics).values())[:3], 61.8 * u.uT)
+    assert_quantity_allclose(bending_variance(0.0188 * u.rad, track, stronger, air), 4 * found)
+    without = Optics(*list(vars(optics).values())[:3])
+    assert bending_variance(0.0188 * u.rad, track, without, air) == 0
+    # for p to infinity the ring is the largest one
+    largest = np.sqrt(2 * air.refractivity) * u.rad
+    assert abs(bending_variance(largest, track, optics, air)) < 1e-6 * found
 
 
 def test_spread_of_scattering_of_single_muons():
@@ -161,15 +216,22 @@ def test_drift_by_hand():
     assert np.sqrt(found).to_value(u.deg) == pytest.approx(0.0279, abs=1e-4)
 
 
-@pytest.mark.parametrize("component", ["chromatic", "drift", "focus", "scattering", "all"])
+BENDING = Optics(11.1 * u.m, np.inf * u.m, 6.9e-4 * u.deg**2, 300 * u.uT)
+
+
+@pytest.mark.parametrize(
+    "component", ["chromatic", "drift", "focus", "scattering", "bending", "all"]
+)
 @pytest.mark.parametrize(("rho", "ratio"), [(0.0, 0.0106), (0.6, 0.004)])
 def test_components_photon_by_photon(component, rho, ratio):
     optics = LST if component in ("focus", "all") else UNFOCUSED
+    optics = BENDING if component == "bending" else optics
     n_1 = AIR.refractivity
     thin = 1e-9 * u.kg / u.m**3
     air = {
         "chromatic": Air(n_1, AIR.dispersion, thin, 1e9 * u.km),
         "scattering": Air(n_1, 0.0, AIR.density, 1e9 * u.km),
+        "bending": Air(n_1, 0.0, thin, 1e9 * u.km),
         "all": AIR,
     }.get(component, NO_DISPERSION)
     scattering = component in ("scattering", "all")
@@ -182,6 +244,7 @@ def test_components_photon_by_photon(component, rho, ratio):
     impact = rho * optics.mirror_radius
     found = width_components(radius.mean() * u.rad, impact, optics, air)
     parts = {"chromatic": found.chromatic, "scattering": found.scattering}
+    parts["bending"] = found.bending
     parts["all"] = found.chromatic + found.drift + found.scattering
     expected = parts.get(component, found.drift) * u.deg**2 << u.rad**2
     error = variance.std() / np.sqrt(n_rings)
@@ -204,7 +267,8 @@ def test_a_ring_larger_than_the_largest_has_negative_scattering():
 @pytest.mark.parametrize("radius", [0.0, -1.0, np.nan])
 def test_a_radius_that_is_none_has_no_width(radius):
     found = width_components([radius] * u.deg, [1] * u.m, LST, AIR)
-    assert np.isnan([found.chromatic, found.drift, found.scattering, found.spread]).all()
+    assert np.isnan([found.chromatic, found.drift, found.bending, found.spread]).all()
+    assert np.isnan(found.scattering).all()
 
 
 @pytest.mark.parametrize(
