@@ -10,9 +10,15 @@ import numpy as np
 import tables
 from astropy.table import Table
 from astropy.time import Time
-from ctapipe.containers import EventType
+from ctapipe.containers import (
+    CoordinateFrameType,
+    EventType,
+    ObservationBlockContainer,
+    ObservationBlockState,
+    SchedulingBlockContainer,
+)
 from ctapipe.instrument import SubarrayDescription
-from ctapipe.io import write_table
+from ctapipe.io import HDF5TableWriter, write_table
 from ctapipe.io.hdf5dataformat import (
     DL0_TEL_POINTING_GROUP,
     DL1_SUBARRAY_TRIGGER_TABLE,
@@ -23,6 +29,8 @@ from ctapipe.io.hdf5dataformat import (
     DL2_TEL_ENERGY_GROUP,
     DL2_TEL_GROUP,
     DL2_TEL_PARTICLETYPE_GROUP,
+    OBSERVATION_BLOCK_TABLE,
+    SCHEDULING_BLOCK_TABLE,
 )
 from ctapipe.io.metadata import Activity, Contact, Instrument, Process, Product, Reference
 from ctapipe.io.metadata import write_to_hdf5 as write_reference
@@ -140,6 +148,7 @@ def write_dl2(
             for node, table in _tables(showers, truth, obs_id, event_id, begin, after, model, rng):
                 writer.append(node, table)
             done, n_rows = done + n, n_rows + int(showers.has_data.sum())
+        _write_observation(h5file, obs_id, start, seconds, alt_in_deg, az_in_deg)
         _write_pointing(writer, truth, begin, seconds, alt_in_deg, az_in_deg)
         write_reference(_reference(obs_id).to_dict(), h5file)
     return n_rows
@@ -313,6 +322,28 @@ def _write_pointing(
             "altitude": np.full(len(after), alt) * _DEG,
         }
         writer.append(f"{DL0_TEL_POINTING_GROUP}/tel_{tel_id:03d}", _table(columns))
+
+
+def _write_observation(
+    h5file: tables.File, obs_id: int, start: Time, length: float, alt: float, az: float
+) -> None:
+    writer = HDF5TableWriter(h5file, group_name="")
+    block = ObservationBlockContainer(
+        obs_id=np.uint64(obs_id),
+        sb_id=np.uint64(obs_id),
+        producer_id="simulation",
+        state=ObservationBlockState.COMPLETED_SUCCEDED,
+        subarray_pointing_lat=alt * _DEG,
+        subarray_pointing_lon=az * _DEG,
+        subarray_pointing_frame=CoordinateFrameType.ALTAZ,
+        actual_start_time=start,
+        actual_duration=length / 60 * u.min,
+        scheduled_start_time=start,
+        scheduled_duration=length / 60 * u.min,
+    )
+    writer.write(OBSERVATION_BLOCK_TABLE, block)
+    schedule = SchedulingBlockContainer(sb_id=np.uint64(obs_id), producer_id="simulation")
+    writer.write(SCHEDULING_BLOCK_TABLE, schedule)
 
 
 def _reference(obs_id: int) -> Reference:
