@@ -37,6 +37,8 @@ class CrossCalibration:
         :math:`x_i + s_{T(i)}`; NaN for telescopes that are not in the largest island of their type.
     operator : ndarray, shape (n_tel, n_pairs)
         d (x + s) / d r for the ratios of all pairs.
+    throughput_operator : ndarray, shape (n_tel, n_tel)
+        The same for given throughputs x; 0 if none were given.
     chi2, n_dof, p_value : float
         Of the pairs of different types, scaled as that of the inter-calibration.
     """
@@ -48,6 +50,7 @@ class CrossCalibration:
     log_throughput: NDArray
     covariance: NDArray
     operator: NDArray
+    throughput_operator: NDArray
     chi2: float
     n_dof: float
     p_value: float
@@ -140,6 +143,7 @@ def cross_calibration(
         log_throughput=value,
         covariance=found,
         operator=total,
+        throughput_operator=shift if log_throughput is not None else 0 * shift,
         chi2=chi2,
         n_dof=n_dof,
         p_value=p_value,
