@@ -13,12 +13,13 @@ from astropy.time import Time
 from ctapipe.containers import (
     CoordinateFrameType,
     EventType,
-    ObservationBlockContainer,
     ObservationBlockState,
-    SchedulingBlockContainer,
+    ObservingMode,
+    PointingMode,
+    SchedulingBlockType,
 )
 from ctapipe.instrument import SubarrayDescription
-from ctapipe.io import HDF5TableWriter, write_table
+from ctapipe.io import write_table
 from ctapipe.io.hdf5dataformat import (
     DL0_TEL_POINTING_GROUP,
     DL1_SUBARRAY_TRIGGER_TABLE,
@@ -48,6 +49,16 @@ DATA_MODEL_VERSION = "v7.6.0"  # of ctapipe 0.32
 TRIES_AT_ONCE = 50_000
 _POINTING_INTERVAL_IN_S = 10
 _DEG = u.deg
+# the longer ones first
+_PREFIXES = (
+    f"{GEOMETRY}_tel_impact_",
+    f"{ENERGY}_tel_",
+    f"{CLASSIFIER}_tel_",
+    f"{GEOMETRY}_",
+    f"{ENERGY}_",
+    "hillas_",
+    "telescope_pointing_",
+)
 
 
 def array_truth(
@@ -148,7 +159,7 @@ def write_dl2(
             for node, table in _tables(showers, truth, obs_id, event_id, begin, after, model, rng):
                 writer.append(node, table)
             done, n_rows = done + n, n_rows + int(showers.has_data.sum())
-        _write_observation(h5file, obs_id, start, seconds, alt_in_deg, az_in_deg)
+        _write_observation(writer, obs_id, start, seconds, alt_in_deg, az_in_deg)
         _write_pointing(writer, truth, begin, seconds, alt_in_deg, az_in_deg)
         write_reference(_reference(obs_id).to_dict(), h5file)
     return n_rows
@@ -198,6 +209,7 @@ def _tables(
                 "event_type": np.full(n, EventType.SUBARRAY.value),
             },
             TRANSFORM={"tels_with_trigger": "tel_list_to_mask"},
+            ENUM={"event_type": EventType},
         ),
     )
     yield f"{DL2_SUBARRAY_GEOMETRY_GROUP}/{GEOMETRY}", _geometry(keys, showers, model)
@@ -294,14 +306,15 @@ def _geometry(keys: dict[str, NDArray], showers: ArrayShowers, model: ShowerMode
     )
 
 
-def _table(columns: dict[str, Any], **attributes: dict[str, str]) -> Table:
-    """Table with units on plain columns, and attributes of columns as ctapipe writes them."""
+def _table(columns: dict[str, Any], **attributes: dict[str, Any]) -> Table:
+    """Table with attributes of columns as ctapipe writes them: NAME is that without the prefix."""
     table = Table()
     for name, column in columns.items():
         table[name] = column
-        for key, of_column in attributes.items():
-            if name in of_column:
-                table[name].meta[key] = of_column[name]
+        prefix = next((p for p in _PREFIXES if name.startswith(p)), "")
+        meta = {"NAME": name.removeprefix(prefix)}
+        meta |= {key: of[name] for key, of in attributes.items() if name in of}
+        table[name].info.meta = meta
     return table
 
 
@@ -325,25 +338,42 @@ def _write_pointing(
 
 
 def _write_observation(
-    h5file: tables.File, obs_id: int, start: Time, length: float, alt: float, az: float
+    writer: _Writer, obs_id: int, start: Time, length: float, alt: float, az: float
 ) -> None:
-    writer = HDF5TableWriter(h5file, group_name="")
-    block = ObservationBlockContainer(
-        obs_id=np.uint64(obs_id),
-        sb_id=np.uint64(obs_id),
-        producer_id="simulation",
-        state=ObservationBlockState.COMPLETED_SUCCEDED,
-        subarray_pointing_lat=alt * _DEG,
-        subarray_pointing_lon=az * _DEG,
-        subarray_pointing_frame=CoordinateFrameType.ALTAZ,
-        actual_start_time=start,
-        actual_duration=length / 60 * u.min,
-        scheduled_start_time=start,
-        scheduled_duration=length / 60 * u.min,
-    )
-    writer.write(OBSERVATION_BLOCK_TABLE, block)
-    schedule = SchedulingBlockContainer(sb_id=np.uint64(obs_id), producer_id="simulation")
-    writer.write(SCHEDULING_BLOCK_TABLE, schedule)
+    one, number = np.ones(1), np.array([obs_id], np.uint64)
+    enums = {
+        "state": ObservationBlockState,
+        "subarray_pointing_frame": CoordinateFrameType,
+        "sb_type": SchedulingBlockType,
+        "observing_mode": ObservingMode,
+        "pointing_mode": PointingMode,
+    }
+
+    def chosen(name: str, member: str) -> NDArray:
+        return np.array([enums[name][member].value])
+
+    block = {
+        "obs_id": number,
+        "sb_id": number,
+        "producer_id": np.array(["simulation"]),
+        "state": chosen("state", "COMPLETED_SUCCEDED"),
+        "subarray_pointing_lat": alt * one * _DEG,
+        "subarray_pointing_lon": az * one * _DEG,
+        "subarray_pointing_frame": chosen("subarray_pointing_frame", "ALTAZ"),
+        "scheduled_duration": length / 60 * one * u.min,
+        "scheduled_start_time": start.tai.reshape(1),
+        "actual_start_time": start.tai.reshape(1),
+        "actual_duration": length / 60 * one * u.min,
+    }
+    schedule = {
+        "sb_id": number,
+        "sb_type": chosen("sb_type", "OBSERVATION"),
+        "producer_id": np.array(["simulation"]),
+        "observing_mode": chosen("observing_mode", "WOBBLE"),
+        "pointing_mode": chosen("pointing_mode", "DRIFT"),
+    }
+    writer.append(OBSERVATION_BLOCK_TABLE, _table(block, ENUM=enums))
+    writer.append(SCHEDULING_BLOCK_TABLE, _table(schedule, ENUM=enums))
 
 
 def _reference(obs_id: int) -> Reference:
