@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["EventChunk", "check_events", "file_events", "read_events"]
 
 TRIGGER_TABLE = "/dl1/event/subarray/trigger"
-CHUNK_SIZE = 100_000
-ROWS_AT_ONCE_IN_BYTES = 4_000_000
+CHUNK_SIZE = 50_000
+ROWS_AT_ONCE_IN_BYTES = 500_000  # of each table, of which there are hundreds
+CACHE_IN_BYTES = 500_000  # PyTables would take 16 MB for each table
 _QUARTER_NS, _MJD_OF_1970 = 0.25e-9, 40587.0
 
 
@@ -97,7 +98,7 @@ def file_events(
     path: str | Path, layout: ArrayLayout, columns: Sequence[str], *, chunk_size: int = CHUNK_SIZE
 ) -> Iterator[EventChunk]:
     """Events of one file, whose identifiers `check_events` has looked at; as `read_events`."""
-    with open_hdf5(path, "DL2 events") as h5file:
+    with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
         places = [column_place(h5file, name) for name in columns]
         if not places[0].by_telescope:
             raise ConfigurationError(f"{places[0].name} is a column of array events")
@@ -120,7 +121,7 @@ def check_events(paths: Sequence[str | Path], *, chunk_size: int = CHUNK_SIZE) -
     layout = None
     runs: dict[int, list[tuple[int, int]]] = {}
     for path in paths:
-        with open_hdf5(path, "DL2 events") as h5file:
+        with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
             of_file = read_layout(h5file)
             if layout is not None:
                 same_layout(layout, of_file, path)
@@ -162,7 +163,7 @@ def _add_runs(runs: dict[int, list[tuple[int, int]]], obs_id: NDArray, event_id:
 def _check_block(paths: Sequence[str | Path], obs_id: int, chunk_size: int) -> None:
     found = []
     for path in paths:
-        with open_hdf5(path, "DL2 events") as h5file:
+        with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
             found += [e[o == obs_id] for o, e in _identifiers(h5file, chunk_size)]
     numbers = np.sort(np.concatenate(found))
     twice = np.flatnonzero(np.diff(numbers) == 0)

@@ -47,6 +47,7 @@ ENERGY, CLASSIFIER = "RandomForestRegressor", "RandomForestClassifier"
 GEOMETRY = "HillasReconstructor"
 DATA_MODEL_VERSION = "v7.6.0"  # of ctapipe 0.32
 TRIES_AT_ONCE = 50_000
+CACHE_IN_BYTES = 500_000  # of each table: PyTables would take 16 MB
 _POINTING_INTERVAL_IN_S = 10
 _DEG = u.deg
 # the longer ones first
@@ -146,7 +147,8 @@ def write_dl2(
     model = model or ShowerModel()
     begin, n_rows, done, seconds = start.unix_tai, 0, 0, 0.0
     pointing = np.deg2rad([alt_in_deg, az_in_deg])
-    with atomic_path(path) as temporary, tables.open_file(temporary, "w") as h5file:
+    cache = {"CHUNK_CACHE_SIZE": CACHE_IN_BYTES}
+    with atomic_path(path) as temporary, tables.open_file(temporary, "w", **cache) as h5file:
         subarray.to_hdf(h5file)
         writer = _Writer(h5file)
         while done < n_events:

@@ -53,7 +53,7 @@ class AsymmetryTool(NightTool):
         "apply to: weighted with 1/resolution^2; all the same (geometric mean) if not given",
     ).tag(config=True)
     min_events = traits.Int(10, min=2, help="Of a pair that counts").tag(config=True)
-    chunk_size = traits.Int(100_000, min=1, help="Array events at once").tag(config=True)
+    chunk_size = traits.Int(50_000, min=1, help="Array events at once").tag(config=True)
 
     aliases: ClassVar[dict] = NightTool.aliases | {
         ("i", "input"): "AsymmetryTool.input_files",
