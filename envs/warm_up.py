@@ -15,7 +15,9 @@ from ctapipe.core import run_tool
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
 from calibpipe.tools.calculate_muon_rings import CalculateMuonRings
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
+from calibpipe.tools.energy_asymmetry_estimation import EnergyAsymmetryEstimation
 from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
+from calibpipe.tools.simulate_dl2_data import SimulateDl2Data
 
 SITE = Path(__file__).parents[1] / "config/sites/CTAO-North.yaml"
 
@@ -38,6 +40,10 @@ def main() -> None:
         run(CalculateCamcalibCoefficients, f"--input={statistics}", f"--output={coefficients}")
         options = (f"--coefficients={coefficients}", f"--statistics={statistics}")
         run(CalculateMuonRings, *files, *options, f"--output={folder}/rings.h5")
+        array = ("--n-events=200", "--n-blocks=1", f"--output-folder={folder}")
+        run(SimulateDl2Data, *array)
+        files = [f"--input={path}" for path in folder.glob("dl2/**/*.dl2.h5")]
+        run(EnergyAsymmetryEstimation, *files, f"--output={folder}/asymmetry.h5")
 
 
 if __name__ == "__main__":

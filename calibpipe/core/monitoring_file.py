@@ -207,8 +207,10 @@ def fingerprint(values: np.ndarray) -> bytes:
     return np.concatenate(sums).tobytes() + data[words.nbytes :].tobytes()
 
 
-def open_hdf5(path: str | Path, what: str) -> "tables.File":
+def open_hdf5(path: str | Path, what: str, **parameters: int) -> "tables.File":
     """An HDF5 file, open for reading; `what` it holds, for messages.
+
+    `parameters` are those of PyTables, e.g. ``CHUNK_CACHE_SIZE`` (bytes, for each table).
 
     Raises
     ------
@@ -223,7 +225,7 @@ def open_hdf5(path: str | Path, what: str) -> "tables.File":
     if not path.is_file():
         raise MissingInputError(f"{path} does not exist: make the {what} first")
     try:
-        return tables.open_file(path)
+        return tables.open_file(path, **parameters)
     except tables.HDF5ExtError as error:
         raise CorruptedInputError(f"{path} is no HDF5 file, or cut short; make it again") from error
 
