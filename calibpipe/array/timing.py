@@ -1,0 +1,397 @@
+r"""Time offsets of the telescopes of an array, from the arrival times of showers.
+
+The offset :math:`\delta_j` is what the clock of telescope *j* reads too late, in a gauge: only
+differences between telescopes of one island (`calibpipe.array.graph`) can be known. Offsets that
+grow linearly across the array look like showers from another direction. What shifts all
+reconstructed directions the same way on the sky is therefore fitted, too: over all azimuths it
+moves the array's tilt around a circle and tells itself from it; in a narrow range of azimuth only
+its assumed size limits the tilt, and the systematic errors show that.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from .graph import ALONE, common_events, islands, spanning_tree
+from .normal_equations import NormalEquations, normal_equations
+from .shower_times import N_COMMON, ShowerTimes, TimingErrors, event_fit, front_residuals
+
+__all__ = [
+    "ArrayOffsets",
+    "StartValues",
+    "array_offsets",
+    "block_equations",
+    "in_gauge",
+    "start_offsets",
+    "start_values",
+    "survey_covariance",
+]
+
+_ITERATIONS = 30
+_CHANGE = 1e-3  # of the errors and, in units of the errors of the offsets, of these
+
+
+@dataclass(frozen=True)
+class StartValues:
+    """What the events of a block are weighted with, found from a sample of them.
+
+    Attributes
+    ----------
+    island : ndarray, shape (n_tel,), int
+        As `calibpipe.array.graph.islands`.
+    offset : ndarray, shape (n_tel,), ns
+        NaN for telescopes that are alone.
+    common : ndarray, shape (3,)
+        Direction (rad) and curvature (logarithm).
+    errors : TimingErrors
+    is_converged : bool
+    """
+
+    island: NDArray
+    offset: NDArray
+    common: NDArray
+    errors: TimingErrors
+    is_converged: bool
+
+
+@dataclass(frozen=True)
+class ArrayOffsets:
+    """Offsets of the telescopes of one island.
+
+    Attributes
+    ----------
+    offset : ndarray, shape (n_tel,), ns
+        NaN for telescopes that are not of the island, as their covariances.
+    stat_covariance, sys_covariance : ndarray, shape (n_tel, n_tel), ns^2
+        Of timing and direction errors of single events; of what all events have in common.
+    common : ndarray, shape (3,)
+        What is wrong with direction (rad) and curvature (logarithm) in the mean.
+    common_error : ndarray, shape (3,)
+    chi2 : float
+    ndf : int
+    """
+
+    offset: NDArray
+    stat_covariance: NDArray
+    sys_covariance: NDArray
+    common: NDArray
+    common_error: NDArray
+    chi2: float
+    ndf: int
+
+    @property
+    def stat_error(self) -> NDArray:
+        """Statistical error, ns."""
+        return np.sqrt(np.diag(self.stat_covariance))
+
+    @property
+    def sys_error(self) -> NDArray:
+        """Systematic error, ns."""
+        return np.sqrt(np.diag(self.sys_covariance))
+
+
+def start_offsets(residual: NDArray, min_common: int = 1) -> tuple[NDArray, NDArray]:
+    """Offsets from medians of differences, along the pairs of most common events.
+
+    Parameters
+    ----------
+    residual : ndarray, shape (n_events, n_tel), ns
+        Times minus the front (`front_residuals`); NaN where a telescope has none.
+    min_common : int
+        Events that tie a pair.
+
+    Returns
+    -------
+    offset : ndarray, shape (n_tel,), ns
+        0 for the telescope of most events on each island; NaN for those that are alone.
+    island : ndarray, shape (n_tel,), int
+    """
+    n_common = common_events(np.isfinite(residual))
+    island = islands(n_common, min_common)
+    n_common = np.where(n_common >= min_common, n_common, 0)
+    offset = np.full(residual.shape[1], np.nan)
+    for number in range(island.max(initial=ALONE) + 1):
+        first = int(np.argmax(np.where(island == number, np.diag(n_common), -1)))
+        offset[first] = 0.0
+        for known, tel in spanning_tree(n_common, first):
+            difference = residual[:, tel] - residual[:, known]
+            offset[tel] = offset[known] + np.nanmedian(difference)
+    return offset, island
+
+
+def start_values(
+    sample: ShowerTimes,
+    position: NDArray,
+    errors: TimingErrors,
+    prior: NDArray,
+    *,
+    min_common: int = 1,
+    fit_errors: bool = True,
+    max_sigma: float = 4.0,
+    refractivity: float = 0.0,
+) -> StartValues:
+    r"""Offsets and errors of single times from a sample of events, by iteration.
+
+    With the leverage :math:`h_{ej}` of a time in the fit of its event, and the part
+    :math:`CM` of a direction that comes from the times of its event (*M* their information, *C*
+    the covariance of the parameters):
+
+    .. math:: \sigma_j^2 = \frac{\sum_e r_{ej}^2}{\sum_e (1 - h_{ej})},\qquad
+              \sigma_u^2 = \frac{\sum_e u_e^2}{\sum_e (C_eM_e)_{uu}}
+
+    which is restricted maximum likelihood. The direction error is that of direction and core
+    together, less the core error as given.
+
+    Parameters
+    ----------
+    sample : ShowerTimes
+    position : ndarray, shape (n_tel, 3), m
+    errors : TimingErrors
+        To begin with; kept if not `fit_errors`. Those of core and curvature are always kept.
+    prior : ndarray, shape (3,)
+        Widths of the common parameters (`array_offsets`).
+    min_common : int
+        Events that tie a pair.
+    max_sigma, refractivity
+        As `event_fit`.
+
+    Raises
+    ------
+    InsufficientStatisticsError
+        If no two telescopes have `min_common` events in common.
+
+    References
+    ----------
+    Harville, D. A. 1977, J. Am. Stat. Assoc. 72, 320 (variance components).
+    doi 10.1080/01621459.1977.10480998
+    """
+    residual, _ = front_residuals(sample, position, refractivity)
+    offset, island = start_offsets(residual, min_common)
+    if np.all(island == ALONE):
+        most = common_events(np.isfinite(residual))
+        np.fill_diagonal(most, 0)
+        raise InsufficientStatisticsError(
+            f"no two telescopes have {min_common} events in common, the most are "
+            f"{most.max(initial=0)} (of {len(sample)} events); give more, loosen the selection, or "
+            "lower min_common_events"
+        )
+    common = np.zeros(N_COMMON)
+    for _ in range(_ITERATIONS):
+        before = offset, errors
+        equations, new = [], errors
+        for number in range(island.max() + 1):
+            here = np.where(island == number, offset, np.nan)
+            fit = event_fit(
+                sample, position, here, common, errors, max_sigma=max_sigma,
+                refractivity=refractivity,
+            )  # fmt: skip
+            equations.append(normal_equations(fit, here, common, sample.alt, sample.az))
+            if fit_errors:
+                new = _variance_components(fit, new, sample.curvature, number == 0)
+        for number, of_island in enumerate(equations):
+            members = (island == number) & of_island.seen
+            if members.sum() < 2:
+                continue
+            found = array_offsets(of_island, members, prior)
+            offset = np.where(members, found.offset, offset)
+            common = found.common if number == 0 else common
+        errors = new
+        if _is_same(before, (offset, errors), equations):
+            return StartValues(island, offset, common, errors, True)
+    return StartValues(island, offset, common, errors, False)
+
+
+def _variance_components(
+    fit: object, errors: TimingErrors, curvature: NDArray, with_direction: bool
+) -> TimingErrors:
+    """Errors of the telescopes of a fit, and of the direction."""
+    counts = fit.weight > 0
+    freedom = np.sum(np.where(counts, 1 - fit.leverage, 0.0), axis=0)
+    square = np.sum(fit.residual**2, axis=0)
+    enough = freedom > 1.0
+    telescope = np.where(enough, np.sqrt(square / np.where(enough, freedom, 1)), errors.telescope)
+    telescope = np.where(telescope > 0, telescope, errors.telescope)
+    direction = errors.direction
+    used = counts.sum(axis=1) >= 3  # two times say nothing of a direction without each other
+    if with_direction and used.any():
+        told = np.einsum("ekl,elk->ek", fit.covariance, fit.information)[used, 1:3]
+        variance = np.sum(fit.step[used, 1:3] ** 2) / max(np.sum(told), 1e-300)
+        core = np.mean((curvature[used] * errors.core) ** 2)
+        direction = float(np.sqrt(max(variance - core, (0.01 * errors.direction) ** 2)))
+    return TimingErrors(telescope, direction, errors.core, errors.curvature)
+
+
+def _is_same(before: tuple, after: tuple, equations: list[NormalEquations]) -> bool:
+    """Whether an iteration has changed nothing that matters."""
+    weight = sum(np.diag(e.matrix)[: e.n_tel] for e in equations)
+    moved = np.nan_to_num(after[0] - before[0]) * np.sqrt(weight)
+    old, new = (np.append(e.telescope, e.direction) for e in (before[1], after[1]))
+    return bool(np.all(np.abs(moved) < _CHANGE * 10) and np.allclose(old, new, rtol=_CHANGE))
+
+
+def block_equations(
+    times: ShowerTimes,
+    position: NDArray,
+    start: StartValues,
+    *,
+    max_sigma: float = 4.0,
+    refractivity: float = 0.0,
+) -> list[NormalEquations]:
+    """Normal equations of some events, one for each island; add those of all chunks of a block.
+
+    An event that telescopes of several islands saw counts for each on its own.
+    """
+    result = []
+    for number in range(start.island.max(initial=ALONE) + 1):
+        offset = np.where(start.island == number, start.offset, np.nan)
+        fit = event_fit(
+            times, position, offset, start.common, start.errors, max_sigma=max_sigma,
+            refractivity=refractivity,
+        )  # fmt: skip
+        result.append(normal_equations(fit, offset, start.common, times.alt, times.az))
+    return result
+
+
+def array_offsets(equations: NormalEquations, members: NDArray, prior: NDArray) -> ArrayOffsets:
+    """Offsets of one island, the mean of its telescopes being 0.
+
+    The statistical covariance is that for the common parameters known; what they add, as far as
+    the events and `prior` determine them, is systematic.
+
+    Parameters
+    ----------
+    equations : NormalEquations
+    members : ndarray, shape (n_tel,), bool
+        Telescopes of the island.
+    prior : ndarray, shape (3,)
+        Widths of the common parameters: direction along altitude and azimuth (rad), logarithm of
+        the curvature; 0 keeps one at 0, inf leaves it to the events.
+
+    Raises
+    ------
+    InsufficientStatisticsError
+        If the telescopes are less than two, or the events do not determine the offsets.
+    """
+    n_tel, which = equations.n_tel, np.flatnonzero(members)
+    if len(which) < 2:
+        raise InsufficientStatisticsError(
+            f"offsets need at least 2 telescopes with common events, got {len(which)}"
+        )
+    free = np.flatnonzero(prior > 0)
+    point = equations.point.copy()
+    point[n_tel + np.flatnonzero(prior == 0)] = 0.0
+    here = equations.at(point)
+    rows = np.concatenate([which, n_tel + free])
+    k = len(which)
+    matrix = here.matrix[np.ix_(rows, rows)]
+    tied = matrix[:k, :k].copy()
+    level = np.mean(np.diag(tied))  # of the mean of the telescopes, which no event fixes
+    if level <= 0:
+        raise InsufficientStatisticsError("no events are left for the offsets of these telescopes")
+    tied += level
+    weight = prior[free] ** -2.0
+    matrix[:k, :k] = tied
+    matrix[k:, k:] += np.diag(weight)
+    vector = here.vector[rows].copy()
+    vector[k:] -= weight * point[n_tel + free]
+    fixed, covariance = _inverse(tied), _inverse(matrix)
+    step = covariance @ vector
+    gauge = np.full((k, k), 1 / (level * k**2))
+    stat, whole = fixed - gauge, covariance[:k, :k] - gauge
+    values = point.copy()
+    values[rows] += step
+    offset = np.full(n_tel, np.nan)
+    offset[which] = values[which] - values[which].mean()
+    common_error = np.zeros(N_COMMON)
+    common_error[free] = np.sqrt(np.diag(covariance)[k:])
+    chi2 = here.chi2 + weight @ point[n_tel + free] ** 2 - vector @ step
+    return ArrayOffsets(
+        offset=offset,
+        stat_covariance=_spread(stat, which, n_tel),
+        sys_covariance=_spread(whole - stat, which, n_tel),
+        common=values[n_tel:],
+        common_error=common_error,
+        chi2=float(chi2),
+        ndf=int(equations.ndf - (k - 1)),
+    )
+
+
+def _inverse(matrix: NDArray) -> NDArray:
+    """Inverse of a symmetric matrix, which must be positive."""
+    scale = np.sqrt(np.diag(matrix))
+    if not np.all(scale > 0):
+        raise InsufficientStatisticsError("a telescope has no events that count; leave it out")
+    scaled = matrix / np.outer(scale, scale)
+    if np.linalg.eigvalsh(scaled)[0] < 1e-12:
+        raise InsufficientStatisticsError(
+            "the events do not determine the offsets: they do not tell a tilt of the array from a "
+            "common error of the directions; give showers of more azimuths, or limit that error"
+        )
+    return np.linalg.inv(scaled) / np.outer(scale, scale)
+
+
+def _spread(covariance: NDArray, which: NDArray, n_tel: int) -> NDArray:
+    result = np.full((n_tel, n_tel), np.nan)
+    result[np.ix_(which, which)] = covariance
+    return result
+
+
+def in_gauge(offsets: ArrayOffsets, weight: NDArray) -> ArrayOffsets:
+    r"""The same offsets with another level: :math:`\sum_j w_j\delta_j = 0`.
+
+    Parameters
+    ----------
+    offsets : ArrayOffsets
+    weight : ndarray, shape (n_tel,)
+        Not negative, 0 outside the island: 1 for a reference telescope only, or for those that
+        the mean is taken of. The errors of the weighted ones become part of all others'.
+
+    Raises
+    ------
+    ConfigurationError
+        If no telescope of the island has a weight.
+    """
+    there = np.isfinite(offsets.offset)
+    weight = np.where(there, weight, 0.0)
+    if not weight.sum() > 0:
+        raise ConfigurationError("no telescope of this island is there to set the level by")
+    which = np.flatnonzero(there)
+    weight = weight / weight.sum()
+    transform = np.eye(len(which)) - weight[which]
+    n_tel = len(weight)
+
+    def moved(covariance: NDArray) -> NDArray:
+        inner = covariance[np.ix_(which, which)]
+        return _spread(transform @ inner @ transform.T, which, n_tel)
+
+    level = weight[which] @ offsets.offset[which]
+    return ArrayOffsets(
+        offset=offsets.offset - level,
+        stat_covariance=moved(offsets.stat_covariance),
+        sys_covariance=moved(offsets.sys_covariance),
+        common=offsets.common,
+        common_error=offsets.common_error,
+        chi2=offsets.chi2,
+        ndf=offsets.ndf,
+    )
+
+
+def survey_covariance(n_tel: int, height_error: float, sin_alt: float) -> NDArray:
+    r"""What the surveyed heights of the telescopes add: :math:`(\sigma_z\sin a/c)^2`, ns^2.
+
+    Errors along the ground turn with the azimuth and cancel; a telescope that stands higher than
+    was surveyed sees all showers early. In the gauge of no telescope (`in_gauge` sets it).
+
+    Parameters
+    ----------
+    n_tel : int
+    height_error : float, m
+        Of each telescope.
+    sin_alt : float
+        Mean sine of the altitude of the showers.
+    """
+    from .shower_front import SPEED_OF_LIGHT
+
+    return np.eye(n_tel) * (height_error * sin_alt / SPEED_OF_LIGHT) ** 2
