@@ -1,1 +1,1 @@
-"""Calibration of the array as a whole: telescopes against each other, from showers."""
+"""The array as a whole: telescopes compared with each other by the showers they share."""
