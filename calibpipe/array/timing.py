@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .graph import ALONE, common_events, islands, spanning_tree
 from .normal_equations import NormalEquations, normal_equations
-from .shower_times import N_COMMON, ShowerTimes, TimingErrors, event_fit, front_residuals
+from .shower_front import SPEED_OF_LIGHT
+from .shower_times import (
+    N_COMMON,
+    EventFit,
+    ShowerTimes,
+    TimingErrors,
+    event_fit,
+    front_residuals,
+)
+from .timing_residuals import ImpactResiduals, impact_residuals
 
 __all__ = [
     "ArrayOffsets",
@@ -204,7 +213,7 @@ def start_values(
 
 
 def _variance_components(
-    fit: object, errors: TimingErrors, curvature: NDArray, with_direction: bool
+    fit: EventFit, errors: TimingErrors, curvature: NDArray, with_direction: bool
 ) -> TimingErrors:
     """Errors of the telescopes of a fit, and of the direction."""
     counts = fit.weight > 0
@@ -238,12 +247,13 @@ def block_equations(
     *,
     max_sigma: float = 4.0,
     refractivity: float = 0.0,
-) -> list[NormalEquations]:
+) -> tuple[list[NormalEquations], ImpactResiduals]:
     """Normal equations of some events, one for each island; add those of all chunks of a block.
 
-    An event that telescopes of several islands saw counts for each on its own.
+    An event that telescopes of several islands saw counts for each on its own. Also the residuals
+    by the impact distance.
     """
-    result = []
+    result, residuals = [], impact_residuals(times, position, np.zeros_like(times.time), None)
     for number in range(start.island.max(initial=ALONE) + 1):
         offset = np.where(start.island == number, start.offset, np.nan)
         fit = event_fit(
@@ -251,7 +261,8 @@ def block_equations(
             refractivity=refractivity,
         )  # fmt: skip
         result.append(normal_equations(fit, offset, start.common, times.alt, times.az))
-    return result
+        residuals = residuals + impact_residuals(times, position, fit.residual, fit.weight > 0)
+    return result, residuals
 
 
 def array_offsets(equations: NormalEquations, members: NDArray, prior: NDArray) -> ArrayOffsets:
@@ -326,8 +337,9 @@ def _inverse(matrix: NDArray) -> NDArray:
     scaled = matrix / np.outer(scale, scale)
     if np.linalg.eigvalsh(scaled)[0] < 1e-12:
         raise InsufficientStatisticsError(
-            "the events do not determine the offsets: they do not tell a tilt of the array from a "
-            "common error of the directions; give showers of more azimuths, or limit that error"
+            "the events do not determine the offsets: telescopes are not tied to each other, or a "
+            "tilt of the array cannot be told from a common error of the directions; give showers "
+            "of more azimuths, or limit that error"
         )
     return np.linalg.inv(scaled) / np.outer(scale, scale)
 
@@ -392,6 +404,4 @@ def survey_covariance(n_tel: int, height_error: float, sin_alt: float) -> NDArra
     sin_alt : float
         Mean sine of the altitude of the showers.
     """
-    from .shower_front import SPEED_OF_LIGHT
-
     return np.eye(n_tel) * (height_error * sin_alt / SPEED_OF_LIGHT) ** 2
