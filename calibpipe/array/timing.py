@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 _ITERATIONS = 30
+_SHRINK = 0.01  # of a variance, no faster than that in one iteration: it would never grow again
 _CHANGE = 1e-3  # of the errors and, in units of the errors of the offsets, of these
 
 
@@ -101,33 +102,35 @@ class ArrayOffsets:
         return np.sqrt(np.diag(self.sys_covariance))
 
 
-def start_offsets(residual: NDArray, min_common: int = 1) -> tuple[NDArray, NDArray]:
+def start_offsets(residual: NDArray, n_common: NDArray, min_common: int = 1) -> NDArray:
     """Offsets from medians of differences, along the pairs of most common events.
 
     Parameters
     ----------
     residual : ndarray, shape (n_events, n_tel), ns
         Times minus the front (`front_residuals`); NaN where a telescope has none.
+    n_common : ndarray, shape (n_tel, n_tel)
+        Common events that decide which telescopes are tied; `residual` may be a sample of them.
     min_common : int
         Events that tie a pair.
 
     Returns
     -------
-    offset : ndarray, shape (n_tel,), ns
-        0 for the telescope of most events on each island; NaN for those that are alone.
-    island : ndarray, shape (n_tel,), int
+    ndarray, shape (n_tel,), ns
+        0 for the telescope of most events on each island; NaN for those that are alone, and those
+        that the sample does not reach.
     """
-    n_common = common_events(np.isfinite(residual))
     island = islands(n_common, min_common)
-    n_common = np.where(n_common >= min_common, n_common, 0)
+    here = common_events(np.isfinite(residual))
+    tied = np.where(n_common >= min_common, here, 0)
     offset = np.full(residual.shape[1], np.nan)
     for number in range(island.max(initial=ALONE) + 1):
-        first = int(np.argmax(np.where(island == number, np.diag(n_common), -1)))
+        first = int(np.argmax(np.where(island == number, np.diag(here), -1)))
         offset[first] = 0.0
-        for known, tel in spanning_tree(n_common, first):
+        for known, tel in spanning_tree(tied, first):
             difference = residual[:, tel] - residual[:, known]
             offset[tel] = offset[known] + np.nanmedian(difference)
-    return offset, island
+    return offset
 
 
 def start_values(
@@ -136,6 +139,7 @@ def start_values(
     errors: TimingErrors,
     prior: NDArray,
     *,
+    n_common: NDArray | None = None,
     min_common: int = 1,
     fit_errors: bool = True,
     max_sigma: float = 4.0,
@@ -150,17 +154,19 @@ def start_values(
     .. math:: \sigma_j^2 = \frac{\sum_e r_{ej}^2}{\sum_e (1 - h_{ej})},\qquad
               \sigma_u^2 = \frac{\sum_e u_e^2}{\sum_e (C_eM_e)_{uu}}
 
-    which is restricted maximum likelihood. The direction error is that of direction and core
-    together, less the core error as given.
+    which is restricted maximum likelihood; likewise for the curvature. The direction error is that
+    of direction and core together, less the core error as given.
 
     Parameters
     ----------
     sample : ShowerTimes
     position : ndarray, shape (n_tel, 3), m
     errors : TimingErrors
-        To begin with; kept if not `fit_errors`. Those of core and curvature are always kept.
+        To begin with; kept if not `fit_errors`. That of the core is always kept.
     prior : ndarray, shape (3,)
         Widths of the common parameters (`array_offsets`).
+    n_common : ndarray, shape (n_tel, n_tel), optional
+        Common events of which the sample is one; those of the sample if not given.
     min_common : int
         Events that tie a pair.
     max_sigma, refractivity
@@ -177,15 +183,16 @@ def start_values(
     doi 10.1080/01621459.1977.10480998
     """
     residual, _ = front_residuals(sample, position, refractivity)
-    offset, island = start_offsets(residual, min_common)
+    n_common = common_events(np.isfinite(residual)) if n_common is None else n_common
+    island = islands(n_common, min_common)
     if np.all(island == ALONE):
-        most = common_events(np.isfinite(residual))
-        np.fill_diagonal(most, 0)
+        most = np.max(n_common - np.diag(np.diag(n_common)), initial=0)
         raise InsufficientStatisticsError(
-            f"no two telescopes have {min_common} events in common, the most are "
-            f"{most.max(initial=0)} (of {len(sample)} events); give more, loosen the selection, or "
-            "lower min_common_events"
+            f"no two telescopes have {min_common} events in common, the most are {most} (of "
+            f"{len(sample)} events in the sample); give more, loosen the selection, or lower "
+            "min_common_events"
         )
+    offset = start_offsets(residual, n_common, min_common)
     common = np.zeros(N_COMMON)
     for _ in range(_ITERATIONS):
         before = offset, errors
@@ -215,28 +222,33 @@ def start_values(
 def _variance_components(
     fit: EventFit, errors: TimingErrors, curvature: NDArray, with_direction: bool
 ) -> TimingErrors:
-    """Errors of the telescopes of a fit, and of the direction."""
+    """Errors of the telescopes of a fit, and of direction and curvature."""
     counts = fit.weight > 0
     freedom = np.sum(np.where(counts, 1 - fit.leverage, 0.0), axis=0)
     square = np.sum(fit.residual**2, axis=0)
     enough = freedom > 1.0
     telescope = np.where(enough, np.sqrt(square / np.where(enough, freedom, 1)), errors.telescope)
     telescope = np.where(telescope > 0, telescope, errors.telescope)
-    direction = errors.direction
+    direction, front = errors.direction, errors.curvature
     used = counts.sum(axis=1) >= 3  # two times say nothing of a direction without each other
     if with_direction and used.any():
-        told = np.einsum("ekl,elk->ek", fit.covariance, fit.information)[used, 1:3]
-        variance = np.sum(fit.step[used, 1:3] ** 2) / max(np.sum(told), 1e-300)
+        told = np.einsum("ekl,elk->ek", fit.covariance, fit.information)[used, 1:]
+        step = fit.step[used, 1:] ** 2
         core = np.mean((curvature[used] * errors.core) ** 2)
-        direction = float(np.sqrt(max(variance - core, (0.01 * errors.direction) ** 2)))
-    return TimingErrors(telescope, direction, errors.core, errors.curvature)
+        variance = np.sum(step[:, :2]) / max(np.sum(told[:, :2]), 1e-300) - core
+        direction = float(np.sqrt(max(variance, _SHRINK * direction**2)))
+        variance = np.sum(step[:, 2]) / max(np.sum(told[:, 2]), 1e-300)
+        front = float(np.sqrt(max(variance, _SHRINK * front**2))) if np.any(told[:, 2]) else front
+    return TimingErrors(telescope, direction, errors.core, front)
 
 
 def _is_same(before: tuple, after: tuple, equations: list[NormalEquations]) -> bool:
     """Whether an iteration has changed nothing that matters."""
     weight = sum(np.diag(e.matrix)[: e.n_tel] for e in equations)
     moved = np.nan_to_num(after[0] - before[0]) * np.sqrt(weight)
-    old, new = (np.append(e.telescope, e.direction) for e in (before[1], after[1]))
+    old, new = (
+        np.concatenate([e.telescope, [e.direction, e.curvature]]) for e in (before[1], after[1])
+    )
     return bool(np.all(np.abs(moved) < _CHANGE * 10) and np.allclose(old, new, rtol=_CHANGE))
 
 
