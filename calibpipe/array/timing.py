@@ -40,7 +40,8 @@ __all__ = [
 
 _ITERATIONS = 30
 _SHRINK = 0.01  # of a variance, no faster than that in one iteration: it would never grow again
-_CHANGE = 1e-3  # of the errors and, in units of the errors of the offsets, of these
+_CHANGE = 1e-3  # of the telescopes' errors
+_MOVED = 0.01  # of the offsets, in their errors
 
 
 @dataclass(frozen=True)
@@ -243,13 +244,19 @@ def _variance_components(
 
 
 def _is_same(before: tuple, after: tuple, equations: list[NormalEquations]) -> bool:
-    """Whether an iteration has changed nothing that matters."""
+    """Whether an iteration has changed nothing that matters.
+
+    Errors of direction and curvature decide only weights; one that is 0 in truth is approached
+    for ever.
+    """
     weight = sum(np.diag(e.matrix)[: e.n_tel] for e in equations)
     moved = np.nan_to_num(after[0] - before[0]) * np.sqrt(weight)
-    old, new = (
-        np.concatenate([e.telescope, [e.direction, e.curvature]]) for e in (before[1], after[1])
+    old, new = before[1], after[1]
+    return bool(
+        np.all(np.abs(moved) < _MOVED)
+        and np.allclose(old.telescope, new.telescope, rtol=_CHANGE)
+        and np.isclose(old.direction, new.direction, rtol=10 * _CHANGE)
     )
-    return bool(np.all(np.abs(moved) < _CHANGE * 10) and np.allclose(old, new, rtol=_CHANGE))
 
 
 def block_equations(
