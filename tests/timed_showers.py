@@ -134,6 +134,6 @@ def subarray_at(position, tel_ids=None):
     return SubarrayDescription(
         "test",
         {t: p * u.m for t, p in zip(tel_ids, position, strict=True)},
-        {t: one for t in tel_ids},
+        dict.fromkeys(tel_ids, one),
         EarthLocation(lat=28.761795 * u.deg, lon=-17.890701 * u.deg, height=ELEVATION * u.m),
     )

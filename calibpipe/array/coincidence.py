@@ -15,10 +15,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from .shower_front import SPEED_OF_LIGHT, shower_axis
 from .significance import lima_significance, significance_after_trials
 
 __all__ = [
     "Coincidences",
+    "baseline_delay",
     "centred_window",
     "checked_times",
     "coincident_events",
@@ -41,6 +43,9 @@ class Coincidences:
     offset : float, ns
         Time of the partner's events minus that of ours.
     stat_error : float, ns
+    sys_error : float, ns
+        Difference between the window and half of it beyond its statistical error: differences with
+        a tail to one side.
     half_width : float, ns
     n_pairs : int
         Pairs within the window.
@@ -57,6 +62,7 @@ class Coincidences:
 
     offset: float
     stat_error: float
+    sys_error: float
     half_width: float
     n_pairs: int
     n_random: float
@@ -274,9 +280,11 @@ def centred_window(
     own = max(square - random * half_width**2 / 3, 0.0)
     positive = signal > 0
     significance = lima_significance(n_on, n_off, alpha)
+    stat_error = float(np.sqrt(square) / signal) if positive else np.nan
     return Coincidences(
         offset=centre,
-        stat_error=float(np.sqrt(square) / signal) if positive else np.nan,
+        stat_error=stat_error,
+        sys_error=_asymmetry(inside, centre, half_width, random, stat_error),
         half_width=half_width,
         n_pairs=n_on,
         n_random=random,
@@ -285,6 +293,40 @@ def centred_window(
         significance=significance,
         significance_after_trials=significance_after_trials(significance, trials),
     )
+
+
+def _asymmetry(
+    inside: NDArray, centre: float, half_width: float, random: float, stat_error: float
+) -> float:
+    """What half of the window changes the mean by, beyond the errors of both."""
+    core = inside[np.abs(inside - centre) <= half_width / 2]
+    signal = len(core) - random / 2
+    if not (signal > 0 and stat_error > 0):
+        return np.nan
+    # of both windows; the truncation at the old centre pulls the mean back, by less than its error
+    variance = np.sum((core - centre) ** 2) / signal**2 + stat_error**2
+    return float(np.sqrt(max((np.sum(core - centre) / signal) ** 2 - variance, 0.0)))
+
+
+def baseline_delay(baseline: ArrayLike, alt: ArrayLike, az: ArrayLike) -> NDArray:
+    r"""Delay of a plane front at the partner after us, :math:`-\hat n\vec b/c`.
+
+    The offset found in events of one pointing contains it: subtract it before offsets of different
+    pointings are compared.
+
+    Parameters
+    ----------
+    baseline : array_like, shape (3,), m
+        From us to the partner: north, west, up.
+    alt, az : array_like, shape (n,), rad
+        Where the showers come from.
+
+    Returns
+    -------
+    ndarray, shape (n,), ns
+    """
+    axis, _, _ = shower_axis(np.atleast_1d(alt), np.atleast_1d(az))
+    return -axis @ np.asarray(baseline, float) / SPEED_OF_LIGHT
 
 
 def coincident_events(

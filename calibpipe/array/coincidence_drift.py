@@ -84,7 +84,7 @@ def offset_drift(
         here = centred_window(own, partner, centre, half_width, 1.0) if len(own) else None
         is_found = here is not None and _is_there(here, max_chance)
         centre = here.offset if is_found else centre
-        nothing = Coincidences(*[np.nan] * 2, half_width, 0, 0.0, 0.0, *[np.nan] * 3)
+        nothing = Coincidences(*[np.nan] * 3, half_width, 0, 0.0, 0.0, *[np.nan] * 3)
         found.append(here if is_found else nothing)
     middle = begins + slice_length / 2
     values, errors = (np.array([getattr(f, n) for f in found]) for n in ("offset", "stat_error"))

@@ -145,7 +145,7 @@ def front_residuals(
     gradient : ndarray, shape (n_events, n_tel, 4)
     """
     axes = shower_axis(times.alt, times.az)
-    return _residuals(times, position, axes, axes[0], times.curvature, refractivity)
+    return _residuals(times, position, axes, times.curvature, refractivity)
 
 
 def event_fit(
@@ -171,7 +171,7 @@ def event_fit(
     offset : ndarray, shape (n_tel,), ns
         Of the telescopes; those of NaN do not count.
     common : ndarray, shape (3,)
-        What is wrong with direction (rad) and curvature (logarithm) in the mean of all events.
+        True minus reconstructed direction (rad) and curvature (logarithm), in the mean.
     errors : TimingErrors
     max_sigma : float
         Times further from the fit of their event do not count. Of an event it is always the
@@ -183,7 +183,7 @@ def event_fit(
     """
     axes = shower_axis(times.alt, times.az)
     precision = errors.precision(times.curvature)
-    residual, gradient = _residuals(times, position, axes, axes[0], times.curvature, refractivity)
+    residual, gradient = _residuals(times, position, axes, times.curvature, refractivity)
     known = np.concatenate([[0.0], common])
     data = residual - offset - gradient @ known
     seen = _at_least_two(np.isfinite(data))
@@ -195,11 +195,14 @@ def event_fit(
     for _ in range(n_iterations - 1):
         fit = _without_worst(data, fit, precision, errors.telescope, max_sigma)
         total = fit.step + known
-        axis = axes[0] + total[:, 1:2] * axes[1] + total[:, 2:3] * axes[2]
-        axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+        there = _moved_axes(axes, total)
         curvature = times.curvature * np.exp(total[:, 3])
-        residual, gradient = _residuals(times, position, axes, axis, curvature, refractivity)
-        moved = total * [0.0, 1.0, 1.0, 1.0]
+        residual, gradient = _residuals(times, position, there, curvature, refractivity)
+        # the step in the directions at the new axis, where the derivatives are taken: with those
+        # at the reconstructed axis, its error would be in derivatives and residuals alike
+        step = there[0] - axes[0]
+        moved = np.stack([np.einsum("ex,ex->e", step, d) for d in there[1:]], axis=1)
+        moved = np.concatenate([np.zeros((len(times), 1)), moved, total[:, 3:]], axis=1)
         data = residual - offset + np.einsum("etk,ek->et", gradient, moved) - gradient @ known
         fit = _fit(data, gradient, fit.weight > 0, precision, errors.telescope)
     fit = _without_worst(data, fit, precision, errors.telescope, max_sigma)
@@ -210,16 +213,22 @@ def _residuals(
     times: ShowerTimes,
     position: NDArray,
     axes: tuple[NDArray, NDArray, NDArray],
-    axis: NDArray,
     curvature: NDArray,
     refractivity: float,
 ) -> tuple[NDArray, NDArray]:
-    """Residual and derivatives at another axis and curvature than the reconstructed."""
-    front = front_delay(position, times.core, axis, curvature, refractivity=refractivity)
-    gradient = front_gradient(
-        position, times.core, (axis, *axes[1:]), curvature, refractivity=refractivity
-    )
+    """Residuals and derivatives at any axis and curvature."""
+    front = front_delay(position, times.core, axes[0], curvature, refractivity=refractivity)
+    gradient = front_gradient(position, times.core, axes, curvature, refractivity=refractivity)
     return times.time - front, gradient
+
+
+def _moved_axes(
+    axes: tuple[NDArray, NDArray, NDArray], total: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Axis moved along altitude and azimuth, with these directions there."""
+    axis = axes[0] + total[:, 1:2] * axes[1] + total[:, 2:3] * axes[2]
+    axis /= np.linalg.norm(axis, axis=1, keepdims=True)
+    return shower_axis(np.arcsin(np.clip(axis[:, 2], -1, 1)), np.arctan2(-axis[:, 1], axis[:, 0]))
 
 
 def _at_least_two(used: NDArray) -> NDArray:

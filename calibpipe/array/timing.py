@@ -78,7 +78,7 @@ class ArrayOffsets:
     stat_covariance, sys_covariance : ndarray, shape (n_tel, n_tel), ns^2
         Of timing and direction errors of single events; of what all events have in common.
     common : ndarray, shape (3,)
-        What is wrong with direction (rad) and curvature (logarithm) in the mean.
+        True minus reconstructed direction (rad) and curvature (logarithm), in the mean.
     common_error : ndarray, shape (3,)
     chi2 : float
     ndf : int
