@@ -24,7 +24,7 @@ from .dl2_layout import ArrayLayout, ColumnPlace, column_place, read_layout, sam
 if TYPE_CHECKING:
     import tables
 
-__all__ = ["EventChunk", "check_events", "read_events"]
+__all__ = ["EventChunk", "check_events", "file_events", "read_events"]
 
 TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 CHUNK_SIZE = 100_000
@@ -90,11 +90,18 @@ def read_events(
     """
     layout = check_events(paths, chunk_size=max(chunk_size, CHUNK_SIZE))
     for path in paths:
-        with open_hdf5(path, "DL2 events") as h5file:
-            places = [column_place(h5file, name) for name in columns]
-            if not places[0].by_telescope:
-                raise ConfigurationError(f"{places[0].name} is a column of array events")
-            yield from _events_of_file(h5file, layout, places, chunk_size)
+        yield from file_events(path, layout, columns, chunk_size=chunk_size)
+
+
+def file_events(
+    path: str | Path, layout: ArrayLayout, columns: Sequence[str], *, chunk_size: int = CHUNK_SIZE
+) -> Iterator[EventChunk]:
+    """Events of one file, whose identifiers `check_events` has looked at; as `read_events`."""
+    with open_hdf5(path, "DL2 events") as h5file:
+        places = [column_place(h5file, name) for name in columns]
+        if not places[0].by_telescope:
+            raise ConfigurationError(f"{places[0].name} is a column of array events")
+        yield from _events_of_file(h5file, layout, places, chunk_size)
 
 
 def check_events(paths: Sequence[str | Path], *, chunk_size: int = CHUNK_SIZE) -> ArrayLayout:
