@@ -3,7 +3,9 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array
-from scipy.sparse.csgraph import breadth_first_order, connected_components, minimum_spanning_tree
+from scipy.sparse.csgraph import breadth_first_order, minimum_spanning_tree
+
+from . import pair_graph
 
 __all__ = ["ALONE", "common_events", "islands", "spanning_tree"]
 
@@ -30,9 +32,8 @@ def common_events(seen: ArrayLike) -> NDArray:
 def islands(n_common: ArrayLike, min_common: int = 1) -> NDArray:
     """Number of the island that a telescope is on.
 
-    Two telescopes are tied if they have `min_common` events in common; an island is a connected
-    component of that graph. Nothing that telescopes are calibrated to each other with, by pairs,
-    tells the level of one island against another: they must not be solved together.
+    Two telescopes are tied if they have `min_common` events in common; islands are those of
+    `calibpipe.array.pair_graph`, with which telescopes must not be solved together.
 
     Parameters
     ----------
@@ -44,18 +45,13 @@ def islands(n_common: ArrayLike, min_common: int = 1) -> NDArray:
     Returns
     -------
     ndarray, shape (n_tel,), int
-        0 for the island of most telescopes (of equal ones: of most common events, then the first),
-        1, 2, ... for others; `ALONE` for a telescope that is tied to none.
+        0 for the island of most telescopes, of equal ones that of the first; 1, 2, ... for others;
+        `ALONE` for a telescope that is tied to none.
     """
     n_common = _pairs(n_common)
-    n, label = connected_components(csr_array(n_common >= max(min_common, 1)), directed=False)
-    members = np.bincount(label, minlength=n)
-    events = np.bincount(label, weights=n_common.sum(axis=1), minlength=n)
-    first = np.array([np.argmax(label == k) for k in range(n)])
-    order = np.lexsort((first, -events, -members))
-    rank = np.empty(n, int)
-    rank[order] = np.arange(n)
-    return np.where(members[label] > 1, rank[label], ALONE)
+    first, second = np.nonzero(np.triu(n_common) >= max(min_common, 1))
+    found = pair_graph.islands(len(n_common), first, second)
+    return np.where(found.size[found.number] > 1, found.number, ALONE)
 
 
 def spanning_tree(n_common: ArrayLike, first: int) -> list[tuple[int, int]]:

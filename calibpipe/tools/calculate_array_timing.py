@@ -243,12 +243,13 @@ class CalculateArrayTiming(NightTool):
     def earlier_blocks(self, tel_ids: Any) -> list[Any]:
         """Blocks of products that were made before."""
         from ..array.timing_tables import blocks_from_tables
-        from ..core.subarray_file import read_subarray_table
+        from ..core.array_file import read_array_product
 
         found = []
         for path in self.block_products:
             self.add_input(path, KIND)
-            found += blocks_from_tables(read_subarray_table(path, EQUATIONS, KIND))
+            _, tables = read_array_product(path, KIND, [EQUATIONS])
+            found += blocks_from_tables(tables[EQUATIONS])
         return found
 
     def check_blocks(self, blocks: list[Any], left_out: dict[int, str]) -> None:
@@ -285,8 +286,8 @@ class CalculateArrayTiming(NightTool):
         """Offsets of all blocks, of each one, residuals, equations."""
         from ..array.timing_report import night_and_blocks, timing_details
         from ..array.timing_tables import equations_table, residuals_table
+        from ..core.array_file import write_array_tables
         from ..core.night import night_span
-        from ..core.subarray_file import write_subarray_tables
 
         night, table, by_block, residuals = night_and_blocks(
             blocks,
@@ -313,7 +314,7 @@ class CalculateArrayTiming(NightTool):
             RESIDUALS: residuals_table(residuals, layout.tel_ids),
             EQUATIONS: equations_table(blocks),
         }
-        write_subarray_tables(self.output, subarray, tables, metadata)
+        write_array_tables(self.output, subarray, tables, metadata)
         self.add_output(self.output, KIND)
         for row in table:
             self.log.info(

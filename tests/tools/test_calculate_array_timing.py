@@ -19,8 +19,8 @@ from timed_showers import positions, showers, subarray_at, write_dl2
 
 from calibpipe.array.dl2_times import read_times, relative_times
 from calibpipe.array.shower_front import SPEED_OF_LIGHT
+from calibpipe.core.array_file import read_array_product
 from calibpipe.core.exceptions import CalibPipeError
-from calibpipe.core.subarray_file import read_subarray_table
 from calibpipe.tools.calculate_array_timing import (
     BLOCKS,
     EQUATIONS,
@@ -29,6 +29,7 @@ from calibpipe.tools.calculate_array_timing import (
     RESIDUALS,
     CalculateArrayTiming,
 )
+from calibpipe.tools.simulate_dl2_data import SimulateDl2Data
 
 CORRUPTED, MISSING, FEW, CONFIGURATION = 104, 105, 106, 101
 N_TEL = 5
@@ -73,7 +74,9 @@ class Night:
         return self.table(OFFSETS, output)
 
     def table(self, node, output="timing.h5"):
-        return read_subarray_table(self.folder / output, node, KIND)
+        header, found = read_array_product(self.folder / output, KIND, [node])
+        found[node].meta["calibpipe"] = header
+        return found[node]
 
     def refused(self, *inputs):
         with pytest.raises(CalibPipeError) as error:
@@ -186,6 +189,34 @@ class TestNight:
         table = night.run("a.h5", "--config=c.yaml")
         assert table.meta["calibpipe"]["n_events"] == 300
         assert is_true(table, night.offset)
+
+
+class TestSimulatedNight:
+    def test_offsets_of_the_simulation(self, root, tmp_path):
+        """Blocks of calibpipe-simulate-dl2-data: no code in common but the reader's columns."""
+        site = [f"--site={root}/config/sites/CTAO-North.yaml", "--night=2024-07-10"]
+        made = ["--n-events=2500", "--n-blocks=4", "--seed=3", f"--output-folder={tmp_path}"]
+        run_tool(SimulateDl2Data(), argv=[*site, *made], raises=True)
+        folder = tmp_path / "dl2/CTAO-North/2024-07-10"
+        config = f"--config={root}/config/tools/calculate_array_timing.yaml"
+        inputs = [f"--input={path}" for path in sorted(folder.glob("*.h5"))]
+        output = f"--output={tmp_path / 'timing.h5'}"
+        run_tool(CalculateArrayTiming(), argv=[*site, config, *inputs, output], raises=True)
+        header, found = read_array_product(tmp_path / "timing.h5", KIND, [OFFSETS])
+        table, truth = found[OFFSETS], Table.read(folder / "truth.ecsv")
+        assert table["tel_id"].tolist() == truth["tel_id"].tolist()
+        assert table["is_valid"].all()
+        true = truth["time_offset_in_ns"].data
+        difference = table["offset"].data - (true - true.mean())
+        inverse = np.linalg.pinv(table["stat_covariance"].data, rcond=1e-9)
+        assert difference @ inverse @ difference < 32.9  # one in a thousand, 12 degrees of freedom
+        assert_allclose(table["time_error"], 1.5, rtol=0.15)
+        assert_allclose(header["direction_error_in_deg"], 0.1, rtol=0.3)
+        # the simulation has no air: the Tool's refractivity looks like (n - 1) tan z
+        refraction = np.degrees(1.5e-4 * np.tan(np.radians(20)))
+        found, error = header["direction_offset_in_deg"], header["direction_offset_error_in_deg"]
+        assert abs(found[0] - refraction) < 4 * error[0]
+        assert abs(found[1]) < 4 * error[1]
 
 
 class TestFlagged:
