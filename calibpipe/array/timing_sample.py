@@ -24,7 +24,7 @@ class EventSample:
         Events that are kept for each telescope.
     """
 
-    def __init__(self, n_tel: int, size: int = 5000, of_telescope: int = 300):
+    def __init__(self, n_tel: int, size: int = 3000, of_telescope: int = 300):
         self.n_events = 0
         self.n_common = np.zeros((n_tel, n_tel), np.int64)
         self._size, self._of_telescope, self._step = size, of_telescope, 1

@@ -59,7 +59,7 @@ class TimingSettings:
     max_sigma: float = 4.0
     refractivity: float = 0.0
     min_common: int = 1
-    sample_size: int = 5000
+    sample_size: int = 3000
 
 
 def timed_blocks(

@@ -104,7 +104,7 @@ class CalculateArrayTiming(NightTool):
     min_events = traits.Int(100, min=2, help="That a telescope needs").tag(config=True)
     chunk_size = traits.Int(20_000, min=1, help="Array events at once").tag(config=True)
     sample_size = traits.Int(
-        5000, min=100, help="Events of a block that start values are from"
+        3000, min=100, help="Events of a block that start values are from"
     ).tag(config=True)
 
     classes: ClassVar[list] = [TimingQuality]

@@ -195,7 +195,7 @@ class TestSimulatedNight:
     def test_offsets_of_the_simulation(self, root, tmp_path):
         """Blocks of calibpipe-simulate-dl2-data: no code in common but the reader's columns."""
         site = [f"--site={root}/config/sites/CTAO-North.yaml", "--night=2024-07-10"]
-        made = ["--n-events=2500", "--n-blocks=4", "--seed=3", f"--output-folder={tmp_path}"]
+        made = ["--n-events=1000", "--n-blocks=4", "--seed=3", f"--output-folder={tmp_path}"]
         run_tool(SimulateDl2Data(), argv=[*site, *made], raises=True)
         folder = tmp_path / "dl2/CTAO-North/2024-07-10"
         config = f"--config={root}/config/tools/calculate_array_timing.yaml"
