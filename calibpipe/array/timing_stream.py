@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from ..core.exceptions import InsufficientStatisticsError
 from .shower_front import SPEED_OF_LIGHT, shower_axis
 from .shower_times import ShowerTimes, TimingErrors
-from .timing import StartValues, block_equations, start_values
 from .timing_sample import EventSample
+from .timing_start import StartValues, block_equations, start_values
 from .timing_tables import TimedBlock
 
 __all__ = ["BlockEvents", "TimingSettings", "timed_blocks", "with_plane_restored"]

@@ -17,16 +17,11 @@ from calibpipe.array.shower_front import (
     shower_axis,
 )
 from calibpipe.array.shower_times import TimingErrors, event_fit
-from calibpipe.array.timing import (
-    array_offsets,
-    block_equations,
-    in_gauge,
-    start_offsets,
-    start_values,
-)
+from calibpipe.array.timing import array_offsets, in_gauge
 from calibpipe.array.timing_blocks import array_timing
 from calibpipe.array.timing_residuals import ImpactResiduals, front_scatter
 from calibpipe.array.timing_sample import EventSample
+from calibpipe.array.timing_start import block_equations, start_offsets, start_values
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 
 PRIOR = np.array([np.radians(0.02)] * 2 + [0.1])
