@@ -36,9 +36,9 @@ __all__ = [
     "muon_truth_table",
 ]
 
-# Radius of the disc that shadows as much as the camera (m). LST, SST: the absent facet in the middle
-# of the mirror, of ctapipe's MuonIntensityFitter. MST: bodies of NectarCAM and FlashCam, squares of
-# 2.918 and 2.89 m (sim_telarray, prod6: camera_body_diameter), which hide the absent facet (0.59 m).
+# Radius (m) of the disc that shadows as much as the camera. LST, SST: the absent facet amid the
+# mirror (ctapipe's MuonIntensityFitter). MST: bodies of NectarCAM and FlashCam, squares of
+# 2.918 and 2.89 m (sim_telarray, prod6: camera_body_diameter); they hide the absent facet (0.59 m).
 HOLE_RADIUS = {"LST": 0.74, "MST": 1.64, "SST": 0.38}
 # ASSUME: dN/dE ~ (E + 3.64 GeV)^-2.7 of vertical muons: the parametrisation of Guan et al. (2015,
 # arXiv:1509.06176) without the decay of pions and kaons above 100 GeV; at sea level.

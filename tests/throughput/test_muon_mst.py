@@ -1,4 +1,4 @@
-"""Rings in the pixels of NectarCAM and FlashCam, 0.17 deg wide, under the shadow of a large camera."""
+"""Rings in pixels of NectarCAM and FlashCam, 0.17 deg wide, under the shadow of the camera."""
 
 from dataclasses import replace
 
@@ -77,7 +77,8 @@ def test_inside_the_mirror(ring_columns):
     is_impact = [name.startswith("impact") for name in PARAMETERS]
     # 0.1: 3.5 standard errors of the width of 600 pulls
     np.testing.assert_allclose(spread[np.invert(is_impact)], 1, atol=0.1)
-    # the fit leaves out the slopes at the rim of the shadow: errors of the impact are 13 % too small
+    # the slopes of the fit leave out the rim of the shadow: errors of the impact are 13 % too small
+    # (without a shadow the pulls are 1)
     np.testing.assert_allclose(spread[is_impact], 1.13, atol=0.1)
     reduced = columns["chi2"] / (columns["n_fitted"] - len(PARAMETERS))
     assert reduced.mean() == pytest.approx(1, abs=5 * reduced.std() / np.sqrt(600))
@@ -137,7 +138,7 @@ def test_shadow_of_the_camera(ring_columns, impact):
 
 
 def test_absent_facet_is_not_the_shadow(ring_columns):
-    """With the hole of the absent facet (ctapipe's 0.59 m), which the camera hides: 7 to 11 % low."""
+    """With the hole of ctapipe, 0.59 m, which the camera hides: 7 to 11 % low."""
     for impact, low, high in ((0.45, 0.86, 0.91), (0.87, 0.915, 0.945)):
         columns, known = ring_columns(200, impact, body=BODY, hole_radius=0.59)
         mean, error = mean_ratio(columns, known)
