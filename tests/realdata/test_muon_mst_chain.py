@@ -6,8 +6,8 @@ import astropy.units as u
 import numpy as np
 import pytest
 from ctapipe.core import run_tool
-from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
 from ctapipe.instrument import SubarrayDescription
+from ctapipe.io.hdf5dataformat import DL1_TEL_MUON_GROUP
 from night_chain import Night
 
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError

@@ -42,7 +42,7 @@ def test_the_pixel_whose_outline_has_the_point(rng, centres, normals, half):
     ids=["hexagons", "squares"],
 )
 def test_light_in_gaps_is_lost(rng, centres, normals, pitch):
-    """Pixels of 0.9 pitches, turned by 0.3 rad: 1 - 0.9² of the points in the camera are in gaps."""
+    """Pixels of 0.9 pitches, turned by 0.3 rad: 1 - 0.9² of the points are in gaps."""
     turn = np.exp(0.3j)
     place = (centres[0] + 1j * centres[1]) * turn
     points = (rng.uniform(-8, 8, 20_000) + 1j * rng.uniform(-8, 8, 20_000)) * turn
