@@ -199,7 +199,7 @@ def test_telescopes_with_two_mirrors(shared_data, name):
     path = shared_data / "simtel" / SEVEN_CAMERAS
     subarray = SubarrayDescription.read(path, focal_length_choice="EQUIVALENT")
     (tel_id,) = (n for n, tel in subarray.tel.items() if tel.camera.name == name)
-    with pytest.raises(ConfigurationError, match="has 2 mirrors: muon rings .* leave it out"):
+    with pytest.raises(ConfigurationError, match=r"has 2 mirrors: muon rings .* leave it out"):
         MuonSettings(subarray=subarray).mirror(tel_id, 0.0)
 
 
