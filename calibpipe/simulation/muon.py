@@ -37,8 +37,10 @@ __all__ = [
     "muon_truth_table",
 ]
 
-# Radius of the disc that shadows as much as the camera: ctapipe's MuonIntensityFitter (m).
-HOLE_RADIUS = {"LST": 0.74, "MST": 0.59, "SST": 0.38}
+# Radius (m) of the disc that shadows as much as the camera. LST, SST: the absent facet amid the
+# mirror (ctapipe's MuonIntensityFitter). MST: bodies of NectarCAM and FlashCam, squares of
+# 2.918 and 2.89 m (sim_telarray, prod6: camera_body_diameter); they hide the absent facet (0.59 m).
+HOLE_RADIUS = {"LST": 0.74, "MST": 1.64, "SST": 0.38}
 # ASSUME: dN/dE ~ (E + 3.64 GeV)^-2.7 of vertical muons: the parametrisation of Guan et al. (2015,
 # arXiv:1509.06176) without the decay of pions and kaons above 100 GeV; at sea level.
 SPECTRUM = (3.64, 2.7)
@@ -94,9 +96,12 @@ def mirror_and_hole(optics: Any) -> tuple[float, float]:
     """
     area = optics.mirror_area.to_value(u.m**2)
     size = getattr(optics.size_type, "value", optics.size_type)
-    if optics.n_mirrors != 1:
+    # sim_telarray of old counts one mirror of a Schwarzschild-Couder telescope
+    is_dual = optics.reflector_shape.name == "SCHWARZSCHILD_COUDER"
+    n_mirrors = 2 if is_dual else optics.n_mirrors
+    if n_mirrors != 1:
         raise ConfigurationError(
-            f"muons need a telescope with one mirror, {optics.name} has {optics.n_mirrors}; "
+            f"muons need a telescope with one mirror, {optics.name} has {n_mirrors}; "
             "leave them out (n_muon = 0)"
         )
     if not (area > 0 and size in HOLE_RADIUS):
@@ -117,7 +122,10 @@ def camera_lookup(geometry: Any) -> PixelLookup:
         In the ``CameraFrame``, with a focal length.
     """
     angular = geometry.transform_to(TelescopeFrame())
-    return pixel_lookup(angular.pix_x.to_value(u.deg), angular.pix_y.to_value(u.deg))
+    width = None  # ASSUME: round pixels take the light around them, too
+    if geometry.pix_type.name in ("HEXAGON", "SQUARE"):
+        width = float(np.median(angular.pixel_width.to_value(u.deg)))
+    return pixel_lookup(angular.pix_x.to_value(u.deg), angular.pix_y.to_value(u.deg), width)
 
 
 def drawn_throughput(mean: float, spread: float, rng: Generator) -> float:
@@ -223,7 +231,7 @@ def muon_light(
         Of its pixels in the ``TelescopeFrame``, x being ``fov_lon`` and y ``fov_lat`` in deg.
     rng : Generator
         Source of all randomness.
-    time : Quantity
+    time : Quantity, scalar or shape (n_muons,)
         When light would arrive that travels with the muon through the centre of the mirror.
     transit_time_spread : Quantity
         Of one photoelectron, standard deviation; the pulse of a pixel is at the mean time of its
@@ -255,7 +263,8 @@ def muon_light(
             pixel = pixel[kept]
             n_pe[k] += np.bincount(pixel, minlength=truth.n_pixels)
             delay[k] += np.bincount(pixel, photons.time[kept], truth.n_pixels)
-    start = time.to_value(u.ns) + delay / np.maximum(n_pe, 1)
+    arrival = np.asarray(time.to_value(u.ns))[..., np.newaxis]
+    start = arrival + delay / np.maximum(n_pe, 1)
     return pulsed_light(n_pe, start, transit_time_spread.to_value(u.ns), truth, rng)
 
 

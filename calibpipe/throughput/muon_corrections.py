@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
 from scipy.special import ellipe
+from scipy.stats import norm
 
 __all__ = [
     "Correction",
@@ -314,11 +315,18 @@ def plate_scale_correction(
     return Correction("plate_scale", 1.0, float(error), told)
 
 
-def light_loss_correction(values: NDArray, photons: NDArray, errors: NDArray) -> Correction:
-    """Trigger and cleaning prefer bright rings: compare the faint half with the bright one.
+def light_loss_correction(
+    values: NDArray, photons: NDArray, errors: NDArray, faint: float = 0.0
+) -> Correction:
+    r"""Trigger and cleaning prefer bright rings: compare the faint half with the bright one.
 
     The fit takes all pixels, cleaned or not; what is left is that faint fluctuations are not
     triggered and cut. Then rings of few photons look too bright.
+
+    Where a part f of the rings is cut for little light, those that are left are too bright by at
+    most what a normal distribution of relative width s is without its lower part,
+
+    .. math:: s\,\frac{\varphi(\Phi^{-1}(f))}{1 - f} .
 
     Parameters
     ----------
@@ -328,23 +336,31 @@ def light_loss_correction(values: NDArray, photons: NDArray, errors: NDArray) ->
         That reached the mirror: they do not fluctuate with the light that was found.
     errors : ndarray, shape (n_rings,)
         Of `values`, with the scatter between rings.
+    faint : float
+        Part of the rings that was cut for nothing but little light, from 0 to below 1.
 
     Returns
     -------
     Correction
         Factor 1. Its error is half of what the fainter half is above or below the brighter one,
-        beyond one standard error of the difference; 0.5 % with fewer than 20 rings.
+        beyond one standard error of the difference; 0.5 % with fewer than 20 rings. In quadrature,
+        what the rings that are cut can make.
     """
     source = "half the difference of faint and bright rings beyond its standard error"
+    cut = float(np.mean(errors / values) * norm.pdf(norm.ppf(faint)) / (1 - faint))
+    if faint > 0:
+        source += f"; {faint:.0%} of the rings are cut for little light"
     if len(values) < 20:
-        return Correction("trigger_and_cleaning", 1.0, 0.005, "too few rings; argued")
+        error = float(np.hypot(0.005, cut))
+        return Correction("trigger_and_cleaning", 1.0, error, "too few rings; argued")
     bright = photons > np.median(photons)
     halves = [values[chosen].mean() for chosen in (bright, ~bright)]
     scatter = np.sqrt(
         sum(np.mean(errors[chosen] ** 2) / np.count_nonzero(chosen) for chosen in (bright, ~bright))
     )
     beyond = max(abs(halves[1] - halves[0]) - scatter, 0.0)
-    return Correction("trigger_and_cleaning", 1.0, float(beyond / 2 / values.mean()), source)
+    error = np.hypot(beyond / 2 / values.mean(), cut)
+    return Correction("trigger_and_cleaning", 1.0, float(error), source)
 
 
 def knock_on_correction() -> Correction:

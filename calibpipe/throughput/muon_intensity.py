@@ -408,7 +408,7 @@ def _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_):
     for k in range(pixels.size):
         dx, dy = x[pixels[k]] - p[0], y[pixels[k]] - p[1]
         r = hypot(dx, dy)
-        if abs(r - p[2]) < reach:
+        if r > 0.0 and abs(r - p[2]) < reach:
             total += charge[k]
             first_c += charge[k] * dx / r
             first_s += charge[k] * dy / r

@@ -25,6 +25,7 @@ __all__ = [
     "RingCuts",
     "RingRejection",
     "cleaned_pixels",
+    "faint_rings",
     "muon_rings",
     "rejection_counts",
     "ring_rejection",
@@ -255,6 +256,13 @@ def ring_rejection(columns: Mapping[str, NDArray], cuts: RingCuts, mirror_radius
     return np.where(
         np.isfinite(columns["throughput"]), rejection, rejection | RingRejection.NO_RING
     ).astype(np.uint16)
+
+
+def faint_rings(rejection: NDArray) -> NDArray:
+    """Rings that have no other fault than little light or few pixels with light, (n,) bool."""
+    bits = RingRejection.FEW_PIXELS | RingRejection.LITTLE_LIGHT | RingRejection.COMPLETENESS
+    rejection = np.asarray(rejection, np.uint16)
+    return (rejection > 0) & (rejection & ~np.uint16(bits) == 0)
 
 
 def rejection_counts(rejection: NDArray) -> dict[str, int]:

@@ -12,6 +12,7 @@ from .night_tool import require
 
 KIND = "throughput/muon_rings"
 EXAMPLE_GROUP = "/calibpipe/throughput/muon_example"
+WINDOW_SHIFT = 5  # samples
 
 
 class CalculateMuonRings(EventFilesTool):
@@ -69,7 +70,12 @@ class CalculateMuonRings(EventFilesTool):
     window_width = traits.Int(0, min=0, help="Samples integrated; 0: as the coefficients say").tag(
         config=True
     )
-    window_shift = traits.Int(5, min=0, help="Of these, samples before the peak").tag(config=True)
+    window_shift = traits.Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="Of these, samples before the peak; not given: as the coefficients say, else 5",
+    ).tag(config=True)
     saturation_in_adc = traits.Float(
         4000.0, help="Sample above which high gain is not used, or a pixel is saturated"
     ).tag(config=True)
@@ -134,7 +140,7 @@ class CalculateMuonRings(EventFilesTool):
             path,
             self.tel_id,
             window_width=self.window_width or 12,
-            window_shift=self.window_shift,
+            window_shift=WINDOW_SHIFT if self.window_shift is None else self.window_shift,
         )
         alone = source.subarray.select_subarray([source.tel_id])
         found = self.rings(alone, source.tel_id, source.batches, extinction, None)
@@ -171,14 +177,17 @@ class CalculateMuonRings(EventFilesTool):
         from ..camera.calibrated_images import ImageSettings, calibrated_batches
         from ..core.exceptions import InsufficientStatisticsError
 
-        of_coefficients = table.meta["calibpipe"].get("extraction", {}).get("window_width")
-        width = self.window_width or of_coefficients
+        extraction = table.meta["calibpipe"].get("extraction", {})
+        width = self.window_width or extraction.get("window_width")
+        shift = self.window_shift
+        if shift is None:
+            shift = extraction.get("flatfield_window_shift", WINDOW_SHIFT)
         require(
             width,
             f"{self.coefficients} does not say over how many samples charges are integrated; give "
             "--CalculateMuonRings.window_width",
         )
-        settings = ImageSettings(width, self.window_shift, self.saturation_in_adc)
+        settings = ImageSettings(width, shift, self.saturation_in_adc)
         kind = EventType[self.event_type].value
         options = {"event_types": [kind], "report": report, "is_checked": self.is_checked}
         try:

@@ -9,6 +9,7 @@ from .muon_rings_tool import MuonRingsTool
 KIND = "throughput/muon_psf"
 PROFILE_GROUP = "/calibpipe/throughput/muon_psf_profile"
 SECTORS_GROUP = "/calibpipe/throughput/mirror_sectors"
+STANDARD_AIR_ERROR = 0.03  # of n - 1: US standard atmosphere against a summer night at 2150 m
 
 
 class CalculatePsfMuon(MuonRingsTool):
@@ -51,7 +52,7 @@ class CalculatePsfMuon(MuonRingsTool):
         import astropy.units as u
         import numpy as np
 
-        from ..throughput.muon_psf import psf_from_widths, width_profile
+        from ..throughput.muon_psf import RelativeErrors, psf_from_widths, width_profile
 
         site = self.load_site()
         rings, headers, subarray, tel_id = self.read_rings()
@@ -59,9 +60,18 @@ class CalculatePsfMuon(MuonRingsTool):
         optics = replace(optics, transverse_field=self.transverse_field(site))
         columns = (rings.radius * u.deg, rings.width * u.deg, rings.width_error * u.deg)
         impact = rings.impact * u.m
+        errors = RelativeErrors()
+        if self.atmosphere is None:
+            errors = RelativeErrors(refractivity=STANDARD_AIR_ERROR)
         where = f"{headers[0].get('array_element', tel_id)}, night {self.night}"
         psf = psf_from_widths(
-            *columns, impact, optics, air, free_scattering=self.free_scattering, where=where
+            *columns,
+            impact,
+            optics,
+            air,
+            free_scattering=self.free_scattering,
+            relative_errors=errors,
+            where=where,
         )
         edges = np.linspace(rings.radius.min(), rings.radius.max(), self.n_bins + 1) * u.deg
         profile = width_profile(*columns, impact, optics, air, psf, edges)

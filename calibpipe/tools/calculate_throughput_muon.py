@@ -122,6 +122,8 @@ class CalculateThroughputMuon(MuonRingsTool):
         from ..throughput.muon_width import angle_at_mirror, emission_angle, track_moments
 
         used = rings.chosen(whole.is_used)
+        n_faint = sum(header.get("n_faint", 0) for header in headers)
+        faint = n_faint / (n_faint + len(rings))
         air, optics = self.air(site), self.optics(telescope, headers)
         radius, impact = used.radius * u.deg, used.impact * u.m
         track = track_moments(impact, optics)
@@ -155,7 +157,7 @@ class CalculateThroughputMuon(MuonRingsTool):
             c.knock_on_correction(),
             self.chromatic(site),
             c.light_loss_correction(
-                used.throughput, _brightness(used), whole.errors[whole.is_used]
+                used.throughput, _brightness(used), whole.errors[whole.is_used], faint
             ),
             c.Correction(
                 "camera_gain",

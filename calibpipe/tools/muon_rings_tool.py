@@ -42,9 +42,13 @@ class MuonRingsTool(NightTool):
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "rings")
 
     def read_rings(self) -> tuple[Any, list[dict[str, Any]], Any, int]:
-        """Rings that count, headers of the files, subarray, telescope."""
+        """Rings that count, headers of the files, subarray, telescope.
+
+        ``n_faint`` in a header: rings that were cut for nothing but little light.
+        """
         from ..core.muon_file import read_muon_tables
         from ..throughput.muon_ring_table import CTAPIPE_COLUMNS, RING_COLUMNS, joined_rings
+        from ..throughput.muon_rings import faint_rings
 
         paths = [self.add_input(path, RINGS_KIND) for path in self.rings]
         columns = list(dict.fromkeys([*RING_COLUMNS, *CTAPIPE_COLUMNS]))
@@ -52,7 +56,12 @@ class MuonRingsTool(NightTool):
         first = read[0]
         telescope = first.subarray.tel[first.tel_id]
         rings = joined_rings([entry.table for entry in read], area_ratio(telescope))
-        headers = [entry.header for entry in read]
+        headers = [
+            entry.header | {"n_faint": int(faint_rings(entry.table["rejection"]).sum())}
+            if "rejection" in entry.table.colnames
+            else entry.header
+            for entry in read
+        ]
         if len(rings) < self.min_rings:
             n_images = sum(len(entry.table) for entry in read)
             raise InsufficientStatisticsError(

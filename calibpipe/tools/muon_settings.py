@@ -7,13 +7,23 @@ from ctapipe.core.traits import FloatTelescopeParameter, IntTelescopeParameter
 from .night_tool import require
 
 NOT_KNOWN = -1.0
-HOLE_RADIUS_IN_M = {"LST": 0.74, "MST": 0.59, "SST": 0.38}
+# LST, SST: the absent facet in the middle of the mirror (ctapipe's MuonIntensityFitter). MST: the
+# bodies of NectarCAM and FlashCam, squares of 2.918 and 2.89 m (sim_telarray, prod6:
+# camera_body_diameter), as discs of their area; they hide the absent facet (0.59 m).
+HOLE_RADIUS_IN_M = {"LST": 0.74, "MST": 1.64, "SST": 0.38}
+
+
+def _of_sizes(lst: float, mst: float) -> list[tuple[str, str, float]]:
+    """A setting for all telescopes, and another for MSTs."""
+    return [("type", "*", lst), ("type", "MST_*", mst)]
 
 
 class MuonSettings(TelescopeComponent):
     """What counts as a muon ring, and the mirror that it is seen with.
 
-    Every value may be given for patterns of telescopes: ``[[type, "LST_*", 10.0], ...]``.
+    Every value may be given for patterns of telescopes: ``[[type, "LST_*", 10.0], ...]``. On the
+    mirror of an MST falls half the light of an LST, and its pixels are 1.7 times as wide: what
+    counts light or pixels is scaled by that. The shadow of its camera is larger, for its mirror.
     """
 
     picture_threshold = FloatTelescopeParameter(
@@ -23,12 +33,12 @@ class MuonSettings(TelescopeComponent):
     boundary_threshold = FloatTelescopeParameter(
         default_value=5.0, help="p.e., neighbours of these"
     ).tag(config=True)
-    min_pixels = IntTelescopeParameter(default_value=50, help="Cleaned pixels on the ring").tag(
-        config=True
-    )
-    min_light = FloatTelescopeParameter(default_value=500.0, help="p.e. on the ring").tag(
-        config=True
-    )
+    min_pixels = IntTelescopeParameter(
+        default_value=_of_sizes(50, 20), help="Cleaned pixels on the ring"
+    ).tag(config=True)
+    min_light = FloatTelescopeParameter(
+        default_value=_of_sizes(500.0, 250.0), help="p.e. on the ring"
+    ).tag(config=True)
     min_radius_in_deg = FloatTelescopeParameter(default_value=0.8, help="Smallest ring").tag(
         config=True
     )
@@ -36,7 +46,8 @@ class MuonSettings(TelescopeComponent):
         config=True
     )
     min_impact = FloatTelescopeParameter(
-        default_value=0.1, help="Mirror radii: nearer, the shadow's rim is not resolved"
+        default_value=_of_sizes(0.1, 0.45),
+        help="Mirror radii: nearer than 1.5 radii of the shadow, its rim is not resolved",
     ).tag(config=True)
     max_impact = FloatTelescopeParameter(default_value=0.9, help="Mirror radii").tag(config=True)
     max_width_in_deg = FloatTelescopeParameter(default_value=0.12, help="Widest ring (sigma)").tag(
@@ -46,10 +57,10 @@ class MuonSettings(TelescopeComponent):
         default_value=0.9, help="Part of the ring in the camera"
     ).tag(config=True)
     min_completeness = FloatTelescopeParameter(
-        default_value=0.5, help="Part of the azimuth with light"
+        default_value=_of_sizes(0.5, 0.33), help="Part of the azimuth with light"
     ).tag(config=True)
     completeness_threshold = FloatTelescopeParameter(
-        default_value=30.0, help="p.e. in a bin of 12 degrees that count as light"
+        default_value=_of_sizes(30.0, 15.0), help="p.e. in a bin of 12 degrees that count as light"
     ).tag(config=True)
     min_intensity_ratio = FloatTelescopeParameter(
         default_value=0.8, help="Light on the ring over all cleaned light"
@@ -65,8 +76,8 @@ class MuonSettings(TelescopeComponent):
     )
     hole_radius_in_m = FloatTelescopeParameter(
         default_value=NOT_KNOWN,
-        help="Disc that shadows as much as the camera; -1: that of the telescope's size, as in "
-        "ctapipe's MuonIntensityFitter (LST 0.74, MST 0.59, SST 0.38)",
+        help="Disc that shadows as much as the camera, or the hole in the mirror where that is not "
+        "known; -1: that of the telescope's size (LST 0.74, MST 1.64, SST 0.38)",
     ).tag(config=True)
     squared_excess_noise_factor = FloatTelescopeParameter(
         default_value=1.222, help="F², of the charges' variance (weights only)"
@@ -108,9 +119,12 @@ class MuonSettings(TelescopeComponent):
 
         telescope = self.subarray.tel[tel_id]
         optics, name = telescope.optics, f"telescope {tel_id} ({telescope})"
+        # sim_telarray of old counts one mirror of a Schwarzschild-Couder telescope
+        is_dual = optics.reflector_shape.name == "SCHWARZSCHILD_COUDER"
+        n_mirrors = 2 if is_dual else optics.n_mirrors
         require(
-            optics.n_mirrors == 1,
-            f"{name} has {optics.n_mirrors} mirrors: muon rings of telescopes with two are not "
+            n_mirrors == 1,
+            f"{name} has {n_mirrors} mirrors: muon rings of telescopes with two are not "
             "understood; leave it out of the telescopes of the throughput",
         )
         area = optics.mirror_area

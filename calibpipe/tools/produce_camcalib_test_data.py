@@ -85,9 +85,9 @@ class ProduceCamcalibTestData(NightTool):
         0.01, min=0, max=0.3, help="Relative rms of the light source from event to event (B)"
     ).tag(config=True)
     arrival_time_in_ns = traits.Float(18.0, help="After the first sample").tag(config=True)
-    time_jitter_in_ns = traits.Float(0.5, min=0, help="Rms of the arrival over events").tag(
-        config=True
-    )
+    time_jitter_in_ns = traits.Float(
+        0.5, min=0, help="Rms of the arrival over flat fields and muons"
+    ).tag(config=True)
     transit_time_spread_in_ns = traits.Float(0.6, min=0, help="Of one photoelectron, rms").tag(
         config=True
     )
@@ -494,8 +494,11 @@ class ProduceCamcalibTestData(NightTool):
             max_impact=self.muon_max_impact,
             fov_radius=self.muon_fov_radius_in_deg * u.deg,
         )
+        timing = self.timing()
+        jitter = self.time_jitter_in_ns * rng.standard_normal(n_events) * u.ns
+        timing["time"] = timing["time"] + jitter  # samples do not wait for the muon
         light = muon_light(
-            muons, mirror, truth, pixels, rng, has_knock_on=self.muon_knock_on, **self.timing()
+            muons, mirror, truth, pixels, rng, has_knock_on=self.muon_knock_on, **timing
         )
         return light, list(zip(*astuple(muons), light.n_pe.sum(axis=1), strict=True))
 

@@ -173,3 +173,22 @@ def test_ctapipe_agrees(rings):
         ours = columns["throughput"][k] * rings.camera.area_ratio
         n_errors = 1 if abs(impact) > 1.5 * HOLE else 2  # nearer, the rim of the hole decides
         assert ours == pytest.approx(theirs, abs=n_errors * rings.error[k, 6])
+
+
+def test_shadow_is_that_of_the_camera(rings):
+    """A muon at 3.5 m: the camera's body, 2.5 m wide in this simulation, against no shadow.
+
+    The absent facet in the middle of the mirror is within the shadow of the body.
+    """
+    masks = rings.batch.is_unusable[:1], rings.batch.is_saturated[:1]
+    radius = float(np.sqrt(rings.telescope.optics.mirror_area.to_value(u.m**2) / np.pi))
+    chi2 = {}
+    for hole in (0.0, HOLE, 1.25, 2.5):
+        mirror = Mirror(radius, hole)
+        columns = muon_rings(
+            rings.batch.image[:1], *masks, rings.camera, mirror, RingCuts(), spe_width=SPE
+        )
+        chi2[hole] = columns["chi2"][0]
+    assert chi2[0.0] - chi2[1.25] > 9  # three standard deviations
+    assert chi2[2.5] - chi2[1.25] > 9
+    assert chi2[HOLE] > chi2[1.25]

@@ -217,7 +217,7 @@ def test_table_has_all(rng):
     assert table["n_pe"].tolist() == [10, 20, 30]
 
 
-def optics(size="LST", n_mirrors=1, area=400.0):
+def optics(size="LST", n_mirrors=1, area=400.0, shape="PARABOLIC"):
     return OpticsDescription(
         name="dish",
         size_type=size,
@@ -226,19 +226,22 @@ def optics(size="LST", n_mirrors=1, area=400.0):
         effective_focal_length=29 * u.m,
         mirror_area=area * u.m**2,
         n_mirror_tiles=198,
-        reflector_shape="PARABOLIC",
+        reflector_shape=shape,
     )
 
 
 def test_mirror_and_hole():
     assert mirror_and_hole(optics()) == (pytest.approx(11.2838, abs=1e-4), 0.74)
-    assert mirror_and_hole(optics("MST"))[1] == 0.59
+    # squares of 2.918 m (NectarCAM) and 2.89 m (FlashCam)
+    for side in (2.918, 2.89):
+        assert mirror_and_hole(optics("MST"))[1] == pytest.approx(side / np.sqrt(np.pi), rel=0.01)
 
 
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
         ({"n_mirrors": 2, "size": "SST"}, "one mirror, dish has 2"),
+        ({"shape": "SCHWARZSCHILD_COUDER", "size": "MST"}, "one mirror, dish has 2"),
         ({"area": np.nan}, "got nan m² and LST of dish"),
         ({"area": 0.0}, "got 0 m²"),
         ({"size": "UNKNOWN"}, "UNKNOWN of dish"),

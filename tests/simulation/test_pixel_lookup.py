@@ -36,6 +36,30 @@ def test_the_pixel_whose_outline_has_the_point(rng, centres, normals, half):
     np.testing.assert_array_equal(pixel_lookup(x, y)(*points), expected)
 
 
+@pytest.mark.parametrize(
+    ("centres", "normals", "pitch"),
+    [(hexagons(), HEXAGON, 1.0), (squares(), SQUARE, 0.5)],
+    ids=["hexagons", "squares"],
+)
+def test_light_in_gaps_is_lost(rng, centres, normals, pitch):
+    """Pixels of 0.9 pitches, turned by 0.3 rad: 1 - 0.9² of the points are in gaps."""
+    turn = np.exp(0.3j)
+    place = (centres[0] + 1j * centres[1]) * turn
+    points = (rng.uniform(-8, 8, 20_000) + 1j * rng.uniform(-8, 8, 20_000)) * turn
+    whole = pixel_lookup(place.real, place.imag)(points.real, points.imag)
+    found = pixel_lookup(place.real, place.imag, 0.9 * pitch)(points.real, points.imag)
+    kept = found >= 0
+    np.testing.assert_array_equal(found[kept], whole[kept])
+    offset = (points - place[whole]) / turn
+    across = offset.real[:, np.newaxis] * np.cos(normals) + offset.imag[:, np.newaxis] * np.sin(
+        normals
+    )
+    inside = (whole >= 0) & (np.abs(across) < 0.45 * pitch).all(axis=1)
+    np.testing.assert_array_equal(kept, inside)
+    n = np.count_nonzero(whole >= 0)
+    assert kept.sum() / n == pytest.approx(0.81, abs=4 * np.sqrt(0.81 * 0.19 / n))
+
+
 def test_far_away_and_no_points():
     lookup = pixel_lookup(*hexagons())
     assert (lookup(np.array([1e3, 0.0, -1e3]), np.array([0.0, -1e3, 1e3])) == -1).all()

@@ -201,6 +201,19 @@ def test_faint_and_bright_rings():
     assert light_loss_correction(values[:19], photons[:19], values[:19]).error == 0.005
 
 
+@pytest.mark.parametrize("faint", [0.1, 0.4, 0.8])
+def test_rings_that_are_cut_for_little_light(rng, faint):
+    """Of rings of 5 % the faintest are missing: the mean of the others is off by the error."""
+    n = 20_000
+    values = np.sort(0.2 * (1 + 0.05 * rng.standard_normal(n)))[int(faint * n) :]
+    photons = rng.random(len(values))
+    found = light_loss_correction(values, photons, np.full(len(values), 0.05 * 0.2), faint)
+    bias, error = values.mean() / 0.2 - 1, 0.05 / np.sqrt(len(values))
+    # the errors are those of the mean that is too large; halves of the rings differ by chance
+    assert found.error == pytest.approx(bias, abs=4 * error + 0.05 * bias)
+    assert "cut for little light" in found.source
+
+
 def test_air_in_the_fit():
     found = transmission_correction(0.98)
     assert found.factor == pytest.approx(1 / 0.98)

@@ -484,6 +484,18 @@ def test_what_cannot_be_fitted(lst, photon_images, rng):
     assert len(found) == 5
 
 
+def test_circle_whose_centre_is_that_of_a_pixel(lst):
+    """Of six pixels around one: no azimuth is that of the pixel in the middle."""
+    x, y = np.rad2deg(lst.camera.grid.x), np.rad2deg(lst.camera.grid.y)
+    same = (np.deg2rad(x) == lst.camera.grid.x) & (np.deg2rad(y) == lst.camera.grid.y)
+    middle = np.flatnonzero(same)[0]
+    circle = [np.array([value]) for value in (x[middle], y[middle], 0.1, 0.03**2)]
+    image = np.full((1, len(x)), 10.0)
+    start, used = Circles(*circle, np.zeros((1, 3, 3))), np.ones(image.shape, bool)
+    found = fitted_muons(image, used, np.ones(len(x)), start, lst.camera.grid, lst.mirror)
+    assert not found.has_converged[0]
+
+
 def test_rings_do_not_know_of_each_other(lst, photon_images, rng):
     known, truth = rings(4, rng)
     image, _ = photon_images(4, rng, **known)

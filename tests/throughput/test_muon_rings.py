@@ -13,6 +13,7 @@ from calibpipe.throughput.muon_rings import (
     RingCuts,
     RingRejection,
     cleaned_pixels,
+    faint_rings,
     muon_rings,
     rejection_counts,
     ring_rejection,
@@ -173,6 +174,14 @@ def test_reasons_are_counted():
     assert (counts["no_ring"], counts["little_light"], counts["unusable_pixels"]) == (1, 2, 1)
     assert sum(counts.values()) == 6
     assert set(counts) == {"good"} | {reason.name.lower() for reason in RingRejection}
+
+
+def test_rings_that_are_faint_only():
+    bits = [RingRejection(0), RingRejection.COMPLETENESS]
+    bits += [RingRejection.FEW_PIXELS | RingRejection.LITTLE_LIGHT]
+    bits += [RingRejection.COMPLETENESS | RingRejection.IMPACT, RingRejection.CHI2]
+    found = faint_rings(np.array([int(b) for b in bits], np.uint16))
+    np.testing.assert_array_equal(found, [False, True, True, False, False])
 
 
 def test_bits_are_those_of_stored_tables():

@@ -287,6 +287,7 @@ def changed_optics(monkeypatch):
     [
         ({"mirror_area": 0 * u.m**2}, "has no mirror area"),
         ({"n_mirrors": 2}, "has 2 mirrors"),
+        ({"reflector_shape": "SCHWARZSCHILD_COUDER"}, "has 2 mirrors"),
     ],
 )
 def test_mirrors_that_are_not_understood(night, changed_optics, changes, text):
