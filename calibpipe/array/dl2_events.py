@@ -98,7 +98,7 @@ def file_events(
     path: str | Path, layout: ArrayLayout, columns: Sequence[str], *, chunk_size: int = CHUNK_SIZE
 ) -> Iterator[EventChunk]:
     """Events of one file, whose identifiers `check_events` has looked at; as `read_events`."""
-    with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
+    with open_hdf5(path, "DL2 events", chunk_cache_size=CACHE_IN_BYTES) as h5file:
         places = [column_place(h5file, name) for name in columns]
         if not places[0].by_telescope:
             raise ConfigurationError(f"{places[0].name} is a column of array events")
@@ -121,7 +121,7 @@ def check_events(paths: Sequence[str | Path], *, chunk_size: int = CHUNK_SIZE) -
     layout = None
     runs: dict[int, list[tuple[int, int]]] = {}
     for path in paths:
-        with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
+        with open_hdf5(path, "DL2 events", chunk_cache_size=CACHE_IN_BYTES) as h5file:
             of_file = read_layout(h5file)
             if layout is not None:
                 same_layout(layout, of_file, path)
@@ -163,7 +163,7 @@ def _add_runs(runs: dict[int, list[tuple[int, int]]], obs_id: NDArray, event_id:
 def _check_block(paths: Sequence[str | Path], obs_id: int, chunk_size: int) -> None:
     found = []
     for path in paths:
-        with open_hdf5(path, "DL2 events", CHUNK_CACHE_SIZE=CACHE_IN_BYTES) as h5file:
+        with open_hdf5(path, "DL2 events", chunk_cache_size=CACHE_IN_BYTES) as h5file:
             found += [e[o == obs_id] for o, e in _identifiers(h5file, chunk_size)]
     numbers = np.sort(np.concatenate(found))
     twice = np.flatnonzero(np.diff(numbers) == 0)

@@ -210,7 +210,7 @@ def fingerprint(values: np.ndarray) -> bytes:
 def open_hdf5(path: str | Path, what: str, **parameters: int) -> "tables.File":
     """An HDF5 file, open for reading; `what` it holds, for messages.
 
-    `parameters` are those of PyTables, e.g. ``CHUNK_CACHE_SIZE`` (bytes, for each table).
+    `parameters` are those of PyTables, e.g. ``chunk_cache_size`` (bytes, for each table).
 
     Raises
     ------

@@ -147,7 +147,7 @@ def write_dl2(
     model = model or ShowerModel()
     begin, n_rows, done, seconds = start.unix_tai, 0, 0, 0.0
     pointing = np.deg2rad([alt_in_deg, az_in_deg])
-    cache = {"CHUNK_CACHE_SIZE": CACHE_IN_BYTES}
+    cache = {"chunk_cache_size": CACHE_IN_BYTES}
     with atomic_path(path) as temporary, tables.open_file(temporary, "w", **cache) as h5file:
         subarray.to_hdf(h5file)
         writer = _Writer(h5file)
