@@ -13,6 +13,7 @@ include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/camera.smk"
 include: "rules/throughput.smk"
+include: "rules/array.smk"
 include: "rules/verification.smk"
 include: "rules/certification.smk"
 include: "rules/report.smk"
@@ -59,6 +60,12 @@ rule all:
             "archive",
             of_night=illuminator_blocks,
         ),
+        every_array_block("array/energy_asymmetry.{block}.h5"),
+        every_array_block("array/image_asymmetry.{block}.h5"),
+        every_array_night("array/inter_calibration.h5"),
+        every_array_night("array/cross_calibration.h5"),
+        every_array_night("array/timing.h5"),
+        every_array_night("certification/array.json", "archive"),
         every_night("report/index.html"),
     message:
         "every night that was asked for is calibrated"

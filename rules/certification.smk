@@ -179,3 +179,29 @@ rule certified_illuminator:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify flashes"
     script:
         "../scripts/certified.py"
+
+
+rule certified_array:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=array_products,
+        verification=array_verification,
+    output:
+        product=f"{NIGHT}/certification/array.json",
+        provenance=f"{NIGHT}/certification/array.provenance.json",
+    log:
+        f"{LOG}/certification/array.log",
+    benchmark:
+        f"{LOG}/certification/array.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: certify the array"
+    script:
+        "../scripts/certified.py"

@@ -1,7 +1,9 @@
 """Configuration, keys and every input function of the workflow."""
 
+import fnmatch
 import hashlib
 import os
+import re
 import subprocess
 import sys
 from datetime import date, timedelta
@@ -29,6 +31,8 @@ LOG = "logs/{site}/{category}/{night}"
 SIMULATION = (
     "simulation/{site}/{night}"  # what the observatory delivers, whatever the category
 )
+SIMULATED_DL2 = "simulation/dl2/{site}/{night}"
+ARRAY = "inter_calibration", "cross_calibration", "timing"
 
 
 def package_version(*left_out):
@@ -114,6 +118,12 @@ def illuminator_runs():
     return runs
 
 
+def simulated_blocks():
+    """Numbers of the observation blocks of simulated DL2."""
+    settings = yaml.safe_load((CONFIG / "tools/simulate_dl2_data.yaml").read_text())
+    return range(1, settings["SimulateDl2Data"]["n_blocks"] + 1)
+
+
 config["nights"] = texts(config["nights"])
 config["throughput"] = texts(config["throughput"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
@@ -132,6 +142,7 @@ if unknown:
     )
 validated_yaml("criteria.yaml", "criteria.schema.yaml")
 OVERRIDES = forced_decisions()
+SIMULATED_BLOCKS = simulated_blocks()
 ILLUMINATOR_RUNS = illuminator_runs()
 
 
@@ -142,6 +153,7 @@ wildcard_constraints:
     tel=r"[A-Z]{3,4}-\d{2}",
     name=r"[a-z0-9_]+",
     quantity="muon_throughput|muon_psf",
+    array="|".join(ARRAY),
     block=r"OBSID\d+",
 
 
@@ -167,6 +179,26 @@ def every_night(name, unless=None, domains=()):
         f"results/{site}/{category}/{night}/{name}"
         for site, category, night in requested_nights()
         if not (unless and override(site, night, unless))
+    ]
+
+
+def every_array_block(name):
+    """A product for every observation block with DL2 of the nights that are asked for."""
+    return [
+        f"{NIGHT}/{name}".format(site=site, category=category, night=night, block=block)
+        for site, category, night in requested_nights()
+        for block in dl2_files(site, night)
+    ]
+
+
+def every_array_night(name, *domains):
+    """A product of every night that is asked for, with DL2."""
+    if not wanted(*domains):
+        return []
+    return [
+        f"{NIGHT}/{name}".format(site=site, category=category, night=night)
+        for site, category, night in requested_nights()
+        if dl2_files(site, night)
     ]
 
 
@@ -382,8 +414,10 @@ def certification_records(wildcards):
     flashes = illuminator_products(
         "certification/illuminator_throughput.{tel}.{block}.json"
     )
+    array = dl2_files(wildcards.site, wildcards.night)
     return [
         f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
+        *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
         *cameras(wildcards),
         *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
@@ -395,6 +429,72 @@ def throughput_history(wildcards):
     if not (wanted("throughput", "archive") and telescopes(wildcards.site)):
         return []
     return f"{NIGHT}/array/throughput_history.ecsv".format(**wildcards)
+
+
+def dl2_files(site, night):
+    """DL2 files of a night that there are, or will be, by observation block."""
+    if not wanted("array"):
+        return {}
+    if config["dl2"]["source"] == "simulation":
+        folder = SIMULATED_DL2.format(site=site, night=night)
+        return {
+            f"OBSID{block}": [f"{folder}/events.OBSID{block:05d}.dl2.h5"]
+            for block in SIMULATED_BLOCKS
+        }
+    root = Path(config["data_roots"]["dl2"])
+    pattern = config["dl2"]["files"].format(site=site, night=night, obs_id="OBSNUMBER")
+    number = fnmatch.translate(pattern).replace("OBSNUMBER", r"(\d+)", 1)
+    found = {}
+    for path in sorted(root.glob(pattern.replace("OBSNUMBER", "*"))):
+        if named := re.match(number, path.relative_to(root).as_posix()):
+            found.setdefault(f"OBSID{int(named[1])}", []).append(str(path))
+    return found
+
+
+def dl2_of_block(wildcards):
+    """DL2 files of an observation block."""
+    found = dl2_files(wildcards.site, wildcards.night)
+    if wildcards.block not in found:
+        raise WorkflowError(
+            f"no DL2 of {wildcards.block} in the night {wildcards.night} at {wildcards.site}; "
+            f"there are {', '.join(found) or 'none'}"
+        )
+    return found[wildcards.block]
+
+
+def dl2_of_night(wildcards):
+    """DL2 files of all observation blocks."""
+    return sum(dl2_files(wildcards.site, wildcards.night).values(), [])
+
+
+def asymmetries_of_night(quantity):
+    """Input function: asymmetries of all observation blocks."""
+
+    def asymmetries(wildcards):
+        blocks = dl2_files(wildcards.site, wildcards.night)
+        name = f"{NIGHT}/array/{quantity}_asymmetry".format(**wildcards)
+        return [f"{name}.{block}.h5" for block in blocks]
+
+    return asymmetries
+
+
+def array_products(wildcards):
+    """Products of the array that are certified, if there is DL2."""
+    there = dl2_files(wildcards.site, wildcards.night)
+    return [f"{NIGHT}/array/{name}.h5".format(**wildcards) for name in ARRAY if there]
+
+
+def array_verification(wildcards):
+    """Their verification records."""
+    return [
+        f"{NIGHT}/verification/array_{name}.json".format(**wildcards) for name in ARRAY
+    ]
+
+
+def simulated_throughput(wildcards):
+    """Truth of the simulated telescopes, which the array sees, too."""
+    simulated = config["dl0"]["source"] == "simulation" and telescopes(wildcards.site)
+    return f"{SIMULATION}/truth".format(**wildcards) if simulated else []
 
 
 def dl0_root(wildcards):
@@ -569,6 +669,7 @@ def make_page(site, category, night):
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
+    command += ["--array"] * bool(wanted("array"))
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

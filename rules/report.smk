@@ -25,6 +25,7 @@ rule night_report:
             "{tel}/throughput/illuminator_throughput.{block}.h5"
         ),
         history=throughput_history,
+        array=array_products,
         certification=certification_records,
     output:
         product=f"{NIGHT}/report/index.html",
@@ -48,6 +49,7 @@ rule night_report:
         illuminator=lambda wildcards: list(
             runs_of_night(wildcards.site, wildcards.night)
         ),
+        array=lambda wildcards: wanted("array"),
         version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

@@ -1,7 +1,7 @@
 """A night with known truth, where no observatory delivers one.
 
 Outputs: simulation/meteo.grib and its truth; DL0 of an observation block of all telescopes and its
-truth, which are the same for all categories.
+truth, DL2 of the array and its truth, which are the same for all categories.
 """
 
 
@@ -49,3 +49,29 @@ rule simulated_dl0:
         "{wildcards.night} {wildcards.site}: simulate DL0 of an observation block"
     script:
         "../scripts/simulated_dl0.py"
+
+
+rule simulated_dl2:
+    input:
+        site=site_file,
+        config=tool_config("simulate_dl2_data"),
+        muons=simulated_throughput,
+    output:
+        events=[
+            f"{SIMULATED_DL2}/events.OBSID{block:05d}.dl2.h5"
+            for block in SIMULATED_BLOCKS
+        ],
+        truth=f"{SIMULATED_DL2}/truth.ecsv",
+        provenance=f"{SIMULATED_DL2}/provenance.json",
+    log:
+        "logs/{site}/simulation/{night}/dl2.log",
+    benchmark:
+        "logs/{site}/simulation/{night}/dl2.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site}: simulate DL2 of the array"
+    script:
+        "../scripts/simulated_dl2.py"

@@ -105,3 +105,28 @@ rule verified_illuminator:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify flashes"
     script:
         "../scripts/verified.py"
+
+
+rule verified_array:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=f"{NIGHT}/array/{{array}}.h5",
+    output:
+        product=f"{NIGHT}/verification/array_{{array}}.json",
+        provenance=f"{NIGHT}/verification/array_{{array}}.provenance.json",
+    log:
+        f"{LOG}/verification/array_{{array}}.log",
+    benchmark:
+        f"{LOG}/verification/array_{{array}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify {wildcards.array} of the array"
+    script:
+        "../scripts/verified.py"

@@ -16,5 +16,6 @@ run_step(
     camera=snakemake.params.camera,
     throughput=snakemake.params.throughput,
     illuminator=snakemake.params.illuminator,
+    array=snakemake.params.array,
     output=snakemake.output.product,
 )

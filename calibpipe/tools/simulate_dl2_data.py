@@ -7,7 +7,7 @@ from ctapipe.core import traits
 
 from .night_tool import NightTool
 
-KIND = "simulation/dl2_truth"
+KIND, MUONS = "simulation/dl2_truth", "simulation/muon_truth"
 
 
 class SimulateDl2Data(NightTool):
@@ -50,6 +50,14 @@ class SimulateDl2Data(NightTool):
         traits.Path(exists=None, directory_ok=False),
         help="Files of sim_telarray or ctapipe with the cameras of MSTs; else they have 49 pixels",
     ).tag(config=True)
+    muon_truth = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="Truth of simulated muons: their telescopes have its throughput over "
+        "`nominal_throughput` in DL2 as well",
+    ).tag(config=True)
+    nominal_throughput = traits.Float(
+        0.2, min=1e-6, help="Optical throughput that energies are reconstructed with"
+    ).tag(config=True)
     throughput_spread = traits.Float(
         0.1, min=0.0, help="Of telescopes of one type, in the logarithm"
     ).tag(config=True)
@@ -72,6 +80,7 @@ class SimulateDl2Data(NightTool):
         "n-blocks": "SimulateDl2Data.n_blocks",
         "seed": "SimulateDl2Data.seed",
         "camera-description": "SimulateDl2Data.camera_description",
+        "muon-truth": "SimulateDl2Data.muon_truth",
     }
 
     def start(self) -> None:
@@ -96,12 +105,23 @@ class SimulateDl2Data(NightTool):
             type_spread=self.type_spread,
             offset_in_ns=self.offset_in_ns,
         )
+        self.take_muons(truth)
         day = night_date(self.night).toordinal()
         rows = []
         for k, name in enumerate(names):
             rng = np.random.default_rng([self.seed, day, self.first_obs_id + k])
             rows.append(self.simulate(folder / name, k, subarray, truth, site, rng))
         self.write_truth(folder / "truth.ecsv", truth, subarray, rows)
+
+    def take_muons(self, truth: Any) -> None:
+        """Throughputs of telescopes whose muons were simulated."""
+        from ..core.products import read_table
+        from ..core.telescope import array_element_id
+
+        for path in self.muon_truth:
+            header = read_table(self.add_input(path, MUONS), MUONS).meta["calibpipe"]
+            own = truth.tel_ids == array_element_id(header["array_element"])
+            truth.throughput[own] = header["optical_throughput"] / self.nominal_throughput
 
     def simulate(
         self, path: Path, block: int, subarray: Any, truth: Any, site: Any, rng: Any
