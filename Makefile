@@ -55,10 +55,10 @@ demo: $(VENV)/.installed
 	@for page in demo/results/*/*/*/report/index.html; do echo "  $(CURDIR)/$$page"; done
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.installed
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
