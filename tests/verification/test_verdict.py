@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from calibpipe.core.exceptions import ConfigurationError
-from calibpipe.verification import atmosphere, camera, throughput
+from calibpipe.tools.verified_products import known_metrics
 from calibpipe.verification.criteria import criteria_of
 from calibpipe.verification.verdict import outcome, outcomes, verdict
 
@@ -29,7 +29,7 @@ def content(**more):
 def found(values, **more):
     """Outcome of that criterion."""
     criteria = criteria_of(content(**more), METRICS)
-    return outcome(np.array(values, float), criteria.entries[0], criteria)
+    return outcome(np.array(values, float), criteria.entries[0])
 
 
 GOOD, BAD = 0.0, 0.03
@@ -96,7 +96,7 @@ def test_thresholds_are_configurable():
     strict["fails_if_more_than"] = {"elements": 0.1, "groups": 0.0}
     criteria = criteria_of(strict, METRICS)
     values = np.array([[GOOD] * 8 + [BAD], [GOOD] * 9])
-    assert outcome(values, criteria.entries[0], criteria).result == "FAIL"
+    assert outcome(values, criteria.entries[0]).result == "FAIL"
 
 
 @pytest.mark.parametrize(
@@ -122,11 +122,7 @@ def test_shipped_criteria(root):
     shipped = yaml.safe_load((root / "config/criteria.yaml").read_text())
     schema = yaml.safe_load((root / "config/schemas/criteria.schema.yaml").read_text())
     Draft202012Validator(schema).validate(shipped)
-    metrics = {}
-    for domain in (atmosphere, throughput):
-        metrics |= {f"{kind} internal": names for kind, names in domain.INTERNAL.items()}
-        metrics |= {f"{kind} external": names for kind, names in domain.EXTERNAL.items()}
-    metrics |= {f"{KIND} internal": camera.INTERNAL, f"{KIND} external": camera.EXTERNAL}
+    metrics = known_metrics()
     criteria = criteria_of(shipped, metrics)
     used = {
         (c.kind, "internal" if c.mode == "internal" else "external", c.metric)
