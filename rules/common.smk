@@ -671,7 +671,7 @@ def make_page(site, category, night):
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
-    command += ["--array"] * bool(wanted("array"))
+    command += ["--array"] * bool(dl2_files(site, night))
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

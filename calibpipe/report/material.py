@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from ctapipe.instrument import CameraGeometry
 
 __all__ = [
+    "ARRAY_RESULTS",
     "CO2_METHODS",
     "DL0_INDEX",
     "HISTORY",
@@ -23,6 +24,7 @@ __all__ = [
     "NightMaterial",
     "Step",
     "ThroughputLimits",
+    "array_steps",
     "camera_steps",
     "illuminator_steps",
     "is_of_cameras",
@@ -87,6 +89,7 @@ WEATHER_STEPS = ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/densit
 
 DL0_INDEX = "array/dl0_index"
 HISTORY = "array/throughput_history"
+ARRAY_RESULTS = ("inter_calibration", "cross_calibration", "timing")
 _OF_CAMERAS = re.compile(rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/.*|simulation/[A-Z]{{3,4}}-\d\d")
 
 
@@ -157,6 +160,37 @@ def illuminator_steps(blocks: Iterable[tuple[str, str]]) -> tuple[Step, ...]:
     return tuple(Step(name, (f"{name}.h5",)) for name in names)
 
 
+def array_steps(
+    blocks: Mapping[str, Sequence[str]],
+    results: Sequence[str] = ARRAY_RESULTS,
+    muons: Iterable[str] = (),
+) -> tuple[Step, ...]:
+    """Steps of the array as a whole, each after what it needs.
+
+    Parameters
+    ----------
+    blocks : mapping of str to sequence of str
+        Observation blocks (``OBSID1``) with asymmetries of each quantity: ``energy``, ``image``.
+    results : sequence of str
+        Those of `ARRAY_RESULTS` that there are, or that are expected.
+    muons : iterable of str
+        Steps of muon throughputs, which the cross-calibration takes in.
+    """
+    names = {
+        quantity: tuple(f"array/{quantity}_asymmetry.{block}" for block in of_quantity)
+        for quantity, of_quantity in blocks.items()
+    }
+    images, energies = names.get("image", ()), names.get("energy", ())
+    needs = {
+        "inter_calibration": images or energies,
+        "cross_calibration": (*energies, *muons),
+        "timing": (),
+    }
+    steps = [Step(name, (f"{name}.h5",)) for name in (*energies, *images)]
+    steps += [Step(f"array/{k}", (f"array/{k}.h5",), needs[k]) for k in results]
+    return tuple(steps)
+
+
 @dataclass(frozen=True)
 class FoundProduct:
     """A product file as it lies in the folder of the night.
@@ -180,7 +214,7 @@ class FoundProduct:
     geometry : CameraGeometry or None
         Of camera coefficients and muon rings.
     tables : dict
-        Name to table, of muon rings, throughputs and point spread function.
+        Name to table, of muon rings, throughputs, point spread function, and of the array.
     problem : str
         Why it cannot be used; empty if it can.
     """
@@ -258,6 +292,8 @@ class NightMaterial:
         Of flashes of external light.
     history_steps : tuple of Step
         Of the throughput of the nights before.
+    array_steps : tuple of Step
+        Of the array as a whole; empty if nothing of it is there or asked for.
     verdicts : sequence of dict
         Verification records.
     certifications : sequence of dict
@@ -281,6 +317,7 @@ class NightMaterial:
     throughput_limits: ThroughputLimits = ThroughputLimits()
     illuminator_steps: tuple[Step, ...] = ()
     history_steps: tuple[Step, ...] = ()
+    array_steps: tuple[Step, ...] = ()
     verdicts: Sequence[dict[str, Any]] = ()
     certifications: Sequence[dict[str, Any]] = ()
 
@@ -301,8 +338,8 @@ class NightMaterial:
 
     @property
     def all_steps(self) -> tuple[Step, ...]:
-        """Steps of atmosphere, cameras and throughput, whether this night needs them or not."""
-        more = self.illuminator_steps + self.history_steps
+        """Steps of all domains, whether this night needs them or not."""
+        more = self.illuminator_steps + self.history_steps + self.array_steps
         return STEPS + self.camera_steps + self.throughput_steps + more
 
     @property

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import astropy.units as u
 
 from ..core.site import Site
+from .array_page import array_facts
 from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
 from .key_numbers import key_numbers
@@ -57,6 +58,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "cameras": camera_facts(material),
         "throughput": throughput_facts(material),
         "flashes": flash_facts(material),
+        "array": array_facts(material),
         "verdicts": verdict_facts(material),
         "products": product_facts(material),
         "inputs": input_facts(material),

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .array_remarks import array_remarks
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
 from .tables import versions
@@ -25,6 +26,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_co2_remarks(material),
             *camera_remarks(material),
             *throughput_remarks(material),
+            *array_remarks(material),
             *_consistency_remarks(material),
             *_unused_remarks(material),
         )

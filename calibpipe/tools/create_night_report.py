@@ -10,6 +10,9 @@ from .night_tool import NightTool
 
 _WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
 _OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput)/\w+)(?:\.[^./]+)?$")
+_OF_ARRAY = re.compile(
+    r"array/(?:(energy|image)_asymmetry\.([^./]+)|(inter_calibration|cross_calibration|timing))"
+)
 _OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
 _OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
@@ -72,6 +75,11 @@ class CreateNightReport(NightTool):
         help="Observations with flashes of external light: no muon rings are expected of them, and "
         "of cameras only what there is a trace of",
     ).tag(config=True)
+    array = traits.Bool(
+        False,
+        help="Inter-calibration, cross-calibration and timing of the array are expected: absent "
+        "ones count as missing",
+    ).tag(config=True)
     min_rings = traits.Int(
         100, min=0, help="The page warns when a telescope has fewer muon rings"
     ).tag(config=True)
@@ -106,6 +114,10 @@ class CreateNightReport(NightTool):
         "throughput": (
             {"CreateNightReport": {"throughput": True}},
             "Muon rings are expected: absent throughputs of indexed telescopes count as missing",
+        ),
+        "array": (
+            {"CreateNightReport": {"array": True}},
+            "Calibration and timing of the array are expected: absent ones count as missing",
         ),
     }
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
@@ -148,7 +160,8 @@ class CreateNightReport(NightTool):
         muons = self.throughput_steps(first.get(index), cameras)
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
-        steps = STEPS + cameras + muons + flashes + history
+        array = self.array_steps(muons)
+        steps = STEPS + cameras + muons + flashes + history + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -171,6 +184,7 @@ class CreateNightReport(NightTool):
             ),
             illuminator_steps=flashes,
             history_steps=history,
+            array_steps=array,
             verdicts=self.documents("verification"),
             certifications=self.documents("certification"),
         )
@@ -231,9 +245,12 @@ class CreateNightReport(NightTool):
         return (Step(HISTORY, (path,)),) if there else ()
 
     def traces(self) -> list[str]:
-        """Steps of throughputs that failed, and products of them that are there."""
+        """Steps that failed, and products of throughputs and of the array that are there."""
         failed = [step for step, _ in self.logs("failure.json")]
-        files = self.night_folder.glob("*/throughput/*.h5")
+        files = [
+            *self.night_folder.glob("*/throughput/*.h5"),
+            *self.night_folder.glob("array/*.h5"),
+        ]
         return failed + [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
 
     def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -251,6 +268,23 @@ class CreateNightReport(NightTool):
         ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
         return throughput_steps(ordered, [step.name for step in cameras])
 
+    def array_steps(self, muons: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of the array: with a product or a failure, or all if expected."""
+        from ..report.material import ARRAY_RESULTS, array_steps
+
+        matches = list(filter(None, map(_OF_ARRAY.fullmatch, self.traces())))
+        found: dict[str, set[str]] = {}
+        for match in matches:
+            if match[1]:
+                found.setdefault(match[1], set()).add(match[2])
+        if self.array:  # both quantities of every block
+            found = dict.fromkeys(("energy", "image"), set().union(*found.values()))
+        blocks = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
+        there = {match[3] for match in matches}
+        results = [name for name in ARRAY_RESULTS if self.array or name in there]
+        throughputs = [step.name for step in muons if step.name.endswith("/muon_throughput")]
+        return array_steps(blocks, results, throughputs)
+
     def product(self, name: str) -> Any:
         """A product of the night as it lies there; one that cannot be read says why."""
         import os
@@ -259,10 +293,17 @@ class CreateNightReport(NightTool):
         from ..core.files import sha256
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
-        from .hdf5_products import camera_coefficients, hdf5_header, throughput_tables
+        from .hdf5_products import (
+            array_tables,
+            camera_coefficients,
+            hdf5_header,
+            throughput_tables,
+        )
 
         stem, suffix = name.rsplit(".", 1)
         kind = _OF_TELESCOPE.sub(r"\1", stem)
+        if _OF_ARRAY.fullmatch(stem):
+            kind = stem.split(".")[0]
         path = self.add_input(self.night_folder / name, kind)
         header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
         try:
@@ -278,6 +319,8 @@ class CreateNightReport(NightTool):
                     table, geometry = camera_coefficients(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
+                elif kind.startswith("array/"):
+                    tables = array_tables(path, kind)
         except CalibPipeError as error:
             problem = str(error)
         return FoundProduct(

@@ -3,6 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from ..core.ctapipe_groups import (
+    DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
+    DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
+)
+from .asymmetry_tool import PAIRS_TABLE
+from .calculate_array_timing import BLOCKS, OFFSETS, RESIDUALS
+from .calculate_array_timing import KIND as TIMING
 from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
 from .calculate_psf_muon import KIND as PSF
@@ -11,8 +18,14 @@ from .calculate_throughput_illuminator import FLASHES_GROUP
 from .calculate_throughput_illuminator import KIND as ILLUMINATOR
 from .calculate_throughput_muon import CORRECTIONS_GROUP, NIGHT_GROUP
 from .calculate_throughput_muon import KIND as THROUGHPUT
+from .cross_calibration import KIND as CROSS_CALIBRATION
+from .cross_calibration import SCALES
+from .energy_asymmetry_estimation import KIND as ENERGY
+from .image_asymmetry_estimation import KIND as IMAGE
+from .inter_calibration import COVARIANCE, FITTED_PAIRS
+from .inter_calibration import KIND as INTER_CALIBRATION
 
-__all__ = ["camera_coefficients", "hdf5_header", "throughput_tables"]
+__all__ = ["array_tables", "camera_coefficients", "hdf5_header", "throughput_tables"]
 
 _OF_RINGS = ("time", "rejection", "throughput")  # a night has many: no more than is drawn
 _OF_FLASHES = ("event_id", "chunk", "throughput")
@@ -113,3 +126,46 @@ def throughput_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any
         if group not in left_out
     }
     return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+
+
+def array_tables(path: Path, kind: str) -> dict[str, Any]:
+    """Tables of a product of the array by a short name.
+
+    ``layout`` (``tel_id``, ``name``, ``tel_type``) of every one; ``pairs`` of asymmetries;
+    ``telescopes``, ``pairs`` and ``covariance`` of an inter-calibration; ``telescopes`` and
+    ``scales`` of a cross-calibration; ``telescopes``, ``blocks`` and ``residuals`` of a timing.
+
+    Raises
+    ------
+    CorruptedInputError
+        If one is absent.
+    """
+    from astropy.table import Table
+
+    from ..array.dl2_layout import read_layout
+    from ..core.exceptions import CorruptedInputError
+    from ..core.hdf5_tables import read_hdf5_table
+    from ..core.monitoring_file import open_hdf5
+
+    nodes = {
+        ENERGY: {"pairs": PAIRS_TABLE},
+        IMAGE: {"pairs": PAIRS_TABLE},
+        INTER_CALIBRATION: {
+            "telescopes": DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
+            "pairs": FITTED_PAIRS,
+            "covariance": COVARIANCE,
+        },
+        CROSS_CALIBRATION: {
+            "telescopes": DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
+            "scales": SCALES,
+        },
+        TIMING: {"telescopes": OFFSETS, "blocks": BLOCKS, "residuals": RESIDUALS},
+    }[kind]
+    with open_hdf5(path, kind) as h5file:
+        layout = read_layout(h5file)
+        missing = [node for node in nodes.values() if node not in h5file]
+        if missing:
+            raise CorruptedInputError(f"{path} lacks {', '.join(missing)}; make it again")
+        tables = {name: read_hdf5_table(h5file, node) for name, node in nodes.items()}
+    columns = {"tel_id": layout.tel_ids, "name": layout.names, "tel_type": layout.tel_types}
+    return {"layout": Table(columns), **tables}
