@@ -1,10 +1,11 @@
-"""Figures of the array: values of telescopes with errors, matrix of pairs, residuals, blocks.
+"""Figure of a quantity of all telescopes of an array with its errors.
 
 Elements of one kind are one artist: an array has up to a hundred telescopes and thousands of pairs.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import cycle
 
 import matplotlib as mpl
 import numpy as np
@@ -13,17 +14,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from .drawing import HEIGHT, PALETTE, STYLE, WIDTH, new_figure
+from .drawing import HEIGHT, PALETTE, STYLE, WIDTH
 
-__all__ = ["MAX_TOGETHER", "TelescopeValues", "kind_colours", "pair_figure", "telescope_figure"]
+__all__ = ["TelescopeValues", "kind_colours", "telescope_figure"]
 
-KINDS = ("level5", "level1", "level4", "level6", "level2", "level3")
-NO_PAIR, FULL, EMPTY = "#8d96a0", "#1d2733", "#f4f6f8"  # on cells: the same in the dark scheme
+KINDS = {"LST": "level5", "MST": "level1", "SST": "level4"}
+OTHERS = ("level6", "level2", "level3")
+STEPS = (1, 2, 2.5, 5, 10)  # of the ticks
 MAX_ROWS = 20  # telescopes in a column
-MAX_TOGETHER = 20  # telescopes of several types in one matrix of pairs
-MAX_WRITTEN = 14  # telescopes in a matrix whose cells have numbers
-SIGMAS = 3.0  # end of the colours
-LABEL = 9.5
 
 
 @dataclass(frozen=True)
@@ -54,9 +52,10 @@ class TelescopeValues:
 
 
 def kind_colours(kinds: NDArray) -> dict[str, str]:
-    """Colour of each type of telescope, the same in all figures."""
+    """Colour of each type of telescope, the same in all figures and at all sites."""
     names = sorted(set(map(str, kinds)))
-    return {name: PALETTE[KINDS[k % len(KINDS)]] for k, name in enumerate(names)}
+    others = cycle(OTHERS)
+    return {name: PALETTE[KINDS.get(name) or next(others)] for name in names}
 
 
 def telescope_figure(
@@ -89,7 +88,7 @@ def telescope_figure(
     low, high = _limits(values, beside, bands, centre)
     factor = _enlarged(values, high - low)
     with mpl.rc_context(STYLE):
-        figure, panels = new_figure(len(columns))
+        figure, panels = _panels([max(map(len, values.names[c])) for c in columns], rows)
         for axes, column in zip(panels, columns, strict=True):
             kind = str(values.kinds[column[0]])
             axes.axvline(centre, color=PALETTE["faint"], linewidth=1)
@@ -100,11 +99,33 @@ def telescope_figure(
                 _beside(axes, beside, column)
             _names(axes, values, column, rows)
             axes.set_xlim(low, high)
-            axes.xaxis.set_major_locator(ticker.MaxNLocator(5 if len(columns) < 3 else 3))
+            axes.xaxis.set_major_locator(
+                ticker.MaxNLocator(4 if len(columns) < 3 else 3, steps=STEPS)
+            )
             axes.set_title(kind, loc="left", size=10.5, color=colours[kind])
         longer = "" if factor == 1 else f"; bars: {factor} times the errors"
-        figure.supxlabel(f"{label}{longer}", size=10.5)
+        figure.text(0.5, 6 / (72 * HEIGHT), f"{label}{longer}", ha="center", va="bottom")
     return figure
+
+
+def _panels(characters: Sequence[int], rows: int) -> tuple[Figure, list[Axes]]:
+    """Axes side by side with room for names of so many characters; nothing is measured."""
+    figure = Figure(figsize=(WIDTH, HEIGHT))
+    width, height = 72 * WIDTH, 72 * HEIGHT
+    room = [0.64 * _name_size(rows) * (n + 2) + 4 for n in characters]
+    gap = 12.0
+    inner = (width - sum(room) - gap * len(room)) / len(room)
+    panels, left = [], 0.0
+    for own in room:
+        left += own
+        box = (left / width, 44 / height, inner / width, 1 - 70 / height)
+        panels.append(figure.add_axes(box))
+        left += inner + gap
+    return figure, panels
+
+
+def _name_size(rows: int) -> float:
+    return 9.5 if rows > 14 else 10.0
 
 
 def _columns(kinds: NDArray) -> list[NDArray]:
@@ -202,80 +223,5 @@ def _names(axes: Axes, values: TelescopeValues, column: NDArray, rows: int) -> N
     labels = [f"{values.names[k]}{' –' * bool(a)}" for k, a in zip(column, absent, strict=True)]
     axes.yaxis.set_major_locator(ticker.FixedLocator(np.arange(len(column))))
     axes.yaxis.set_major_formatter(ticker.FixedFormatter(labels))
-    axes.tick_params(axis="y", length=0, labelsize=LABEL if rows > 14 else 10)
+    axes.tick_params(axis="y", length=0, labelsize=_name_size(rows))
     axes.spines["left"].set_visible(False)
-
-
-def pair_figure(
-    names: Sequence[str], kinds: Sequence[str], first: NDArray, second: NDArray, sigma: NDArray
-) -> Figure:
-    """Matrix of what the fit leaves of each pair, in its errors; grey where there is no pair.
-
-    Parameters
-    ----------
-    names, kinds : sequence of str, length n_tel
-        Telescopes of the same type stand together.
-    first, second : ndarray, shape (n_pairs,), int
-        Places of the telescopes of each pair.
-    sigma : ndarray, shape (n_pairs,)
-        Logarithm of the ratio of first to second, less the fit, over its error; NaN where the pair
-        decides alone: a point without colour.
-    """
-    n = len(names)
-    matrix, there = np.full((n, n), np.nan), np.eye(n, dtype=bool)
-    matrix[first, second], matrix[second, first] = sigma, -np.asarray(sigma)
-    there[first, second] = there[second, first] = True
-    with mpl.rc_context(STYLE):
-        figure = Figure(figsize=(WIDTH, HEIGHT), layout="constrained", dpi=150)
-        axes = figure.subplots()
-        ground = np.where(there, EMPTY, NO_PAIR)
-        axes.imshow(mpl.colors.to_rgb(EMPTY) * np.ones((n, n, 1)), interpolation="nearest")
-        axes.images[0].set_data(np.array([[mpl.colors.to_rgb(c) for c in r] for r in ground]))
-        image = axes.imshow(
-            np.ma.masked_invalid(matrix), cmap="PuOr", vmin=-SIGMAS, vmax=SIGMAS,
-            interpolation="nearest",
-        )  # fmt: skip
-        alone = np.isnan(sigma)
-        rows = np.concatenate([first[alone], second[alone]])
-        cols = np.concatenate([second[alone], first[alone]])
-        axes.plot(cols, rows, ".", color=NO_PAIR, markersize=3.5)
-        if n <= MAX_WRITTEN:
-            _written(axes, matrix)
-        edges = np.flatnonzero(np.asarray(kinds)[1:] != np.asarray(kinds)[:-1]) + 0.5
-        for draw in (axes.axhline, axes.axvline):
-            for edge in edges:
-                draw(edge, color=FULL, linewidth=1.2)
-        _telescope_axes(axes, names)
-        bar = figure.colorbar(image, ax=axes, extend="both", fraction=0.05, pad=0.02)
-        bar.set_label("log ratio of row to column, less the fit (σ)")
-        bar.outline.set_visible(False)
-    return figure
-
-
-def _written(axes: Axes, matrix: NDArray) -> None:
-    """Numbers in the cells of a small matrix."""
-    for (row, column), value in np.ndenumerate(matrix):
-        if np.isfinite(value):
-            text = f"{value:.1f}".replace("-", "\N{MINUS SIGN}")
-            colour = EMPTY if abs(value) > 0.7 * SIGMAS else FULL
-            axes.text(column, row, text, ha="center", va="center", size=9, color=colour)
-
-
-def _telescope_axes(axes: Axes, names: Sequence[str]) -> None:
-    """Names along both axes; of many every second stands farther out."""
-    places, n = np.arange(len(names)), len(names)
-    crowded = n > 2 * MAX_ROWS
-    axes.grid(visible=False)
-    for spine in axes.spines.values():
-        spine.set_visible(False)
-    for name, axis in (("x", axes.xaxis), ("y", axes.yaxis)):
-        axis.set_major_locator(ticker.FixedLocator(places[:: 2 if crowded else 1]))
-        axis.set_major_formatter(ticker.FixedFormatter(list(names)[:: 2 if crowded else 1]))
-        axis.set_minor_locator(ticker.FixedLocator(places[1::2] if crowded else []))
-        axis.set_minor_formatter(ticker.FixedFormatter(list(names)[1::2] if crowded else []))
-        size = 10 if n <= MAX_WRITTEN else 9 if n <= MAX_ROWS else 8
-        turned = {"labelrotation": 90} if name == "x" else {}
-        axes.tick_params(axis=name, which="both", length=0, labelsize=size, **turned)
-        axes.tick_params(
-            axis=name, which="minor", pad=30, length=26, width=0.4, color=PALETTE["faint"]
-        )

@@ -83,14 +83,14 @@ def _of_throughputs(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]
         "Relative throughputs",
         f"Relative to {gauge}. Lines: statistical errors; broad bars: systematic ones. Red "
         "diamonds: outliers; red crosses: not valid; a dash: no value. Good: all of a type within "
-        "10 %, and the same from night to night.",
+        "about 10 %, and the same from night to night.",
         telescope_figure(values, "relative throughput", 1.0),
     )
 
 
 def _of_pairs(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]:
     """One matrix, or one for each type where the array is large and types were solved alone."""
-    from .array_figures import MAX_TOGETHER, pair_figure
+    from .array_pair_figure import MAX_TOGETHER, pair_figure
 
     pairs = night.inter.tables["pairs"]
     used = pairs[np.asarray(pairs["is_used"], bool)]
@@ -140,7 +140,7 @@ def _of_scales(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]:
     difference, error = (
         night.column(night.cross, name) for name in ("difference", "difference_error")
     )
-    beside, told = None, "There are no muons to compare with."
+    beside, told = None, "There are no muons to compare with. Good: scales within errors of 1."
     if np.any(np.isfinite(difference)):
         muon = values.value * np.exp(difference)
         beside = TelescopeValues(
@@ -150,15 +150,15 @@ def _of_scales(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]:
         limit = night.cross.facts["configuration"]["alarm_limit"]
         told = (
             "Diamonds: muon rings, at the mean level of the showers, with the error of the "
-            f"difference; red where it is beyond {100 * limit:g} % and beyond two errors."
+            f"difference; red where it is beyond {100 * limit:g} % and two errors. Good: scales "
+            "within errors of 1, diamonds on the points."
         )
     yield (
         "scale",
         "All types on one scale",
         f"Throughputs relative to the {facts['reference_type']}. Points: telescopes. Vertical "
         "lines and bands: scale of the type with its statistical (dark) and whole error (light); "
-        f"the reference has scale 1 by definition. {told} Good: scales within their errors of 1, "
-        "muons on the points.",
+        f"the reference has scale 1 by definition. {told}",
         telescope_figure(
             values, f"throughput, {facts['reference_type']} = 1", 1.0, beside=beside, bands=bands
         ),

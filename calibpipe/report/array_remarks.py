@@ -9,7 +9,8 @@ from .wording import counted, listed
 
 __all__ = ["array_remarks"]
 
-_TELESCOPE = re.compile(r"(?:ALARM: )?\btelescope (\d+)\b:?")
+_TELESCOPE = re.compile(r"(?:ALARM: )?\btelescope (\d+)\b")
+_PARTS = re.compile(r"(?<=no pairs connect )[\d, |]+\d|(?<=no pair of )[\d, ]+\d")
 ADVICE = {  # by a piece of the product's own words; the first that fits
     "far from the others": "Dirt, frost, mirrors, or the gains of its camera; muons and flashes "
     "tell which. Its value is valid, and shifts the mean that the others of its part are relative "
@@ -21,6 +22,7 @@ ADVICE = {  # by a piece of the product's own words; the first that fits
     "no pairs connect": "The parts cannot be compared; more events may connect them.",
     "not solved": "Give more events, or lower `min_events`.",
     "not combined": "Values of showers alone are given.",
+    "are needed to compare": "Its telescopes are calibrated by showers alone.",
 }
 HARMLESS = "are needed to compare"  # too few telescopes with muons: nothing is wrong
 SHOWN = 6  # telescopes that a remark names
@@ -50,10 +52,12 @@ def _own_remarks(product: FoundProduct, night: ArrayNight) -> Iterator[tuple[str
 def _named(text: str, night: ArrayNight) -> str:
     """Text with the name of a telescope for its number."""
 
-    def name(match: re.Match[str]) -> str:
-        return night.name_of(int(match[1])) + (":" if match[0].endswith(":") else "")
+    def parts(match: re.Match[str]) -> str:
+        found = [re.findall(r"\d+", part) for part in match[0].split("|")]
+        return " with ".join(_few([night.name_of(int(i)) for i in part]) for part in found)
 
-    text = _TELESCOPE.sub(name, text).replace("+-", "±").replace("chi2", "χ²")
+    text = _TELESCOPE.sub(lambda match: night.name_of(int(match[1])), text)
+    text = _PARTS.sub(parts, text).replace("+-", "±").replace("chi2", "χ²")
     return re.sub(r"(?<![\w.])-(?=\d)", "\N{MINUS SIGN}", text)
 
 
@@ -68,8 +72,9 @@ def _timing_remarks(product: FoundProduct) -> Iterator[tuple[str, str, str]]:
             reasons.setdefault(reason, []).append(name)
         told = [f"{_few(members)}: {reason}" for reason, members in reasons.items()]
         more = f"; and {counted(len(told) - SHOWN, 'other reason')}" if len(told) > SHOWN else ""
-        text = f"{'; '.join(told[:SHOWN])}{more}. A jump is a clock, a cable or a new firmware."
-        yield "warning", title, text
+        jump = " A jump is a clock, a cable or a new firmware."
+        has_jump = any("differs between blocks" in reason for reason in reasons)
+        yield "warning", title, f"{'; '.join(told[:SHOWN])}{more}.{jump * has_jump}"
     for obs_id, why in facts["left_out"].items():
         yield "warning", f"Timing without observation {obs_id}", f"{why[:1].upper()}{why[1:]}."
     if facts["not_converged"]:

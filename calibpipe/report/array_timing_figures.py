@@ -38,9 +38,12 @@ def residual_figure(residuals: Table, tel_ids: NDArray, kinds: NDArray) -> Figur
     )
     ids = np.asarray(residuals["tel_id"]).reshape(-1, bins)[:, 0]
     of_row = kinds[np.searchsorted(tel_ids, ids)]
-    edges = np.append(low[0], low[0, -1] + LAST)
-    middle = (edges[1:] + edges[:-1]) / 2
     shown = np.where(np.isfinite(error), mean, np.nan)
+    last = np.flatnonzero(np.isfinite(shown).any(axis=0)).max(initial=0) + 1
+    end = high[0, last - 1]
+    edges = np.append(low[0, :last], end if np.isfinite(end) else low[0, last - 1] + LAST)
+    middle = (edges[1:] + edges[:-1]) / 2
+    shown, error, n, total, square = (x[:, :last] for x in (shown, error, n, total, square))
     colours = kind_colours(kinds)
     with mpl.rc_context(STYLE):
         figure, (axes,) = new_figure()
@@ -59,15 +62,14 @@ def residual_figure(residuals: Table, tel_ids: NDArray, kinds: NDArray) -> Figur
                 elinewidth=1.6, label=kind, zorder=4,
             )  # fmt: skip
             marks += [value - size, value + size]
-            precise = error[mine] <= 4 * np.nanmedian(error)
-            marks += [np.where(precise, shown[mine], np.nan).ravel()]
+        single = np.abs(shown[np.isfinite(shown)])
+        marks.append(np.quantile(single, 0.9, keepdims=True) if single.size else np.zeros(1))
         reach = 1.1 * np.nanmax(np.abs(np.append(np.concatenate(marks), 0.01)))
         axes.set_ylim(-reach, reach)
         axes.set_xlim(edges[0], edges[-1])
-        labels = [f"{edge:.0f}" for edge in edges[:-1]]
-        if not np.isfinite(high[0, -1]):
-            labels.append("∞")
-        axes.xaxis.set_major_locator(ticker.FixedLocator(edges[: len(labels)]))
+        is_open = not np.isfinite(high[0, last - 1])
+        labels = [f"{edge:.0f}" for edge in edges[:-1]] + ["∞" if is_open else f"{edges[-1]:.0f}"]
+        axes.xaxis.set_major_locator(ticker.FixedLocator(edges))
         axes.xaxis.set_major_formatter(ticker.FixedFormatter(labels))
         axes.set_xlabel("impact distance (m)")
         axes.set_ylabel("arrival time less the front's (ns)")
@@ -112,9 +114,12 @@ def block_figure(
         for name in ("value", "stat", "sys", "is_marked")
     )
     n_blocks, n_tel = value.shape
-    apart = np.linspace(-SHARE / 2, SHARE / 2, n_tel) if n_tel > 1 else np.zeros(1)
+    rank = np.cumsum(np.isfinite(value).any(axis=0)) - 1  # telescopes without values take no place
+    apart = SHARE * (rank / max(rank[-1], 1) - 0.5) if rank[-1] > 0 else np.zeros(n_tel)
     place = np.arange(n_blocks)[:, None] + apart
     many = n_blocks * n_tel > 60
+    reach = _reach(value, np.hypot(stat, sys), marked)
+    drawn = np.clip(value, -reach, reach)
     with mpl.rc_context(STYLE):
         figure, (axes,) = new_figure()
         for block in range(1, n_blocks, 2):
@@ -122,7 +127,7 @@ def block_figure(
         axes.axhline(0, color=PALETTE["faint"], linewidth=1)
         for kind, colour in kind_colours(first.kinds).items():
             mine = (first.kinds == kind) & np.isfinite(value)
-            x, y = place[mine], value[mine]
+            x, y = place[mine], drawn[mine]
             for error, width, alpha in (
                 (sys[mine], 2.0 if many else 5.0, 0.25),
                 (stat[mine], 1.2, 1),
@@ -130,11 +135,11 @@ def block_figure(
                 axes.vlines(x, y - error, y + error, color=colour, linewidth=width, alpha=alpha)
             axes.plot(x, y, "o", color=colour, markersize=2.6 if many else 4.5, label=kind)
         axes.plot(
-            place[marked], value[marked], "D", color=PALETTE["warning"], markersize=6, zorder=4
+            place[marked], drawn[marked], "D", color=PALETTE["warning"], markersize=6, zorder=4
         )
-        _named(axes, place, value, marked, first.names)
+        _named(axes, place, value, drawn, marked, first.names)
         axes.set_xlim(-0.5, n_blocks - 0.5)
-        axes.margins(y=0.1)
+        axes.set_ylim(-1.1 * reach, 1.1 * reach)
         step = -(-n_blocks // MAX_TICKS)
         axes.xaxis.set_major_locator(ticker.FixedLocator(np.arange(0, n_blocks, step)))
         axes.xaxis.set_major_formatter(ticker.FixedFormatter(list(labels)[::step]))
@@ -145,16 +150,27 @@ def block_figure(
     return figure
 
 
-def _named(axes: Axes, place: NDArray, value: NDArray, marked: NDArray, names: NDArray) -> None:
-    """Names beside the marked points that are farthest off, each telescope once."""
+def _reach(value: NDArray, error: NDArray, marked: NDArray) -> float:
+    """Half height of the axis: all that is not marked, marked ones up to six times as far."""
+    size = np.abs(value) + np.nan_to_num(error)
+    others = np.nanmax(np.append(size[~marked], 0.0))
+    farthest = np.nanmax(np.append(np.abs(value[marked]), 0.0))
+    return float(max(others, min(farthest, 6 * others) if others > 0 else farthest) or 1.0)
+
+
+def _named(
+    axes: Axes, place: NDArray, value: NDArray, drawn: NDArray, marked: NDArray, names: NDArray
+) -> None:
+    """Names and values of the marked telescopes that are farthest off, each once."""
     distance = np.where(marked & np.isfinite(value), np.abs(value), -1.0)
     worst = np.argmax(distance, axis=0)
     reach = distance[worst, np.arange(len(names))]
     for tel in np.argsort(-reach)[:MAX_NAMED]:
         if reach[tel] >= 0:
-            x, y = place[worst[tel], tel], value[worst[tel], tel]
-            right = x < len(place) / 2
+            x, y = place[worst[tel], tel], drawn[worst[tel], tel]
+            right = x < len(place) / 2 - 0.5
+            number = f"{value[worst[tel], tel]:+.3g}".replace("-", "\N{MINUS SIGN}")
             axes.annotate(
-                str(names[tel]), (x, y), xytext=(7 if right else -7, 0),
+                f"{names[tel]} {number}", (x, y), xytext=(7 if right else -7, 0),
                 textcoords="offset points", ha="left" if right else "right", va="center", size=9.5,
             )  # fmt: skip

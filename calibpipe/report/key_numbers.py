@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from astropy.time import Time
 
-from .array_numbers import array_tiles
+from .array_tiles import array_tiles
 from .material import CO2_METHODS, FoundProduct, NightMaterial
 from .throughput_numbers import throughput_tiles
 from .wording import power_of_ten, rounded, signed, with_errors
