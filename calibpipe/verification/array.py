@@ -308,7 +308,8 @@ def _scale_change(
 def _beyond(change: NDArray, *errors: NDArray) -> NDArray:
     """What of a change its errors do not explain."""
     error = np.sqrt(np.sum(np.square([_plain(e) for e in errors]), axis=0))
-    return np.sign(change) * np.maximum(np.abs(change) - _SIGMA * error, 0.0)
+    left = np.maximum(np.abs(change) - _SIGMA * error, 0.0)
+    return np.copysign(left, change) + 0.0  # no -0
 
 
 def _known(found: Mapping[str, Any]) -> dict[str, NDArray]:
