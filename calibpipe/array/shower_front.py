@@ -18,7 +18,13 @@ import numpy as np
 from astropy.constants import c
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["emission_curvature", "front_delay", "front_gradient", "shower_axis"]
+__all__ = [
+    "emission_curvature",
+    "front_delay",
+    "front_gradient",
+    "nearest_telescope",
+    "shower_axis",
+]
 
 SPEED_OF_LIGHT = c.to_value("m / ns")
 
@@ -152,3 +158,24 @@ def _path(along: NDArray, square: NDArray, q: NDArray, curvature: NDArray) -> ND
 
 def _per_metre(refractivity: float) -> float:
     return (1 + refractivity) / SPEED_OF_LIGHT
+
+
+def nearest_telescope(
+    core_x: ArrayLike, core_y: ArrayLike, position: NDArray, has_time: NDArray
+) -> NDArray:
+    """Distance on the ground of the core of showers from the nearest telescope that has a time.
+
+    Parameters
+    ----------
+    core_x, core_y : array_like, shape (n_events,), m
+    position : ndarray, shape (n_tel, 3), m
+    has_time : ndarray, shape (n_events, n_tel), bool
+
+    Returns
+    -------
+    ndarray, shape (n_events,), m
+        Infinite where no telescope has a time.
+    """
+    x, y = (np.asarray(place, float)[:, np.newaxis] for place in (core_x, core_y))
+    distance = np.hypot(x - position[:, 0], y - position[:, 1])
+    return np.min(np.where(has_time, distance, np.inf), axis=1)

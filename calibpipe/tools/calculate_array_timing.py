@@ -21,10 +21,11 @@ class TimingQuality(QualityQuery):
         traits.Tuple(traits.Unicode(), traits.Unicode()),
         default_value=[
             ("valid geometry", "is_valid"),
-            ("core near the array", "core_x**2 + core_y**2 < 400.0**2"),
+            ("core near a telescope", "core_distance < 300.0"),
         ],
         help="Name and condition; columns of DL2 geometry (alt, az in deg; core_x, core_y, h_max "
-        "in m; is_valid, goodness_of_fit ...) and n_tel, the telescopes that have a time",
+        "in m; is_valid, goodness_of_fit ...), n_tel, the telescopes that have a time, and "
+        "core_distance, of the core from the nearest of these, m",
     ).tag(config=True)
 
 
@@ -202,7 +203,7 @@ class CalculateArrayTiming(NightTool):
         for path in self.input_files if is_relative else ():
             pointing |= read_pointing(path)
         for chunk in read_times(self.input_files, self.reconstructor, chunk_size=self.chunk_size):
-            counts = self.counts(chunk)
+            counts = self.counts(chunk, position)
             geometry = {name: column[counts] for name, column in chunk.geometry.items()}
             alt, az = np.radians(geometry["alt"]), np.radians(geometry["az"])
             core = np.stack([geometry["core_x"], geometry["core_y"], np.zeros_like(alt)], axis=1)
@@ -227,17 +228,24 @@ class CalculateArrayTiming(NightTool):
                 when = seconds[own]
                 yield BlockEvents(int(obs_id), int(when.min()), int(when.max()), block)
 
-    def counts(self, chunk: Any) -> Any:
+    def counts(self, chunk: Any, position: Any) -> Any:
         """Showers that two telescopes have times of, and that pass the quality criteria."""
         import numpy as np
         from astropy.table import Table
         from ctapipe.containers import EventType
 
-        n_tel = np.isfinite(chunk.time).sum(axis=1)
+        from ..array.shower_front import nearest_telescope
+
+        has_time = np.isfinite(chunk.time)
+        n_tel = has_time.sum(axis=1)
+        distance = nearest_telescope(
+            chunk.geometry["core_x"], chunk.geometry["core_y"], position, has_time
+        )
         chosen = (chunk.event_type == EventType.SUBARRAY.value) & (n_tel >= 2)
         for name in ("alt", "az", "core_x", "core_y"):
             chosen &= np.isfinite(chunk.geometry[name])
-        table = Table(chunk.geometry | {"n_tel": n_tel}, copy=False)
+        columns = chunk.geometry | {"n_tel": n_tel, "core_distance": distance}
+        table = Table(columns, copy=False)
         return chosen & np.asarray(self._quality.get_table_mask(table), bool)
 
     def earlier_blocks(self, tel_ids: Any) -> list[Any]:

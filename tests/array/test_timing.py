@@ -14,6 +14,7 @@ from calibpipe.array.shower_front import (
     emission_curvature,
     front_delay,
     front_gradient,
+    nearest_telescope,
     shower_axis,
 )
 from calibpipe.array.shower_times import TimingErrors, event_fit
@@ -599,3 +600,11 @@ class TestSampleAndResiduals:
         )
         _, residuals = block_equations(flat.times, flat.position, start, max_sigma=20.0)
         assert np.median(front_scatter(residuals)) > 0.5
+
+
+def test_distance_from_the_nearest_telescope_by_hand():
+    """3-4-5; of the others only those that have a time; none has one."""
+    position = np.array([[0.0, 0.0, 9.0], [100.0, 0.0, 0.0]])
+    has_time = np.array([[True, True], [False, True], [False, False]])
+    found = nearest_telescope([3.0, 3.0, 3.0], [4.0, 4.0, 4.0], position, has_time)
+    assert_allclose(found, [5.0, np.hypot(97, 4), np.inf])
