@@ -11,6 +11,7 @@ export CTAPIPE_IO_ZFITS_NO_SERVICE_DATA := 1
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
 SNAKEMAKE := $(BIN)/snakemake --profile profiles/default
+DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow lint bench docs lock clean
@@ -38,9 +39,13 @@ endif
 demo: $(VENV)/.installed
 	@mkdir -p demo
 	@if ls demo/.snakemake/locks/* > /dev/null 2>&1; then \
-	    PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml --unlock > /dev/null 2>&1; \
+	    $(DEMO) --unlock > /dev/null 2>&1; \
 	fi # a demo that was killed; the folder is its own
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
+	@echo "The next morning, category B: the atmosphere from GDAS"
+	@$(DEMO) --config 'categories=["B"]' 'domains=["atmosphere", "archive", "report"]'
+	@echo
+	@echo "Weeks later, category C: everything, the atmosphere from ERA5"
+	@$(DEMO)
 	@echo
 	@echo "Which calibration applies to an event of LSTN-01 at 21:50 UTC?"
 	@$(BIN)/calibpipe-lookup --archive demo/calibration_archive --site CTAO-North --telescope LSTN-01 \
@@ -50,10 +55,10 @@ demo: $(VENV)/.installed
 	@for page in demo/results/*/*/*/report/index.html; do echo "  $(CURDIR)/$$page"; done
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.installed
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .

@@ -443,11 +443,13 @@ def dl2_files(site, night):
         }
     root = Path(config["data_roots"]["dl2"])
     pattern = config["dl2"]["files"].format(site=site, night=night, obs_id="OBSNUMBER")
-    number = fnmatch.translate(pattern).replace("OBSNUMBER", r"(\d+)", 1)
+    named = fnmatch.translate(pattern).replace("OBSNUMBER", r"(?P<number>\d+)", 1)
+    named = named.replace("OBSNUMBER", "(?P=number)")
     found = {}
-    for path in sorted(root.glob(pattern.replace("OBSNUMBER", "*"))):
-        if named := re.match(number, path.relative_to(root).as_posix()):
-            found.setdefault(f"OBSID{int(named[1])}", []).append(str(path))
+    searched = re.sub(r"OBSNUMBER\*?", "[0-9]*", pattern)
+    for path in sorted(root.glob(searched)):
+        if match := re.match(named, path.relative_to(root).as_posix()):
+            found.setdefault(f"OBSID{int(match['number'])}", []).append(str(path))
     return found
 
 
@@ -669,7 +671,7 @@ def make_page(site, category, night):
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
-    command += ["--array"] * bool(wanted("array"))
+    command += ["--array"] * bool(dl2_files(site, night))
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

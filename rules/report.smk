@@ -49,7 +49,7 @@ rule night_report:
         illuminator=lambda wildcards: list(
             runs_of_night(wildcards.site, wildcards.night)
         ),
-        array=lambda wildcards: wanted("array"),
+        array=lambda wildcards: bool(dl2_files(wildcards.site, wildcards.night)),
         version=REPORT_VERSION,
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"

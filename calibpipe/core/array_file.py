@@ -9,6 +9,7 @@ from astropy.table import Table
 
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path
+from .hdf5_tables import read_hdf5_table
 from .monitoring_file import FILTERS, open_hdf5, product_header
 from .products import COMPLETE, ProductMetadata
 
@@ -77,8 +78,6 @@ def read_array_product(
     ConfigurationError
         If it is a product of another kind.
     """
-    from ctapipe.io import read_table
-
     kinds = [kinds] if isinstance(kinds, str) else list(kinds)
     with open_hdf5(path, " or ".join(kinds)) as h5file:
         try:
@@ -96,4 +95,4 @@ def read_array_product(
         missing = [node for node in nodes if node not in h5file]
         if missing:
             raise CorruptedInputError(f"{path} lacks {', '.join(missing)}; make it again")
-        return header, {node: read_table(h5file, node) for node in nodes}
+        return header, {node: read_hdf5_table(h5file, node) for node in nodes}

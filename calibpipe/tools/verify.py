@@ -5,30 +5,9 @@ from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
-from ..core.ctapipe_groups import (
-    DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
-    DL1_TEL_MUON_THROUGHPUT_GROUP,
-    DL1_TEL_OPTICAL_PSF_GROUP,
-)
-from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .night_tool import NightTool, require
 
 KIND = "verification/record"
-CAMERA = "camera/coefficients"
-TABLES = {  # of a product, by the names that its metrics know
-    "throughput/muon_throughput": {
-        "chunks": DL1_TEL_MUON_THROUGHPUT_GROUP,
-        "night": "/calibpipe/throughput/muon_night",
-    },
-    "throughput/muon_psf": {
-        "night": DL1_TEL_OPTICAL_PSF_GROUP,
-        "profile": "/calibpipe/throughput/muon_psf_profile",
-        "sectors": "/calibpipe/throughput/mirror_sectors",
-    },
-    "throughput/illuminator_throughput": {
-        "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
-    },
-}
 WINDOWS = {"day": (2.0, 0.5), "week": (10.0, 4.0), "month": (45.0, 20.0)}  # days before
 
 
@@ -80,18 +59,16 @@ class Verify(NightTool):
         from ..core.product_header import read_product_header
         from ..core.products import digest, write_json
         from ..verification.verdict import outcomes, verdict
+        from .verified_products import product_metrics
 
         site = self.load_site()
         header = read_product_header(self.add_input(self.product, "product"))
         criteria, content = self.read_criteria(header.kind)
         references = self.references(header)
-        if header.kind == CAMERA:
-            internal, external = self.camera(header, references)
-        elif header.kind in TABLES:
-            internal, external = self.throughput(header, references)
-        else:
-            internal, external = self.atmosphere(header, site, references)
-        found = outcomes(criteria, header.kind, internal, external)
+        data = [self.add_input(path, "data") for path in self.data]
+        certified = {period: path for period, (_, path) in references.items()}
+        metrics = product_metrics(self.product, header, data, certified, site)
+        found = outcomes(criteria, header.kind, *metrics)
         decision, because = verdict(found)
         record = {
             "product": {
@@ -123,18 +100,12 @@ class Verify(NightTool):
         """Criteria of the file, checked, and its content."""
         import yaml
 
-        from ..verification import atmosphere, camera, throughput
         from ..verification.criteria import criteria_of
+        from .verified_products import known_metrics
 
-        metrics = {}
-        for domain in (atmosphere, throughput):
-            metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
-            metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
-        metrics[f"{CAMERA} internal"] = camera.INTERNAL
-        metrics[f"{CAMERA} external"] = camera.EXTERNAL
         self.add_input(self.criteria, "criteria")
         content = yaml.load(self.criteria.read_text(), Loader=_unique_keys())
-        criteria = criteria_of(content, metrics)
+        criteria = criteria_of(content, known_metrics())
         require(
             criteria.of_kind(kind),
             f"{self.criteria} has no criterion for {kind}: nothing could be verified",
@@ -165,124 +136,6 @@ class Verify(NightTool):
                 path = product_path(archive, newest.product_id)
                 found[period] = newest, self.add_input(path, f"certified a {period} before")
         return found
-
-    def camera(self, header: Any, references: dict[str, Any]) -> tuple[dict, dict]:
-        """Metrics of camera coefficients with the statistics that they were made from."""
-        from ..verification.camera import external_metrics, internal_metrics
-
-        require(
-            len(self.data) == 1,
-            f"{header.kind} is verified with the statistics it was made from: give --data",
-        )
-        coefficients = self.read_coefficients(self.product, header.own["tel_id"])
-        statistics, noise = self.read_statistics(header)
-        external = {
-            period: external_metrics(
-                coefficients,
-                self.read_coefficients(path, header.own["tel_id"]),
-                noise,
-                statistics.window_width,
-            )
-            for period, (_, path) in references.items()
-        }
-        return internal_metrics(coefficients, statistics), external
-
-    def read_coefficients(self, path: Path, tel_id: int) -> Any:
-        """Coefficients of a file as arrays."""
-        import numpy as np
-
-        from ..core.monitoring_file import read_camera_coefficients
-        from ..verification.camera import Coefficients
-
-        table = read_camera_coefficients(path, tel_id)
-        return Coefficients(
-            time=table["time"].unix_tai,
-            factor=np.asarray(table["factor"]),
-            factor_error=np.asarray(table["factor_stat_error"]),
-            pedestal_offset=np.asarray(table["pedestal_offset"]),
-            time_shift=np.asarray(table["time_shift"]),
-            gain=np.asarray(table["gain"]),
-            n_pe=np.asarray(table["n_pe"]),
-            masked=np.asarray(table["outlier_mask"], bool),
-            is_valid=np.asarray(table["is_valid"], bool),
-        )
-
-    def read_statistics(self, header: Any) -> tuple[Any, Any]:
-        """Statistics as arrays, and the noise of the pedestal (n_channels, n_pixels)."""
-        import numpy as np
-
-        from ..core.statistics_file import read_pixel_statistics
-        from ..verification.camera import CameraStatistics
-
-        names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
-        path = self.add_input(self.data[0], "data")
-        read = read_pixel_statistics(path, header.own["tel_id"], names)
-        missing = [name for name in names if name not in read.tables]
-        if missing:
-            raise InsufficientStatisticsError(
-                f"{path} has no {', '.join(missing)}: {header.kind} cannot be verified"
-            )
-        pedestal, flat_field, peak_time = (read.tables[name] for name in names)
-        noise = np.nanmedian(np.asarray(pedestal["std"], float), axis=0)
-        statistics = CameraStatistics(
-            baseline=np.zeros_like(noise) if read.baseline is None else read.baseline,
-            window_width=read.header["extraction"]["window_width"],
-            pedestal_time=_centre(pedestal),
-            pedestal=np.asarray(pedestal["mean"], float),
-            pedestal_std=np.asarray(pedestal["std"], float),
-            flat_field_time=_centre(flat_field),
-            flat_field=np.asarray(flat_field["mean"], float),
-            peak_time=np.asarray(peak_time["mean"], float),
-        )
-        return statistics, noise
-
-    def throughput(self, header: Any, references: dict[str, Any]) -> tuple[dict, dict]:
-        """Metrics of a throughput or point spread function."""
-        from ..core.muon_file import read_muon_tables
-        from ..throughput.muon_ring_table import RING_COLUMNS, rings_of_table
-        from ..verification.throughput import external_metrics, internal_metrics
-
-        tables = self.read_tables(self.product, header)
-        rings = None
-        if self.data:
-            paths = [self.add_input(path, "data") for path in self.data]
-            read = read_muon_tables(paths, header.own["tel_id"], RING_COLUMNS)
-            rings = rings_of_table([entry.table for entry in read])
-        external = {
-            period: external_metrics(header.kind, tables, self.read_tables(path, header))
-            for period, (_, path) in references.items()
-        }
-        return internal_metrics(header.kind, tables, header.own, rings), external
-
-    def read_tables(self, path: Path, header: Any) -> dict[str, Any]:
-        """Tables of a product, those that there are."""
-        from ..core.telescope_file import read_telescope_table, telescope_groups
-
-        there = telescope_groups(path)
-        return {
-            name: read_telescope_table(path, group, header.own["tel_id"], header.kind)
-            for name, group in TABLES[header.kind].items()
-            if group in there
-        }
-
-    def atmosphere(self, header: Any, site: Any, references: dict[str, Any]) -> tuple[dict, dict]:
-        """Metrics of a product of the atmosphere."""
-        from ..core.products import read_table
-        from ..verification.atmosphere import INTERNAL, external_metrics, internal_metrics
-
-        if header.kind not in INTERNAL:
-            raise ConfigurationError(f"{self.product}: no way is known to verify {header.kind}")
-        table = read_table(self.product, header.kind)
-        external = {
-            period: external_metrics(header.kind, table, read_table(path, header.kind))
-            for period, (_, path) in references.items()
-        }
-        return internal_metrics(header.kind, table, site.latitude), external
-
-
-def _centre(table: Any) -> Any:
-    begin, end = (table[f"time_{name}"].unix_tai for name in ("start", "end"))
-    return (begin + end) / 2
 
 
 def _unique_keys() -> type:

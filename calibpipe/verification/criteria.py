@@ -33,6 +33,10 @@ class Criterion:
         Of the number and its limits.
     source : str
         Where the limits come from.
+    elements : float
+        A group (chunk, telescope) fails if more than this fraction of its elements fails.
+    groups : float
+        The metric fails if more than this fraction of its groups fails.
     informative : bool
         Whether it stays out of the verdict.
     """
@@ -45,25 +49,21 @@ class Criterion:
     high: float
     unit: str
     source: str
+    elements: float
+    groups: float
     informative: bool = False
 
 
 @dataclass(frozen=True)
 class Criteria:
-    """All criteria with the rule of the verdict.
+    """All criteria.
 
     Parameters
     ----------
-    majority_of_elements : float
-        A group (chunk, telescope) fails if more than this fraction of its elements fails.
-    majority_of_groups : float
-        A metric fails if more than this fraction of its groups fails.
     entries : tuple of Criterion
         In the order of the file.
     """
 
-    majority_of_elements: float
-    majority_of_groups: float
     entries: tuple[Criterion, ...]
 
     def of_kind(self, kind: str) -> tuple[Criterion, ...]:
@@ -83,10 +83,10 @@ def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> 
     Raises
     ------
     ConfigurationError
-        If a number occurs twice, limits are in the wrong order, or a kind, mode or metric is
-        unknown.
+        If limits are in the wrong order, a fraction is none, or a kind, mode or metric is unknown.
     """
     entries: list[Criterion] = []
+    rule = _fractions("fails_if_more_than", content["fails_if_more_than"])
     for name, value in content["criteria"].items():
         low, high = value["limits"]
         entry = Criterion(
@@ -98,7 +98,8 @@ def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> 
             float(high),
             value["unit"],
             value["source"],
-            value.get("informative", False),
+            **rule | _fractions(f"criterion {name}", value.get("fails_if_more_than", {})),
+            informative=value.get("informative", False),
         )
         if not entry.low < entry.high:
             raise ConfigurationError(
@@ -111,10 +112,11 @@ def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> 
                 f"criterion {name}: no metric {entry.metric!r} of {place}; there are {known}"
             )
         entries.append(entry)
-    rule = content["fails_if_more_than"]
-    for name in ("elements", "groups"):
-        if not 0 <= rule[name] < 1:
-            raise ConfigurationError(
-                f"fails_if_more_than, {name}: {rule[name]} is no fraction from 0 to below 1"
-            )
-    return Criteria(float(rule["elements"]), float(rule["groups"]), tuple(entries))
+    return Criteria(tuple(entries))
+
+
+def _fractions(what: str, given: Mapping[str, float]) -> dict[str, float]:
+    for name, value in given.items():
+        if not 0 <= value < 1:
+            raise ConfigurationError(f"{what}, {name}: {value} is no fraction from 0 to below 1")
+    return {name: float(value) for name, value in given.items()}

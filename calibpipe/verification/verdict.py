@@ -18,7 +18,9 @@ __all__ = ["FAIL", "NOT_APPLICABLE", "PASS", "UNDETERMINED", "Outcome", "outcome
 PASS, FAIL = "PASS", "FAIL"
 UNDETERMINED = "UNDETERMINED"  # nothing could be calculated: counts as failed
 NOT_APPLICABLE = "NOT APPLICABLE"  # nothing is certified to compare with: says nothing
-_LISTED = 200  # failing elements that are named
+_LISTED = 200  # failing elements that are on the record
+_TOLD = 3  # of them in a reason
+_MAJORITY = 0.5
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,8 @@ class Outcome:
         Determined elements, those outside; groups, those with a majority outside.
     failing : tuple of (int, int)
         Group and element of those outside, the farthest first; at most 200.
+    named : tuple of str
+        The same with name and value, where elements have names.
     """
 
     criterion: Criterion
@@ -49,6 +53,7 @@ class Outcome:
     n_groups: int = 0
     n_failing_groups: int = 0
     failing: tuple[tuple[int, int], ...] = ()
+    named: tuple[str, ...] = ()
 
     def text(self) -> dict[str, Any]:
         """As JSON."""
@@ -70,16 +75,21 @@ class Outcome:
             "n_groups": self.n_groups,
             "n_failing_groups": self.n_failing_groups,
             "failing": [list(pair) for pair in self.failing],
+            "named": list(self.named),
         }
 
 
-def outcome(values: np.ndarray | None, criterion: Criterion, criteria: Criteria) -> Outcome:
+def outcome(
+    values: np.ndarray | None, criterion: Criterion, elements: Sequence[str] = ()
+) -> Outcome:
     """Outcome of one criterion.
 
     Parameters
     ----------
     values : array, (n_groups, n_elements), or None
         The metric; None: there is nothing to compare with.
+    elements : sequence of str, length n_elements
+        Their names (telescopes); empty if they have none.
     """
     if values is None:
         return Outcome(criterion, NOT_APPLICABLE)
@@ -90,9 +100,11 @@ def outcome(values: np.ndarray | None, criterion: Criterion, criteria: Criteria)
     outside = known & ((values < criterion.low) | (values > criterion.high))
     counted = known.sum(axis=1)
     share = outside.sum(axis=1) / np.maximum(counted, 1)
-    failing_groups = (share > criteria.majority_of_elements) | (counted == 0)
-    failed = failing_groups.mean() > criteria.majority_of_groups
+    failing_groups = (share > criterion.elements) | (counted == 0)
+    failed = failing_groups.mean() > criterion.groups
     found = values[known]
+    failing = _farthest(values, outside, criterion)
+    named = [f"{elements[k]} {values[g, k]:.3g}" for g, k in failing] if elements else ()
     return Outcome(
         criterion,
         FAIL if failed else PASS,
@@ -103,7 +115,8 @@ def outcome(values: np.ndarray | None, criterion: Criterion, criteria: Criteria)
         int(outside.sum()),
         len(values),
         int(failing_groups.sum()),
-        _farthest(values, outside, criterion),
+        failing,
+        tuple(named),
     )
 
 
@@ -134,11 +147,14 @@ def _reason(found: Outcome) -> str:
     if found.result == UNDETERMINED:
         return f"{c.id} {c.metric}: cannot be determined, no element has a value"
     unit = f" {c.unit}" if c.unit else ""
-    return (
+    share = "the majority" if c.elements == _MAJORITY else f"more than {100 * c.elements:g} %"
+    told = (
         f"{c.id} {c.metric}: {found.n_failing} of {found.n_elements} outside {c.low:g} to "
         f"{c.high:g}{unit} (median {found.median:.4g}), in {found.n_failing_groups} of "
-        f"{found.n_groups} groups the majority"
+        f"{found.n_groups} groups {share}"
     )
+    named = [*found.named[:_TOLD], *["..."] * (len(found.named) > _TOLD)]
+    return f"{told}: {', '.join(named)}" if named else told
 
 
 def outcomes(
@@ -146,6 +162,7 @@ def outcomes(
     kind: str,
     internal: Mapping[str, np.ndarray],
     external: Mapping[str, Mapping[str, np.ndarray]],
+    elements: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Outcome]:
     """Outcome of every criterion of a kind.
 
@@ -155,6 +172,8 @@ def outcomes(
         Metrics by name.
     external : mapping of str to mapping
         Metrics by name for each period that has a certified product.
+    elements : mapping of str to sequence of str
+        Names of the elements of metrics that have them.
     """
     found = []
     for criterion in criteria.of_kind(kind):
@@ -162,5 +181,5 @@ def outcomes(
             values = internal.get(criterion.metric)
         else:
             values = external.get(criterion.mode, {}).get(criterion.metric)
-        found.append(outcome(values, criterion, criteria))
+        found.append(outcome(values, criterion, (elements or {}).get(criterion.metric, ())))
     return found

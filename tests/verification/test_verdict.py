@@ -8,7 +8,7 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from calibpipe.core.exceptions import ConfigurationError
-from calibpipe.verification import atmosphere, camera, throughput
+from calibpipe.tools.verified_products import known_metrics
 from calibpipe.verification.criteria import criteria_of
 from calibpipe.verification.verdict import outcome, outcomes, verdict
 
@@ -29,7 +29,7 @@ def content(**more):
 def found(values, **more):
     """Outcome of that criterion."""
     criteria = criteria_of(content(**more), METRICS)
-    return outcome(np.array(values, float), criteria.entries[0], criteria)
+    return outcome(np.array(values, float), criteria.entries[0])
 
 
 GOOD, BAD = 0.0, 0.03
@@ -96,7 +96,27 @@ def test_thresholds_are_configurable():
     strict["fails_if_more_than"] = {"elements": 0.1, "groups": 0.0}
     criteria = criteria_of(strict, METRICS)
     values = np.array([[GOOD] * 8 + [BAD], [GOOD] * 9])
-    assert outcome(values, criteria.entries[0], criteria).result == "FAIL"
+    assert outcome(values, criteria.entries[0]).result == "FAIL"
+
+
+def test_a_criterion_with_fractions_of_its_own():
+    """One of thirteen telescopes fails the product, and is named."""
+    criteria = criteria_of(content(fails_if_more_than={"elements": 0.0}), METRICS)
+    values = np.array([[GOOD] * 12 + [BAD]])
+    assert outcome(np.zeros((1, 13)), criteria.entries[0]).result == "PASS"
+    names = {"flat_field_residual": [f"MSTN-{k:02d}" for k in range(13)]}
+    (o,) = outcomes(criteria, KIND, {"flat_field_residual": values}, {}, names)
+    assert o.named == ("MSTN-12 0.03",)
+    assert o.text()["named"] == ["MSTN-12 0.03"]
+    assert verdict([o]) == (
+        "FAIL",
+        [
+            "CAM-01 flat_field_residual: 1 of 13 outside -0.02 to 0.02 (median 0), in 1 of 1 "
+            "groups more than 0 %: MSTN-12 0.03"
+        ],
+    )
+    (o,) = outcomes(criteria, KIND, {"flat_field_residual": values + 0.1}, {}, names)
+    assert verdict([o])[1][0].endswith(": MSTN-12 0.13, MSTN-00 0.1, MSTN-01 0.1, ...")
 
 
 @pytest.mark.parametrize(
@@ -106,6 +126,7 @@ def test_thresholds_are_configurable():
         ({"metric": "flat_feld_residual"}, "no metric 'flat_feld_residual' .* flat_field_residual"),
         ({"kind": "camera/nothing"}, "there are none"),
         ({"mode": "day"}, "there are factor_change"),
+        ({"fails_if_more_than": {"elements": 1.0}}, "CAM-01, elements: 1.0 is no fraction"),
     ],
 )
 def test_criteria_that_make_no_sense(more, told):
@@ -122,11 +143,7 @@ def test_shipped_criteria(root):
     shipped = yaml.safe_load((root / "config/criteria.yaml").read_text())
     schema = yaml.safe_load((root / "config/schemas/criteria.schema.yaml").read_text())
     Draft202012Validator(schema).validate(shipped)
-    metrics = {}
-    for domain in (atmosphere, throughput):
-        metrics |= {f"{kind} internal": names for kind, names in domain.INTERNAL.items()}
-        metrics |= {f"{kind} external": names for kind, names in domain.EXTERNAL.items()}
-    metrics |= {f"{KIND} internal": camera.INTERNAL, f"{KIND} external": camera.EXTERNAL}
+    metrics = known_metrics()
     criteria = criteria_of(shipped, metrics)
     used = {
         (c.kind, "internal" if c.mode == "internal" else "external", c.metric)

@@ -94,7 +94,7 @@ def test_the_next_night_has_this_one_before_it(finished, workflow):
         ("_stat_error", "stat_error"),
         ("_sys_error", "sys_error"),
     ):
-        assert row[f"throughput{name}"] == pytest.approx(header.own[own], rel=1e-9)
+        assert float(row[f"throughput{name}"]) == pytest.approx(header.own[own], rel=1e-9)
 
 
 @pytest.mark.slow

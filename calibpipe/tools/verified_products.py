@@ -1,0 +1,246 @@
+"""What calibpipe-verify reads of a product of each kind, and the metrics that it gives."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ..core.ctapipe_groups import (
+    DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
+    DL1_TEL_MUON_THROUGHPUT_GROUP,
+    DL1_TEL_OPTICAL_PSF_GROUP,
+    DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
+    DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
+)
+from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from .calculate_array_timing import KIND as TIMING
+from .calculate_array_timing import OFFSETS, RESIDUALS
+from .cross_calibration import KIND as CROSS_CALIBRATION
+from .cross_calibration import SCALES
+from .inter_calibration import COVARIANCE, FITTED_PAIRS
+from .inter_calibration import KIND as INTER_CALIBRATION
+from .night_tool import require
+
+__all__ = ["known_metrics", "product_metrics"]
+
+CAMERA = "camera/coefficients"
+TABLES = {  # of a product of a telescope, by the names that its metrics know
+    "throughput/muon_throughput": {
+        "chunks": DL1_TEL_MUON_THROUGHPUT_GROUP,
+        "night": "/calibpipe/throughput/muon_night",
+    },
+    "throughput/muon_psf": {
+        "night": DL1_TEL_OPTICAL_PSF_GROUP,
+        "profile": "/calibpipe/throughput/muon_psf_profile",
+        "sectors": "/calibpipe/throughput/mirror_sectors",
+    },
+    "throughput/illuminator_throughput": {
+        "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
+    },
+}
+ARRAY_TABLES = {
+    INTER_CALIBRATION: {
+        "telescopes": DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
+        "pairs": FITTED_PAIRS,
+        "covariance": COVARIANCE,
+    },
+    CROSS_CALIBRATION: {
+        "telescopes": DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
+        "types": SCALES,
+    },
+    TIMING: {"telescopes": OFFSETS, "distances": RESIDUALS},
+}
+
+
+def known_metrics() -> dict[str, set[str]]:
+    """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
+    from ..verification import array, atmosphere, camera, throughput
+
+    metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
+    for domain in (array, atmosphere, throughput):
+        metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
+        metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
+    return metrics
+
+
+def product_metrics(
+    path: Path,
+    header: Any,
+    data: Sequence[Path],
+    references: Mapping[str, Path],
+    site: Any,
+) -> tuple[dict, dict, dict]:
+    """Internal metrics of a product, external ones by period, and names of elements.
+
+    Parameters
+    ----------
+    path : Path
+    header : ProductHeader
+    data : sequence of Path
+        What the product was made from.
+    references : mapping of str to Path
+        Certified product of each period.
+    site : Site
+
+    Raises
+    ------
+    ConfigurationError
+        If no way is known to verify the kind, or data that it needs are not given.
+    InsufficientStatisticsError
+        If the data lack what the product is verified with.
+    CorruptedInputError
+        If a table is absent.
+    """
+    if header.kind == CAMERA:
+        return *_camera(path, header, data, references), {}
+    if header.kind in TABLES:
+        return *_throughput(path, header, data, references), {}
+    if header.kind in ARRAY_TABLES:
+        return _array(path, header, references)
+    return *_atmosphere(path, header, references, site), {}
+
+
+def _camera(
+    path: Path, header: Any, data: Sequence[Path], references: Mapping[str, Path]
+) -> tuple[dict, dict]:
+    """Metrics of camera coefficients with the statistics that they were made from."""
+    from ..verification.camera import external_metrics, internal_metrics
+
+    require(
+        len(data) == 1,
+        f"{header.kind} is verified with the statistics it was made from: give --data",
+    )
+    tel_id = header.own["tel_id"]
+    coefficients = _coefficients(path, tel_id)
+    statistics, noise = _statistics(data[0], header)
+    external = {
+        period: external_metrics(
+            coefficients, _coefficients(certified, tel_id), noise, statistics.window_width
+        )
+        for period, certified in references.items()
+    }
+    return internal_metrics(coefficients, statistics), external
+
+
+def _coefficients(path: Path, tel_id: int) -> Any:
+    """Coefficients of a file as arrays."""
+    import numpy as np
+
+    from ..core.monitoring_file import read_camera_coefficients
+    from ..verification.camera import Coefficients
+
+    table = read_camera_coefficients(path, tel_id)
+    return Coefficients(
+        time=table["time"].unix_tai,
+        factor=np.asarray(table["factor"]),
+        factor_error=np.asarray(table["factor_stat_error"]),
+        pedestal_offset=np.asarray(table["pedestal_offset"]),
+        time_shift=np.asarray(table["time_shift"]),
+        gain=np.asarray(table["gain"]),
+        n_pe=np.asarray(table["n_pe"]),
+        masked=np.asarray(table["outlier_mask"], bool),
+        is_valid=np.asarray(table["is_valid"], bool),
+    )
+
+
+def _statistics(path: Path, header: Any) -> tuple[Any, Any]:
+    """Statistics as arrays, and the noise of the pedestal (n_channels, n_pixels)."""
+    import numpy as np
+
+    from ..core.statistics_file import read_pixel_statistics
+    from ..verification.camera import CameraStatistics
+
+    names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
+    read = read_pixel_statistics(path, header.own["tel_id"], names)
+    missing = [name for name in names if name not in read.tables]
+    if missing:
+        raise InsufficientStatisticsError(
+            f"{path} has no {', '.join(missing)}: {header.kind} cannot be verified"
+        )
+    pedestal, flat_field, peak_time = (read.tables[name] for name in names)
+    noise = np.nanmedian(np.asarray(pedestal["std"], float), axis=0)
+    statistics = CameraStatistics(
+        baseline=np.zeros_like(noise) if read.baseline is None else read.baseline,
+        window_width=read.header["extraction"]["window_width"],
+        pedestal_time=_centre(pedestal),
+        pedestal=np.asarray(pedestal["mean"], float),
+        pedestal_std=np.asarray(pedestal["std"], float),
+        flat_field_time=_centre(flat_field),
+        flat_field=np.asarray(flat_field["mean"], float),
+        peak_time=np.asarray(peak_time["mean"], float),
+    )
+    return statistics, noise
+
+
+def _centre(table: Any) -> Any:
+    begin, end = (table[f"time_{name}"].unix_tai for name in ("start", "end"))
+    return (begin + end) / 2
+
+
+def _throughput(
+    path: Path, header: Any, data: Sequence[Path], references: Mapping[str, Path]
+) -> tuple[dict, dict]:
+    """Metrics of a throughput or point spread function."""
+    from ..core.muon_file import read_muon_tables
+    from ..throughput.muon_ring_table import RING_COLUMNS, rings_of_table
+    from ..verification.throughput import external_metrics, internal_metrics
+
+    tables = _telescope_tables(path, header)
+    rings = None
+    if data:
+        read = read_muon_tables(data, header.own["tel_id"], RING_COLUMNS)
+        rings = rings_of_table([entry.table for entry in read])
+    external = {
+        period: external_metrics(header.kind, tables, _telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(header.kind, tables, header.own, rings), external
+
+
+def _telescope_tables(path: Path, header: Any) -> dict[str, Any]:
+    """Tables of a product, those that there are."""
+    from ..core.telescope_file import read_telescope_table, telescope_groups
+
+    there = telescope_groups(path)
+    return {
+        name: read_telescope_table(path, group, header.own["tel_id"], header.kind)
+        for name, group in TABLES[header.kind].items()
+        if group in there
+    }
+
+
+def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:
+    """Metrics of a calibration of the array."""
+    from ..verification.array import element_names, external_metrics, internal_metrics
+
+    kind = header.kind
+    own, tables = _array_tables(path, kind)
+    external = {}
+    for period, certified in references.items():
+        then_header, then = _array_tables(certified, kind)
+        external[period] = external_metrics(kind, tables, own, then, then_header)
+    return internal_metrics(kind, tables, own), external, element_names(kind, tables, own)
+
+
+def _array_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    from ..core.array_file import read_array_product
+
+    nodes = ARRAY_TABLES[kind]
+    header, tables = read_array_product(path, kind, nodes.values())
+    return header, {name: tables[node] for name, node in nodes.items()}
+
+
+def _atmosphere(
+    path: Path, header: Any, references: Mapping[str, Path], site: Any
+) -> tuple[dict, dict]:
+    """Metrics of a product of the atmosphere."""
+    from ..core.products import read_table
+    from ..verification.atmosphere import INTERNAL, external_metrics, internal_metrics
+
+    if header.kind not in INTERNAL:
+        raise ConfigurationError(f"{path}: no way is known to verify {header.kind}")
+    table = read_table(path, header.kind)
+    external = {
+        period: external_metrics(header.kind, table, read_table(certified, header.kind))
+        for period, certified in references.items()
+    }
+    return internal_metrics(header.kind, table, site.latitude), external
