@@ -208,7 +208,10 @@ def _fit_text(p_value: float | None, n_pairs: int) -> str:
 def _inter_text(product: FoundProduct) -> str:
     facts = product.facts
     source = "image sizes" if facts["method"].endswith("image_asymmetry") else "energies"
-    fits = [f"{k}: {_fit_text(f['p_value'], f['n_pairs'])}" for k, f in facts["fits"].items()]
+    fits = [
+        f"{'all types' if kind == 'ALL' else kind}: {_fit_text(fit['p_value'], fit['n_pairs'])}"
+        for kind, fit in facts["fits"].items()
+    ]
     n_tel = len(product.tables["layout"])
     return f"{facts['n_valid']} of {n_tel} telescopes from {source}; {'; '.join(fits)}"
 

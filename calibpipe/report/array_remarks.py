@@ -71,6 +71,8 @@ def _timing_remarks(product: FoundProduct) -> Iterator[tuple[str, str, str]]:
         for name, reason in invalid.items():
             reasons.setdefault(reason, []).append(name)
         told = [f"{_few(members)}: {reason}" for reason, members in reasons.items()]
+        if len(reasons) == 1:
+            told = [reason[:1].upper() + reason[1:] for reason in reasons]
         more = f"; and {counted(len(told) - SHOWN, 'other reason')}" if len(told) > SHOWN else ""
         jump = " A jump is a clock, a cable or a new firmware."
         has_jump = any("differs between blocks" in reason for reason in reasons)

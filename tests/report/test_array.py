@@ -282,3 +282,11 @@ def test_remarks_of_the_timing(made_night):
             "Time errors and directions were still changing; its offsets count nevertheless.",
         ),
     }
+
+
+def test_one_reason_is_told_once(made_night):
+    add_timing(made_night, not_valid=dict.fromkeys(NAMES[:2], "no events that count"))
+    found = remarks(made_night)
+    assert found == {
+        "No valid time offset of LSTN-01 and LSTN-02": ("warning", "No events that count.")
+    }
