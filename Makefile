@@ -70,6 +70,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/atmospheric_model.py
 	@$(BIN)/python benchmarks/camera_calibration.py
 	@$(BIN)/python benchmarks/muon_throughput.py
+	@$(BIN)/python benchmarks/array_calibration.py
 	@$(BIN)/python benchmarks/archive.py
 
 docs: $(VENV)/.installed

@@ -304,7 +304,8 @@ class _Walker:
             for name in names
             if isinstance(transforms.get(name), FixedPointColumnTransform)
         }
-        self.at_once = max(ROWS_AT_ONCE_IN_BYTES // node.dtype.itemsize, 1)
+        of_chunk = node.chunkshape[0] if node.chunkshape else 1  # never unpacked in parts
+        self.at_once = of_chunk * max(ROWS_AT_ONCE_IN_BYTES // (of_chunk * node.dtype.itemsize), 1)
         self.block = np.empty(0, node.dtype)  # rows that were read, but whose events come later
 
     def rows(self, obs_id: NDArray, event_id: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
@@ -317,8 +318,8 @@ class _Walker:
             place, start = _walk(
                 obs_id,
                 event_id,
-                np.ascontiguousarray(block["obs_id"]).astype(np.int64),
-                np.ascontiguousarray(block["event_id"]).astype(np.int64),
+                block["obs_id"].astype(np.int64),
+                block["event_id"].astype(np.int64),
                 start,
             )
             places.append(place)

@@ -6,8 +6,11 @@ import subprocess
 import sys
 
 import pytest
+from ctapipe.core import run_tool
 
+from calibpipe.core import products
 from calibpipe.core.product_header import read_product_header
+from calibpipe.tools.simulate_dl2_data import SimulateDl2Data
 
 
 @pytest.fixture
@@ -78,3 +81,32 @@ def test_our_side_of_the_muon_throughput(root, tmp_path):
     made = 0.15
     assert throughput["ctapipe_throughput"] == pytest.approx(made, rel=4 * error)
     assert read_product_header(tmp_path / "psf.h5").own["n_rings"] > 1950
+
+
+def test_our_side_of_the_array_calibration(root, tmp_path, monkeypatch):
+    """Our Tools run on simulated events; what is compared with the peer is in their tables."""
+    path = root / "benchmarks/our_array_calibration.py"
+    spec = importlib.util.spec_from_file_location("our_array_calibration", path)
+    worker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(worker)
+    monkeypatch.setattr(worker, "TURNS", 2)
+    monkeypatch.chdir(tmp_path)
+    night = [f"--site={root}/config/sites/CTAO-North.yaml", "--night=2024-07-10"]
+    simulation = ["--n-events=4000", "--n-blocks=1", "--output-folder=."]
+    run_tool(SimulateDl2Data(), argv=[*night, *simulation], cwd=tmp_path, raises=True)
+    (events,), (truth,) = tmp_path.glob("dl2/**/*.h5"), tmp_path.glob("dl2/**/truth.ecsv")
+    (block,) = products.read_table(truth, "simulation/dl2_truth").meta["calibpipe"]["blocks"]
+    assert worker.for_peer(str(events)) == {"telescope_events": block["n_telescope_events"]}
+    for name, source, product in (
+        ("energy_asymmetry_estimation", events, "pairs.h5"),
+        ("inter_calibration", "pairs.h5", "inter.h5"),
+        ("cross_calibration", "pairs.h5", "cross.h5"),
+    ):
+        assert worker.tool(name, *night, f"--input={source}", f"--output={product}")["cpu"] > 0
+    found = worker.pairs("pairs.h5")
+    header = read_product_header(tmp_path / "pairs.h5").own
+    assert sum(n for n, _ in found.values()) == header["n_pair_events"]
+    for kind in ("inter", "cross"):
+        away = worker.away(str(truth), f"{kind}.h5", kind)
+        assert away["n_tel"] == 13
+        assert 0 < away["rms"] < 5 * away["error"]  # 6e-7, even if one telescope has all of it
