@@ -381,6 +381,7 @@ def transparency_coefficient(
         Of the reference: the error of the zenith exponent grows with the distance from it.
     """
     rate, rate_error = np.asarray(rate, float), np.asarray(rate_error, float)
+    rate = np.where(rate > 0, rate, np.nan)
     log_reference, reference_error, log_efficiency = reference
     light = telescope_light(rate, zenith[:, None], throughput, gain, model)
     value = light / np.exp(log_reference)

@@ -105,7 +105,11 @@ def _read(path: Path) -> FramMeasurements:
     if not path.is_file():
         raise MissingInputError(f"{path} does not exist: give the FRAM table of the night")
     try:
-        with warnings.catch_warnings(), fits.open(path, memmap=False, checksum=True) as hdus:
+        with (
+            warnings.catch_warnings(),
+            path.open("rb") as stream,  # astropy leaves files open that it stumbles over
+            fits.open(stream, memmap=False, checksum=True) as hdus,
+        ):
             warnings.simplefilter("error", AstropyWarning)  # cut off, or damaged bytes
             table = next(
                 (h for h in hdus if isinstance(h, fits.BinTableHDU) and _has_columns(h)), None

@@ -25,7 +25,8 @@ class CalculateTransparencyCoefficient(NightTool):
     examples = """
     calibpipe-calculate-transparency-coefficient --site config/sites/CTAO-North.yaml \\
         --night 2024-07-10 --rates trigger_rates.ecsv \\
-        --muon LSTN-01/throughput/muon_throughput.h5 --coefficients LSTN-01/camera/coefficients.h5 \\
+        --muon LSTN-01/throughput/muon_throughput.h5 \\
+        --coefficients LSTN-01/camera/coefficients.OBSID1.h5 \\
         --reference 2024-07-08/atmosphere/transparency_coefficient.ecsv \\
         --output atmosphere/transparency_coefficient.ecsv
     """
@@ -335,7 +336,7 @@ class CalculateTransparencyCoefficient(NightTool):
             mean_log_cos_zenith=reference.mean_log_cos_zenith,
         )
         if not found.n_telescopes.any():
-            known = sorted(set(zip(reference.tel_id.tolist(), reference.n_telescopes.tolist())))
+            known = np.stack([reference.tel_id, reference.n_telescopes], axis=1).tolist()
             raise InsufficientStatisticsError(
                 f"no telescope of the night {self.night} has a reference with as many telescopes "
                 f"({sorted(set(n_telescopes.tolist()))}); the references have, as (telescope, "

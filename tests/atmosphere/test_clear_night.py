@@ -19,7 +19,7 @@ from calibpipe.atmosphere.constancy import detectable_scatter
 from calibpipe.atmosphere.fram import image_depths, wavelength_factor
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 
-N_NIGHTS = 200
+N_NIGHTS = 120
 LIMITS = ClearNightLimits()
 
 
@@ -83,11 +83,12 @@ class TestSizeAndPower:
         assert binomtest(N_NIGHTS - found, N_NIGHTS, 0.9).pvalue > 1e-3
 
     def test_drift_is_found_by_windows(self):
-        """A drift with the rms of 2.3 tolerances under noise of three: seen by windows only."""
-        more = {"n": 100, "error": 0.016, "drift": 0.04}
+        """A slow drift below the noise of an image: the windows find it more often."""
+        more = {"n": 60, "error": 0.016, "drift": 0.04}
         limits = replace(LIMITS, max_detectable=1.0)
         with_windows, without = (n_clear(4, limits, windows=w, **more) for w in (True, False))
-        assert with_windows < 0.1 * N_NIGHTS < 0.5 * N_NIGHTS < without
+        deviation = np.sqrt(2 * N_NIGHTS * 0.25)  # at most, of the difference
+        assert without - with_windows > 3.3 * deviation
 
 
 class TestReasons:
@@ -111,10 +112,11 @@ class TestReasons:
         assert reason in REASONS
 
     def test_drifting(self):
-        images = night(np.random.default_rng(6), n=100, error=0.016, drift=0.04)
+        images = night(np.random.default_rng(6), n=200, error=0.02, drift=0.04)
         limits = replace(LIMITS, max_detectable=1.0)
-        result = assessment(images, limits, window=np.arange(100) // 10)
-        assert result.reasons == ("drifting",)
+        result = assessment(images, limits, window=np.arange(200) // 20)
+        assert "drifting" in result.reasons
+        assert result.p_drifting < result.p_variable
         assert result.detectable_drift < 0.5 * result.detectable
 
     def test_cloud_for_a_quarter_of_the_night(self):
@@ -130,7 +132,7 @@ class TestReasons:
 
 class TestNumbers:
     def test_all_are_finite(self):
-        result = assessment(night(np.random.default_rng(8)), LIMITS)
+        result = assessment(night(np.random.default_rng(8)), LIMITS, window=np.arange(50) // 5)
         assert all(np.isfinite(v) for v in vars(result).values() if isinstance(v, float))
         assert (result.n_images, result.n_measurements) == (50, 50)
         assert result.p_patchy == 1
