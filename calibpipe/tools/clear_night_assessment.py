@@ -39,7 +39,9 @@ class ClearNightAssessment(NightTool):
         help="Limits by site and season (or default): max_vaod, max_variation, max_field_scatter, "
         "max_detectable, min_images, size",
     ).tag(config=True)
-    window_in_min = traits.Float(30.0, min=1.0, help="Length of a window of time").tag(config=True)
+    window_in_min = traits.Float(
+        30.0, min=1.0, help="About; the night is cut into equal windows"
+    ).tag(config=True)
     reference_wavelength_in_nm = traits.Float(
         440.0, min=200.0, max=1200.0, help="Wavelength of the VAOD and of its limit"
     ).tag(config=True)
@@ -206,15 +208,14 @@ class ClearNightAssessment(NightTool):
         return factor, (exponent, error, source)
 
     def windows(self, images: Any, night: Any) -> tuple[Any, dict[int, tuple[float, float]]]:
-        """Window of each image, and their edges; the last ends at dawn."""
+        """Window of each image, and their edges; the night is cut into equal ones."""
         from ..atmosphere.clear_night import window_index
 
-        begin, length = night.dusk.unix_tai, 60 * self.window_in_min
+        begin, whole = night.dusk.unix_tai, night.duration.to_value("s")
+        number = max(1, round(whole / (60 * self.window_in_min)))
+        length = whole / number
         window = window_index(images.time, begin, length)
-        edges = {
-            k: (begin + k * length, min(begin + (k + 1) * length, night.dawn.unix_tai))
-            for k in set(window.tolist())
-        }
+        edges = {k: (begin + k * length, begin + (k + 1) * length) for k in set(window.tolist())}
         return window, edges
 
     def systematic_errors(
