@@ -111,9 +111,9 @@ def assessment(
 ) -> Assessment:
     """Decision for some images.
 
-    Three tests share the size equally: between images, between the means of windows (more
-    sensitive to slow drifts by the root of the images in a window), and over the field. Filters
-    have a mean each: a wrong Ångström exponent is no variation.
+    Three tests share the size equally: between images, between the means of windows (slow drifts
+    under the noise of images), and over the field. Filters have a mean each: a wrong Ångström
+    exponent is no variation.
 
     Parameters
     ----------

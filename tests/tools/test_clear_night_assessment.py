@@ -12,6 +12,7 @@ from calibpipe.core.night import astronomical_night
 from calibpipe.core.products import content_hash, read_table
 from calibpipe.simulation.fram import FramCamera, FramSky, fram_hdus, simulated_fram
 from calibpipe.tools.clear_night_assessment import KIND, ClearNightAssessment
+from calibpipe.tools.simulate_fram_data import SimulateFramData
 
 NIGHT = "2024-07-10"
 CONFIGURATION, CORRUPTED, MISSING, FEW = 101, 104, 105, 106
@@ -203,3 +204,26 @@ def test_simulated_truth(north):
     red = truth["wavelength"] == 880 * u.nm
     ratio = truth["vaod"][clear & red] / truth["vaod_reference"][clear & red]
     assert ratio == pytest.approx(0.5**1.2)
+
+
+class TestSimulationTool:
+    def simulate(self, root, folder, *options):
+        argv = [f"--site={root}/config/sites/CTAO-North.yaml", f"--night={NIGHT}", "--overwrite"]
+        argv += [f"--config={root}/config/tools/simulate_fram_data.yaml", "--seed=3"]
+        argv += [f"--output={folder}/fram.fits", *options]
+        run_tool(SimulateFramData(), argv=argv, cwd=folder, raises=True)
+        truth = read_table(folder / "fram.truth.ecsv", "simulation/fram_truth")
+        return (folder / "fram.fits").read_bytes(), truth
+
+    def test_night_of_the_simulation(self, root, tmp_path, fram):
+        """A quarter of the night under a cloud, as asked."""
+        _, truth = self.simulate(root, tmp_path, "--SimulateFramData.cloud=0.3")
+        assert np.mean(truth["cloud"] > 0) == pytest.approx(0.25, abs=0.01)
+        table = fram.run()
+        assert not own(table)["is_clear"]
+        error = np.hypot(table["stat_error"][0], table["sys_error"][0])
+        assert abs(table["vaod"][0] - np.mean(truth["vaod_reference"])) < 3.3 * error
+
+    def test_same_seed_same_data(self, root, tmp_path):
+        first, _ = self.simulate(root, tmp_path)
+        assert self.simulate(root, tmp_path)[0] == first
