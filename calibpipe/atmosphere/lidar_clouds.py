@@ -25,6 +25,7 @@ MEASURED = "measured"
 OPAQUE = "no light from above the layer"
 OPEN = "top above the range of the signal"
 NO_AIR_BELOW = "no clear air below the layer"
+_PRECISE = 2e-3  # relative: a longer window below gains 1e-3 of optical depth
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,8 @@ class LayerSearch:
     ----------
     first, stop : int
         Bins [first, stop) of the search; `first` above the mixing layer.
+    lowest : int
+        First bin of full overlap.
     smoothing : int
         Odd window of the signal.
     gap, reference : int
@@ -47,6 +50,7 @@ class LayerSearch:
 
     first: int
     stop: int
+    lowest: int = 0
     smoothing: int = 3
     gap: int = 3
     reference: int = 12
@@ -119,7 +123,8 @@ def layers(sums: WindowSums, search: LayerSearch) -> Layers:
             plateau, plateau_error = ahead["mean"][:, j], ahead["error"][:, j]
             ceiling = (1.0 + search.contrast / 2.0) * level
             ends = (q <= ceiling + 2.0 * e) & (plateau <= ceiling + 2.0 * plateau_error)
-            ends &= q <= plateau + 2.0 * np.hypot(e, plateau_error)
+            settled = (1.0 + search.contrast / 3.0) * plateau
+            ends &= q <= settled + 2.0 * np.hypot(e, plateau_error)
         starts = ~inside & rises
         ends &= inside & ahead_complete[j]
         base = np.where(starts, j, base)
@@ -137,6 +142,28 @@ def layers(sums: WindowSums, search: LayerSearch) -> Layers:
     return Layers(*table.T)
 
 
+def _air_below(sums, profile, stop, limit, above, search, length):
+    """Clear air below: the shortest window that adds little to the error of the air above.
+
+    Aerosols scatter in the air below a layer more than in that above: the nearer the better.
+    """
+    chosen: dict[str, NDArray] = {}
+    size = max(search.reference // 2, 2)
+    while True:
+        first = np.clip(np.maximum(stop - size, limit), 0, stop - 1)
+        found = sums.of_profiles(first, stop, profile)
+        if not chosen:
+            chosen = found
+        else:
+            with np.errstate(invalid="ignore"):
+                wanted = np.maximum(0.3 * above["error"] / above["mean"], _PRECISE)
+                enough = chosen["error"] / chosen["mean"] < wanted
+            chosen = {name: np.where(enough, chosen[name], found[name]) for name in found}
+        if size >= length:
+            return chosen
+        size = min(2 * size, length)
+
+
 def layer_optical_depth(
     sums: WindowSums,
     found: Layers,
@@ -146,8 +173,8 @@ def layer_optical_depth(
 ) -> tuple[NDArray, NDArray, NDArray]:
     r"""Optical depth of layers by the ratio of the clear air above to that below.
 
-    The windows of `length` bins end at neighbouring layers and at the range of the search. A part
-    of the light scattered forward stays in the field of view: the depth seen is :math:`\eta\tau`.
+    The window above has `length` bins, the one below as few as the precision allows; they end at
+    neighbouring layers, at full overlap and at the range of the search. A part of the light scattered forward stays in the field of view: the depth seen is :math:`\eta\tau`.
 
     Parameters
     ----------
@@ -176,19 +203,16 @@ def layer_optical_depth(
         )
     count = len(found.profile)
     same_before = np.append(False, found.profile[1:] == found.profile[:-1])[:count]
-    lower_limit = np.where(same_before, np.roll(found.top, 1) + 1, search.first - length)
-    lower_limit = np.maximum(lower_limit, 0)
+    lower_limit = np.where(same_before, np.roll(found.top, 1) + 1, search.lowest)
     same_after = np.append(found.profile[1:] == found.profile[:-1], False)[:count]
     upper_limit = np.where(same_after, np.roll(found.base, -1) - search.gap, search.stop)
     reached = found.top >= 0
-    below_stop = found.base - search.gap // 2
-    below_first = np.maximum(below_stop - length, lower_limit)
     above_first = np.where(reached, found.top + 1, search.stop - 1)
     above_stop = np.maximum(np.minimum(above_first + length, upper_limit), above_first + 1)
-    air_below = below_stop - below_first >= 2
-    below_first = np.where(air_below, below_first, np.maximum(below_stop - 1, 0))
-    below = sums.of_profiles(below_first, np.maximum(below_stop, 1), found.profile)
     above = sums.of_profiles(above_first, above_stop, found.profile)
+    below_stop = np.maximum(found.base - search.gap // 2, 1)
+    air_below = below_stop - lower_limit >= 2
+    below = _air_below(sums, found.profile, below_stop, lower_limit, above, search, length)
     with np.errstate(invalid="ignore"):
         light = above["mean"] > 3.0 * above["error"]
     depth, error = depth_between(below["mean"], below["error"], above["mean"], above["error"])

@@ -136,6 +136,7 @@ def rayleigh_fit(
     search: tuple[int, int],
     width: int,
     lowest: NDArray | int = 0,
+    highest: NDArray | int | None = None,
     max_relative_error: float = 0.03,
     max_deviation: float = 3.0,
 ) -> ClearAir:
@@ -156,6 +157,8 @@ def rayleigh_fit(
         Bins of a window.
     lowest : int or ndarray of int, (n_profiles,)
         A window begins here or higher (top of the highest layer).
+    highest : int or ndarray of int, (n_profiles,), or None
+        A window ends before this bin (base of a layer).
     max_relative_error, max_deviation : float
     """
     n, n_bins = sums.shape
@@ -166,7 +169,9 @@ def rayleigh_fit(
     if first.size == 0:
         return ClearAir(nothing, nothing, nan, nan, np.full(n, NO_SIGNAL))
     found = sums.windows(first, first + width)
-    allowed = first >= np.broadcast_to(np.asarray(lowest), (n,))[:, np.newaxis]
+    highest = n_bins if highest is None else highest
+    allowed = first >= np.broadcast_to(lowest, (n,))[:, np.newaxis]
+    allowed &= first + width <= np.broadcast_to(highest, (n,))[:, np.newaxis]
     with np.errstate(invalid="ignore"):
         strong = (found["mean"] > 0) & (found["error"] <= max_relative_error * found["mean"])
         strong &= allowed & (found["bins"] > width // 2)

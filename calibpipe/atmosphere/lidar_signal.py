@@ -78,15 +78,26 @@ def dead_time_corrected(
 
 
 def signal_above_background(
-    signal: NDArray, in_background: NDArray
+    signal: NDArray, in_background: NDArray, expected: NDArray
 ) -> tuple[NDArray, NDArray, NDArray]:
-    """Signal less its background, the spread of a bin there, and the error of the background.
+    r"""Signal less its background, the spread of a bin there, and the error of the background.
+
+    The last bins still hold light of the molecules, 1 % of that at a third of their range. With
+    the mean signal of the last quarter before the background, :math:`S_1`, and that of the
+    background, :math:`S_2`, and the expected molecular ones :math:`w_1, w_2`,
+
+    .. math:: B = S_2 - w_2\,(S_1 - S_2)/(w_1 - w_2).
+
+    # ASSUME: no aerosols there; a cloud of optical depth 1 in it moves B by the part of w_2.
 
     Parameters
     ----------
     signal : ndarray, (n_profiles, n_bins)
     in_background : ndarray of bool, (n_bins,)
-        Bins where no backscattered light arrives. NaN are left out.
+        The last bins. NaN are left out.
+    expected : ndarray, (n_bins,)
+        Molecular attenuated backscatter over the square of the range, any unit; zeros if the
+        background holds no light at all.
 
     Returns
     -------
@@ -110,9 +121,21 @@ def signal_above_background(
             f"the background of a profile has {found} bins, needs {_MIN_BACKGROUND_BINS}; begin "
             "the background nearer, or record farther"
         )
-    mean = np.nanmean(far, axis=1)
     variance = np.nanvar(far, axis=1, ddof=1)
+    mean = np.nanmean(far, axis=1) - _light_in_background(signal, in_background, expected)
     return signal - mean[:, np.newaxis], variance, np.sqrt(variance / count)
+
+
+def _light_in_background(signal, in_background, expected):
+    """Molecular light in a bin of the background, (n_profiles,); never negative."""
+    start = int(np.argmax(in_background))
+    before = slice(start - start // 4, start)
+    w_near, w_far = expected[before].mean(), expected[in_background].mean()
+    if not w_near > w_far > 0:
+        return np.zeros(len(signal))
+    near = np.where(np.isfinite(signal[:, before]), signal[:, before], 0.0).mean(axis=1)
+    far = np.nanmean(signal[:, in_background], axis=1)
+    return w_far * np.maximum(near - far, 0.0) / (w_near - w_far)
 
 
 @dataclass(frozen=True)

@@ -59,9 +59,7 @@ def read_licel(path: str | Path) -> LidarData:
     content = path.read_bytes()
     end = content.find(b"\r\n\r\n", 0, _LARGEST_HEADER)
     if end < 0:
-        raise CorruptedInputError(
-            f"{path} is no Licel file: no empty line (CR LF) ends a header; not a netCDF file either"
-        )
+        raise CorruptedInputError(f"{path} is no Licel file: no empty line (CR LF) ends a header")
     try:
         lines = content[:end].decode("ascii").split("\r\n")
         place = _place(lines[1])
@@ -93,8 +91,8 @@ def read_licel(path: str | Path) -> LidarData:
         raise CorruptedInputError(f"{path}: the profile ends before it starts")
     if not 0.0 <= zenith <= 90.0:
         raise CorruptedInputError(
-            f"{path}: zenith angle is {zenith:g} deg, needs 0 (up) to 90; some recorders count from "
-            "the horizon: correct the header"
+            f"{path}: zenith angle is {zenith:g} deg, needs 0 (up) to 90; some recorders count "
+            "from the horizon: correct the header"
         )
     return LidarData(
         times=Time([(start + stop) / 2.0], format="unix", scale="utc"),

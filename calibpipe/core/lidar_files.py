@@ -185,8 +185,8 @@ def _require_same(first: LidarData, other: LidarData) -> None:
 
     if identity(first) != identity(other):
         raise CorruptedInputError(
-            f"LIDAR files do not belong together: channels {identity(first)} and {identity(other)}; "
-            "process files of different set-ups one by one"
+            f"LIDAR files do not belong together: channels {identity(first)} and "
+            f"{identity(other)}; process files of different set-ups one by one"
         )
     for a, b in zip(first.channels, other.channels, strict=True):
         if not np.allclose(a.distance.value, b.distance.value, rtol=1e-6):

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
+from astropy.time import Time
+from netCDF4 import Dataset
 
 from ..core.lidar_files import PHOTON_COUNTING, LidarData
 
@@ -55,8 +57,6 @@ def write_earlinet(path: str | Path, data: LidarData) -> None:
 
     Times are whole seconds in this format.
     """
-    from netCDF4 import Dataset
-
     n_bins = {channel.distance.size for channel in data.channels}.pop()
     begin = data.times[0] - data.duration[0] / 2.0
     zero = np.floor(begin.unix)
@@ -67,8 +67,6 @@ def write_earlinet(path: str | Path, data: LidarData) -> None:
         out.createDimension("nb_of_time_scales", 1)
         angles, index = np.unique(data.zenith.to_value(u.deg), return_inverse=True)
         out.createDimension("scan_angles", len(angles))
-        from astropy.time import Time
-
         stamp = Time(zero, format="unix", scale="utc")
         out.RawData_Start_Date = stamp.strftime("%Y%m%d")
         out.RawData_Start_Time_UT = stamp.strftime("%H%M%S")
