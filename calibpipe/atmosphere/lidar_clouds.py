@@ -174,7 +174,10 @@ def layer_optical_depth(
     r"""Optical depth of layers by the ratio of the clear air above to that below.
 
     The window above has `length` bins, the one below as few as the precision allows; they end at
-    neighbouring layers, at full overlap and at the range of the search. A part of the light scattered forward stays in the field of view: the depth seen is :math:`\eta\tau`.
+    neighbouring layers, at full overlap and at the range of the search. A part of the light
+    scattered forward stays in the field of view: the depth seen is :math:`\eta\tau`. Aerosols in
+    the air below add half of their part of the backscatter to the depth. The sums of a Raman
+    channel are free of that, and right as they are: clouds have no colour.
 
     Parameters
     ----------

@@ -93,9 +93,13 @@ def raman_extinction(
 
 
 def raman_optical_depth(
-    sums: WindowSums, near: tuple[NDArray, NDArray], far: tuple[NDArray, NDArray], factor: float
+    sums: WindowSums,
+    near: tuple[NDArray, NDArray],
+    far: tuple[NDArray, NDArray],
+    factor: float,
+    near_position: NDArray,
 ) -> tuple[NDArray, NDArray]:
-    """Optical depth of aerosols between the middles of two windows, emitted wavelength.
+    """Optical depth of aerosols between a position and clear air, emitted wavelength.
 
     Parameters
     ----------
@@ -105,6 +109,9 @@ def raman_optical_depth(
         First bin and stop of each window.
     factor : float
         Of `angstrom_factor`.
+    near_position : ndarray, (n_profiles,)
+        Where the depth begins, in the unit of the positions of `sums`: near the LIDAR the weights
+        fall so steeply that their mean is not the middle of a window; the slope leads there.
 
     Returns
     -------
@@ -114,6 +121,7 @@ def raman_optical_depth(
     low, high = sums.of_profiles(*near), sums.of_profiles(*far)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = (low["mean"] > 3.0 * low["error"]) & (high["mean"] > 3.0 * high["error"])
-        depth = -np.log(high["mean"] / low["mean"]) / factor
+        start = low["mean"] + low["slope"] * (near_position - low["centre"])
+        depth = -np.log(high["mean"] / start) / factor
         error = np.hypot(low["error"] / low["mean"], high["error"] / high["mean"]) / factor
     return np.where(seen, depth, np.nan), np.where(seen, error, np.nan)

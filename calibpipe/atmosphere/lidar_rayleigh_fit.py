@@ -42,7 +42,8 @@ class WindowSums:
         w = np.where(good, weight, 0.0)
         q = np.where(good, ratio, 0.0)
         v = np.where(good, variance, 0.0)
-        x = position - position.mean()
+        self._offset = position.mean()
+        x = position - self._offset
         with np.errstate(divide="ignore"):
             inverse = np.where(good & (v > 0), 1.0 / v, 0.0)
         self.shape = ratio.shape
@@ -70,7 +71,7 @@ class WindowSums:
         Returns
         -------
         dict of ndarray, (n_profiles, n_windows)
-            ``mean``, ``error``, ``slope``, ``slope_error``, ``chi2``, ``bins``.
+            ``mean``, ``error``, ``centre`` (mean position), ``slope``, ``slope_error``, ``chi2``, ``bins``.
         """
         total = {name: s[:, stop] - s[:, first] for name, s in self._sums.items()}
         return self._statistics(total)
@@ -86,8 +87,7 @@ class WindowSums:
         total = {name: s[rows, stop] - s[rows, first] for name, s in self._sums.items()}
         return self._statistics(total)
 
-    @staticmethod
-    def _statistics(t):
+    def _statistics(self, t):
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = t["wq"] / t["w"]
             centre = t["wx"] / t["w"]
@@ -97,6 +97,7 @@ class WindowSums:
             chi2 = t["iqq"] - 2 * mean * t["iq"] + mean**2 * t["i"]
             return {
                 "mean": mean,
+                "centre": centre + self._offset,
                 "error": np.sqrt(t["e"]) / t["w"],
                 "slope": slope,
                 "slope_error": np.sqrt(np.maximum(slope_variance, 0.0)),

@@ -58,6 +58,10 @@ class RetrievalSettings:
         Between emitted and Raman wavelength.
     multiple_scattering, multiple_scattering_error : float
         Of layers.
+    haze_top, haze : Quantity, tuple of float
+        Layers that begin below `haze_top` are measured with the Raman signal, if there is one;
+        backscatter of aerosols over that of molecules in the air below a layer, lower and higher
+        than this: a systematic error of the elastic signal.
     density_error : float
         Relative error of the molecular density between two ranges.
     calibration, calibration_error : float or None, float
@@ -78,6 +82,8 @@ class RetrievalSettings:
     angstrom_error: float = 0.5
     multiple_scattering: float = 1.0
     multiple_scattering_error: float = 0.05
+    haze_top: u.Quantity = 4 * u.km
+    haze: tuple[float, float] = (0.06, 0.01)
     density_error: float = 3e-3
     calibration: float | None = None
     calibration_error: float = 0.02
@@ -227,6 +233,21 @@ def lidar_retrieval(
     depth, error, status = layer_optical_depth(
         sums, found, search, reference_bins, settings.multiple_scattering
     )
+    low_layer = found.base < at(settings.haze_top)
+    haze_error = np.where(low_layer, settings.haze[0], settings.haze[1]) / 2.0
+    if raman is not None:
+        free = layer_optical_depth(
+            raman.sums(molecules.distance),
+            found,
+            search,
+            reference_bins,
+            settings.multiple_scattering,
+        )
+        use = low_layer & (free[2] == MEASURED)
+        depth, error, status = (
+            np.where(use, a, b) for a, b in zip(free, (depth, error, status), strict=True)
+        )
+        haze_error = np.where(use, 0.0, haze_error)
     clear = _reference(sums, found, status, settings, at, reference_bins, n_bins)
     lowest = np.full(n_profiles, n_bins)
     np.minimum.at(lowest, found.profile, found.base - search.gap)
@@ -236,8 +257,8 @@ def lidar_retrieval(
     variance = elastic.variance * molecules.attenuated_backscatter.value**2
     signal[:, :first] = np.nan
     ratio = _assumed_ratios(found, settings, n_profiles, n_bins)
-    fixed = np.zeros((n_profiles, n_bins), bool)
     problem = (signal, molecules, clear.middle, clear.level)
+    fixed = np.zeros((n_profiles, n_bins), bool)
     _fix_layers(problem, found, depth, error, settings, search, ratio, fixed)
     source = np.full(n_profiles, "lidar ratio", dtype="U11")
     aerosol = None
@@ -251,7 +272,15 @@ def lidar_retrieval(
         signal, variance, molecules, clear.middle, clear.level, clear.level_error, ratio << u.sr
     )
     total, stat, sys = _total(
-        problem, result, settings, found, (depth, error, status), ratio, fixed, aerosol, first
+        problem,
+        result,
+        settings,
+        found,
+        (depth, error, status, haze_error),
+        ratio,
+        fixed,
+        aerosol,
+        first,
     )
     if settings.calibration is not None:
         total, sys, used = _calibrated(total, sys, clear, settings)
@@ -369,6 +398,7 @@ def _fix_aerosols(problem, raman, wavelengths, settings, first, far, bins, ratio
         (near, near + _NEAR_BINS),
         (far_first, far_stop),
         factor,
+        molecules.distance.to_value(u.km)[near + _NEAR_BINS // 2],
     )
     low = near + _NEAR_BINS // 2
     high = np.minimum((far_first + far_stop - 1) // 2, np.maximum(boundary, 0))
@@ -400,7 +430,7 @@ def _fix_aerosols(problem, raman, wavelengths, settings, first, far, bins, ratio
 def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first):
     """Optical depth from the LIDAR, with the ground and the layers above the reference."""
     signal, molecules, boundary, level = problem
-    depth, error, status = layer
+    depth, error, status, haze_error = layer
     n_profiles, n_bins = signal.shape
     silent = np.zeros_like(level)
     shifted = []
@@ -443,7 +473,8 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
         else:
             aerosol_depth[row] -= depth[i] * rise
         stat[row] = np.hypot(stat[row], error[i] * rise)
-        own = np.hypot(depth[i] * settings.multiple_scattering_error, settings.density_error / 1.41)
+        own = np.hypot(depth[i] * settings.multiple_scattering_error, haze_error[i])
+        own = np.hypot(own, settings.density_error / np.sqrt(2.0))
         cloud_sys2[row] += (own * rise) ** 2
     sys2 += (relative[:, np.newaxis] * aerosol_depth) ** 2 + cloud_sys2
     sys2 += (settings.density_error / np.sqrt(2.0)) ** 2
