@@ -71,7 +71,8 @@ class WindowSums:
         Returns
         -------
         dict of ndarray, (n_profiles, n_windows)
-            ``mean``, ``error``, ``centre`` (mean position), ``slope``, ``slope_error``, ``chi2``, ``bins``.
+            ``mean``, ``error``, ``centre`` (mean position), ``slope``, ``slope_error``,
+            ``chi2``, ``bins``.
         """
         total = {name: s[:, stop] - s[:, first] for name, s in self._sums.items()}
         return self._statistics(total)
