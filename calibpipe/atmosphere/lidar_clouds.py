@@ -119,7 +119,7 @@ def layers(sums: WindowSums, search: LayerSearch) -> Layers:
         reference_error = np.where(old, level_error, below["error"][:, j])
         with np.errstate(invalid="ignore"):
             rises = q - reference > search.significance * np.hypot(e, reference_error)
-            rises &= (q > (1.0 + search.contrast) * reference) & (reference > 0)
+            rises &= (q > (1.0 + search.contrast) * reference) & (reference > 3.0 * reference_error)
             plateau, plateau_error = ahead["mean"][:, j], ahead["error"][:, j]
             ceiling = (1.0 + search.contrast / 2.0) * level
             ends = (q <= ceiling + 2.0 * e) & (plateau <= ceiling + 2.0 * plateau_error)

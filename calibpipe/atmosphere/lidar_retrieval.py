@@ -431,7 +431,7 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
     """Optical depth from the LIDAR, with the ground and the layers above the reference."""
     signal, molecules, boundary, level = problem
     depth, error, status, haze_error = layer
-    n_profiles, n_bins = signal.shape
+    n_bins = signal.shape[1]
     silent = np.zeros_like(level)
     shifted = []
     for factor, scattering in (
@@ -453,15 +453,9 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
         )
     total = result.optical_depth
     stat = result.optical_depth_stat_error
-    relative = np.zeros(n_profiles)
-    if aerosol is not None:
-        rows = aerosol.solved[:, np.newaxis]
-        with np.errstate(invalid="ignore", divide="ignore"):
-            stat = np.where(rows, total * (aerosol.stat_error / aerosol.depth)[:, np.newaxis], stat)
-        relative = np.where(aerosol.solved, aerosol.relative_sys_error, 0.0)
     total, stat = _held(total), _held(stat)
     sys2 = _held(shifted[0]) ** 2 + _held(shifted[1]) ** 2 + ground_error[:, np.newaxis] ** 2
-    cloud_sys2 = np.zeros_like(total)
+    cloud_sys2, cloud_stat2 = np.zeros_like(total), np.zeros_like(total)
     aerosol_depth = total.copy()
     for i, (row, base, top) in enumerate(zip(found.profile, found.base, found.top, strict=True)):
         if status[i] != MEASURED:
@@ -472,11 +466,20 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
             total[row] += depth[i] * rise
         else:
             aerosol_depth[row] -= depth[i] * rise
-        stat[row] = np.hypot(stat[row], error[i] * rise)
+        cloud_stat2[row] += (error[i] * rise) ** 2
         own = np.hypot(depth[i] * settings.multiple_scattering_error, haze_error[i])
         own = np.hypot(own, settings.density_error / np.sqrt(2.0))
         cloud_sys2[row] += (own * rise) ** 2
-    sys2 += (relative[:, np.newaxis] * aerosol_depth) ** 2 + cloud_sys2
+    sys2 += cloud_sys2
+    if aerosol is not None:
+        sys2 += np.where(
+            aerosol.solved[:, np.newaxis], (aerosol.relative_sys_error * aerosol_depth) ** 2, 0.0
+        )
+        at_far = np.take_along_axis(aerosol_depth, aerosol.far[:, np.newaxis], axis=1)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            scaled = aerosol.stat_error[:, np.newaxis] * aerosol_depth / at_far
+        stat = np.where(aerosol.solved[:, np.newaxis], scaled, stat)
+    stat = np.where(np.isfinite(total), np.sqrt(stat**2 + cloud_stat2), np.nan)
     sys2 += (settings.density_error / np.sqrt(2.0)) ** 2
     total += ground[:, np.newaxis]
     return total, stat, np.where(np.isfinite(total), np.sqrt(sys2), np.nan)

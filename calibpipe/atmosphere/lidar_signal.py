@@ -31,6 +31,7 @@ __all__ = [
 
 _MIN_BACKGROUND_BINS = 20  # the spread of so few is known to 16 %
 _MIN_NOISE_BINS = 10
+_WIDE = 11
 _LARGEST_PILE_UP = 0.5  # of the true rate lost: beyond, 1 % of dead time moves the rate by 1 %
 _SMALLEST_OVERLAP = 0.1  # below, errors of the overlap function decide
 
@@ -173,17 +174,20 @@ def signal_noise(
         Signal of a photon; None if it is to be measured.
     smoothing : int
         Bins over which the signal is averaged for its variance: a variance out of a single
-        fluctuating bin would favour low bins.
+        fluctuating bin would favour low bins. Where it holds less than a photon, the mean of a
+        window ten times as wide decides: no photon is no proof of no noise.
 
     Raises
     ------
     InsufficientStatisticsError
         If there is too little signal to measure the gain.
     """
-    smooth = np.maximum(running_mean(signal, smoothing), 0.0)
     if gain is None:
         gain = _measured_gain(signal, floor)
-    variance = floor[:, np.newaxis] + gain * np.nan_to_num(smooth)
+    smooth = np.nan_to_num(running_mean(signal, smoothing))
+    wide = np.nan_to_num(running_mean(signal, _WIDE * smoothing))
+    smooth = np.maximum(smooth, np.clip(wide, 0.0, gain / smoothing))
+    variance = floor[:, np.newaxis] + gain * smooth
     return SignalNoise(np.where(np.isfinite(signal), variance, np.nan), gain)
 
 
