@@ -48,7 +48,7 @@ class WindowSums:
             inverse = np.where(good & (v > 0), 1.0 / v, 0.0)
         self.shape = ratio.shape
         self._sums = {
-            name: np.concatenate([np.zeros((len(q), 1)), np.cumsum(term, axis=1)], axis=1)
+            name: _sums_from_the_end(term)
             for name, term in {
                 "n": good,
                 "w": w,
@@ -74,7 +74,7 @@ class WindowSums:
             ``mean``, ``error``, ``centre`` (mean position), ``slope``, ``slope_error``,
             ``chi2``, ``bins``.
         """
-        total = {name: s[:, stop] - s[:, first] for name, s in self._sums.items()}
+        total = {name: s[:, first] - s[:, stop] for name, s in self._sums.items()}
         return self._statistics(total)
 
     def of_profiles(
@@ -85,7 +85,7 @@ class WindowSums:
         Without `profile` each profile has one window.
         """
         rows = np.arange(self.shape[0]) if profile is None else profile
-        total = {name: s[rows, stop] - s[rows, first] for name, s in self._sums.items()}
+        total = {name: s[rows, first] - s[rows, stop] for name, s in self._sums.items()}
         return self._statistics(total)
 
     def _statistics(self, t):
@@ -105,6 +105,13 @@ class WindowSums:
                 "chi2": chi2,
                 "bins": t["n"],
             }
+
+
+def _sums_from_the_end(terms):
+    """Sum of each bin and all beyond it: far windows keep their digits beside strong near bins."""
+    sums = np.zeros((terms.shape[0], terms.shape[1] + 1))
+    sums[:, :-1] = np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]
+    return sums
 
 
 @dataclass(frozen=True)
