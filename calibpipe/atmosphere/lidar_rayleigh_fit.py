@@ -47,6 +47,7 @@ class WindowSums:
         with np.errstate(divide="ignore"):
             inverse = np.where(good & (v > 0), 1.0 / v, 0.0)
         self.shape = ratio.shape
+        self.position = position
         self._sums = {
             name: _sums_from_the_end(term)
             for name, term in {
@@ -55,6 +56,7 @@ class WindowSums:
                 "wx": w * x,
                 "wxx": w * x * x,
                 "wq": w * q,
+                "wqq": w * q * q,
                 "wxq": w * x * q,
                 "e": w * w * v,
                 "ex": w * w * x * v,
@@ -72,7 +74,7 @@ class WindowSums:
         -------
         dict of ndarray, (n_profiles, n_windows)
             ``mean``, ``error``, ``centre`` (mean position), ``slope``, ``slope_error``,
-            ``chi2``, ``bins``.
+            ``chi2``, ``scatter`` (rms about the mean), ``bins``.
         """
         total = {name: s[:, first] - s[:, stop] for name, s in self._sums.items()}
         return self._statistics(total)
@@ -103,6 +105,7 @@ class WindowSums:
                 "slope": slope,
                 "slope_error": np.sqrt(np.maximum(slope_variance, 0.0)),
                 "chi2": chi2,
+                "scatter": np.sqrt(np.maximum(t["wqq"] / t["w"] - mean**2, 0.0)),
                 "bins": t["n"],
             }
 
@@ -148,6 +151,7 @@ def rayleigh_fit(
     highest: NDArray | int | None = None,
     max_relative_error: float = 0.03,
     max_deviation: float = 3.0,
+    tolerance: float = 0.01,
 ) -> ClearAir:
     r"""Reference range: where the ratio to the molecules is constant and well measured.
 
@@ -169,6 +173,9 @@ def rayleigh_fit(
     highest : int or ndarray of int, (n_profiles,), or None
         A window ends before this bin (base of a layer).
     max_relative_error, max_deviation : float
+    tolerance : float
+        Relative change over a window that counts as constant however precise the signal is: what
+        traces of aerosols and the error of the density profile leave.
     """
     n, n_bins = sums.shape
     first = np.arange(search[0], max(search[1] - width, search[0]) + 1, max(width // 2, 1))
@@ -184,9 +191,13 @@ def rayleigh_fit(
     with np.errstate(invalid="ignore"):
         strong = (found["mean"] > 0) & (found["error"] <= max_relative_error * found["mean"])
         strong &= allowed & (found["bins"] > width // 2)
-        flat = np.abs(found["slope"]) <= max_deviation * found["slope_error"]
+        length = np.abs(sums.position[first + width - 1] - sums.position[first])
+        change = np.abs(found["slope"]) * length
+        flat = change <= max_deviation * found["slope_error"] * length
+        flat |= change <= tolerance * found["mean"]
         freedom = np.maximum(found["bins"] - 1, 1)
         smooth = found["chi2"] <= freedom + max_deviation * np.sqrt(2.0 * freedom)
+        smooth |= found["scatter"] <= tolerance * found["mean"]
         score = np.where(
             strong & flat & smooth, found["mean"] + max_deviation * found["error"], np.inf
         )

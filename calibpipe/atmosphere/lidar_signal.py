@@ -84,12 +84,12 @@ def signal_above_background(
     r"""Signal less its background, the spread of a bin there, and the error of the background.
 
     The last bins still hold light of the molecules, 1 % of that at a third of their range. With
-    the mean signal of the last quarter before the background, :math:`S_1`, and that of the
+    the mean signal of the last eighth before the background, :math:`S_1`, and that of the
     background, :math:`S_2`, and the expected molecular ones :math:`w_1, w_2`,
 
     .. math:: B = S_2 - w_2\,(S_1 - S_2)/(w_1 - w_2).
 
-    # ASSUME: no aerosols there; a cloud of optical depth 1 in it moves B by the part of w_2.
+    # ASSUME: no aerosols there; a cloud in it makes B too small.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def signal_above_background(
 def _light_in_background(signal, in_background, expected):
     """Molecular light in a bin of the background, (n_profiles,); never negative."""
     start = int(np.argmax(in_background))
-    before = slice(start - start // 4, start)
+    before = slice(start - start // 8, start)
     w_near, w_far = expected[before].mean(), expected[in_background].mean()
     if not w_near > w_far > 0:
         return np.zeros(len(signal))
