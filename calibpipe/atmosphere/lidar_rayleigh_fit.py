@@ -35,9 +35,19 @@ class WindowSums:
         Expected photons of each bin, any unit.
     position : ndarray, (n_bins,)
         What slopes refer to, for example the range in km.
+    background_error : ndarray, (n_profiles,), or None
+        Error of the background in the unit of ratio times weight: common to all bins, it does not
+        average out in a window.
     """
 
-    def __init__(self, ratio: NDArray, variance: NDArray, weight: NDArray, position: NDArray):
+    def __init__(
+        self,
+        ratio: NDArray,
+        variance: NDArray,
+        weight: NDArray,
+        position: NDArray,
+        background_error: NDArray | None = None,
+    ):
         good = np.isfinite(ratio) & np.isfinite(variance)
         w = np.where(good, weight, 0.0)
         q = np.where(good, ratio, 0.0)
@@ -48,6 +58,8 @@ class WindowSums:
             inverse = np.where(good & (v > 0), 1.0 / v, 0.0)
         self.shape = ratio.shape
         self.position = position
+        zero = np.zeros(len(ratio))
+        self._common = zero if background_error is None else background_error
         self._sums = {
             name: _sums_from_the_end(term)
             for name, term in {
@@ -77,7 +89,7 @@ class WindowSums:
             ``chi2``, ``scatter`` (rms about the mean), ``bins``.
         """
         total = {name: s[:, first] - s[:, stop] for name, s in self._sums.items()}
-        return self._statistics(total)
+        return self._statistics(total, self._common[:, np.newaxis])
 
     def of_profiles(
         self, first: NDArray, stop: NDArray, profile: NDArray | None = None
@@ -88,9 +100,9 @@ class WindowSums:
         """
         rows = np.arange(self.shape[0]) if profile is None else profile
         total = {name: s[rows, first] - s[rows, stop] for name, s in self._sums.items()}
-        return self._statistics(total)
+        return self._statistics(total, self._common[rows])
 
-    def _statistics(self, t):
+    def _statistics(self, t, common):
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = t["wq"] / t["w"]
             centre = t["wx"] / t["w"]
@@ -101,7 +113,7 @@ class WindowSums:
             return {
                 "mean": mean,
                 "centre": centre + self._offset,
-                "error": np.sqrt(t["e"]) / t["w"],
+                "error": np.sqrt(t["e"] + (common * t["n"]) ** 2) / t["w"],
                 "slope": slope,
                 "slope_error": np.sqrt(np.maximum(slope_variance, 0.0)),
                 "chi2": chi2,

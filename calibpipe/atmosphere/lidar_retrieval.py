@@ -98,15 +98,24 @@ class BinnedRatio:
     ratio, variance : ndarray, (n_profiles, n_bins)
     weight : ndarray, (n_bins,)
         Expected photons, any unit.
+    background_error : ndarray, (n_profiles,)
+        Error of the background that was subtracted, in the unit of ratio times weight.
     """
 
     ratio: NDArray
     variance: NDArray
     weight: NDArray
+    background_error: NDArray
 
     def sums(self, distance: u.Quantity) -> WindowSums:
         """Sums over windows, slopes against km."""
-        return WindowSums(self.ratio, self.variance, self.weight, distance.to_value(u.km))
+        return WindowSums(
+            self.ratio,
+            self.variance,
+            self.weight,
+            distance.to_value(u.km),
+            self.background_error,
+        )
 
 
 def binned_ratio(
@@ -149,12 +158,14 @@ def binned_ratio(
             stretch = np.where(channel.values > 0, signal / channel.values, 1.0)
     expected = attenuated_backscatter.to_value(1 / u.m / u.sr) / r**2
     far = channel.distance >= background
-    signal, floor, _ = signal_above_background(signal, far, expected)
+    signal, floor, common = signal_above_background(signal, far, expected)
     variance = signal_noise(signal, floor, gain).variance * stretch**3
     shots = channel.shots[:, np.newaxis]
+    per_shot = (common / channel.shots)[: common.size // n_profiles * n_profiles]
+    common = np.sqrt(np.mean(per_shot.reshape(-1, n_profiles) ** 2, axis=1) / n_profiles)
     signal, variance = rebinned(signal / shots, variance / shots**2, n_profiles, n_bins)
     weight = rebinned(expected[np.newaxis], np.zeros((1, r.size)), 1, n_bins)[0][0]
-    return BinnedRatio(signal / weight, variance / weight**2, weight)
+    return BinnedRatio(signal / weight, variance / weight**2, weight, common)
 
 
 @dataclass(frozen=True)

@@ -106,7 +106,7 @@ def signal_above_background(
     variance : ndarray, (n_profiles,)
         Of one bin of the background.
     background_error : ndarray, (n_profiles,)
-        Standard error of the mean that was subtracted.
+        Standard error of what was subtracted: common to all bins of a profile.
 
     Raises
     ------
@@ -123,20 +123,20 @@ def signal_above_background(
             "the background nearer, or record farther"
         )
     variance = np.nanvar(far, axis=1, ddof=1)
-    mean = np.nanmean(far, axis=1) - _light_in_background(signal, in_background, expected)
-    return signal - mean[:, np.newaxis], variance, np.sqrt(variance / count)
+    before, part = _light_in_background(signal, in_background, expected)
+    mean = np.nanmean(far, axis=1)
+    near = np.where(np.isfinite(before), before, mean[:, np.newaxis])
+    mean = mean - part * (near.mean(axis=1) - mean)
+    error = np.sqrt(variance * ((1.0 + part) ** 2 / count + part**2 / near.shape[1]))
+    return signal - mean[:, np.newaxis], variance, error
 
 
 def _light_in_background(signal, in_background, expected):
-    """Molecular light in a bin of the background, (n_profiles,); never negative."""
+    """Bins before the background, and light in it over the difference to them."""
     start = int(np.argmax(in_background))
-    before = slice(start - start // 8, start)
+    before = slice(start - max(start // 8, 1), start)
     w_near, w_far = expected[before].mean(), expected[in_background].mean()
-    if not w_near > w_far > 0:
-        return np.zeros(len(signal))
-    near = np.where(np.isfinite(signal[:, before]), signal[:, before], 0.0).mean(axis=1)
-    far = np.nanmean(signal[:, in_background], axis=1)
-    return w_far * np.maximum(near - far, 0.0) / (w_near - w_far)
+    return signal[:, before], w_far / (w_near - w_far) if w_near > w_far > 0 else 0.0
 
 
 @dataclass(frozen=True)

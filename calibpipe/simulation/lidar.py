@@ -109,8 +109,8 @@ class LidarChannel:
     background: float = 1e-3
     analog: bool = False
     dead_time: u.Quantity = 0 * u.ns
-    photoelectron: float = 20.0
-    electronic_noise: float = 10.0
+    photoelectron: float = 0.5
+    electronic_noise: float = 0.25
 
 
 def overlap_function(distance: u.Quantity, full_overlap: u.Quantity) -> NDArray:

@@ -7,9 +7,12 @@ import numpy as np
 from astropy.time import Time
 from netCDF4 import Dataset
 
+from ..core.exceptions import ConfigurationError
 from ..core.lidar_files import PHOTON_COUNTING, LidarData
 
 __all__ = ["licel_bytes", "write_earlinet"]
+
+_LARGEST = 2.0**31
 
 
 def licel_bytes(data: LidarData, profile: int, site: str, name: str) -> bytes:
@@ -24,6 +27,11 @@ def licel_bytes(data: LidarData, profile: int, site: str, name: str) -> bytes:
         Name of the place.
     name : str
         Of the file.
+
+    Raises
+    ------
+    ConfigurationError
+        If a value does not fit into 32 bits.
     """
     half = data.duration[profile] / 2.0
     stamps = [
@@ -48,6 +56,12 @@ def licel_bytes(data: LidarData, profile: int, site: str, name: str) -> bytes:
             f"{0 if counting else 12:02d} {int(channel.shots[profile]):06d} "
             f"{3.1746 if counting else 0.5:.3f} {'BC' if counting else 'BT'}{number:X}"
         )
+        largest = np.max(np.abs(channel.values[profile]))
+        if not largest < _LARGEST:
+            raise ConfigurationError(
+                f"channel {channel.name!r} holds {largest:g}, a Licel file holds whole numbers "
+                f"below {_LARGEST:g}; simulate less light or fewer shots"
+            )
         blocks.append(channel.values[profile].astype("<i4").tobytes() + b"\r\n")
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + b"".join(blocks)
 

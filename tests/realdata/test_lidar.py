@@ -23,7 +23,7 @@ def data(shared_data):
 
 def processed(data, **settings):
     ranges = RetrievalSettings(
-        full_overlap=800 * u.m,
+        full_overlap=400 * u.m,
         reference=(6 * u.km, 12 * u.km),
         layer_search=(6.5 * u.km, 18 * u.km),
         **settings,
