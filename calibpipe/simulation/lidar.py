@@ -7,16 +7,28 @@ is constant in range. A counter then loses pulses in its dead time; a digitiser 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import astropy.units as u
 import numpy as np
+from astropy.constants import c as speed_of_light
 from numpy.typing import NDArray
 from scipy.special import ndtr
 
 from ..atmosphere.density_profile import MolecularProfile
 from ..atmosphere.lidar_molecular import molecular_signal, raman_molecular_signal
+from ..core.lidar_files import ANALOG, PHOTON_COUNTING, LidarSignal
 
-__all__ = ["AerosolLayer", "Aerosols", "LidarChannel", "expected_photons", "simulated_counts"]
+__all__ = [
+    "AerosolLayer",
+    "Aerosols",
+    "LidarChannel",
+    "expected_photons",
+    "passing_cloud",
+    "raman_lidar",
+    "simulated_channel",
+    "simulated_counts",
+]
 
 REFERENCE_WAVELENGTH = 532 * u.nm
 
@@ -206,10 +218,68 @@ def simulated_counts(
     return rng.poisson(rate / (1.0 + rate * lost) * shots)
 
 
-def layered_night(
-    start: int, stop: int, total: int, cloud: AerosolLayer, ground: Sequence[AerosolLayer]
-) -> list[Aerosols]:
-    """Aerosols of every profile of a night with a cloud that passes in profiles [start, stop)."""
+def passing_cloud(n_profiles: int, ground: AerosolLayer, cloud: AerosolLayer) -> list[Aerosols]:
+    """Aerosols of every profile: the ground layer, and a cloud in the middle third."""
+    first, stop = n_profiles // 3, n_profiles - n_profiles // 3
     return [
-        Aerosols((*ground, cloud) if start <= i < stop else tuple(ground)) for i in range(total)
+        Aerosols((ground, cloud) if first <= i < stop else (ground,)) for i in range(n_profiles)
     ]
+
+
+def simulated_channel(
+    name: str,
+    channel: LidarChannel,
+    aerosols: Sequence[Aerosols],
+    profile: MolecularProfile,
+    distance: u.Quantity,
+    shots: int,
+    rng: np.random.Generator,
+    **where: Any,
+) -> LidarSignal:
+    """Raw profiles of a channel, one for each entry of `aerosols`.
+
+    Parameters
+    ----------
+    name : str
+    channel : LidarChannel
+    aerosols : sequence of Aerosols
+    profile, distance
+        As in `expected_photons`, and `where` its place and direction.
+    shots : int
+    rng : numpy Generator
+    """
+    known = {sky: expected_photons(profile, sky, channel, distance, **where) for sky in aerosols}
+    expected = np.array([known[sky] for sky in aerosols])
+    duration = 2.0 * (distance[1] - distance[0]) / speed_of_light
+    values = simulated_counts(expected, channel, shots, len(aerosols), duration, rng)
+    return LidarSignal(
+        name,
+        channel.emitted,
+        channel.received,
+        ANALOG if channel.analog else PHOTON_COUNTING,
+        distance,
+        values.astype(float),
+        np.full(len(aerosols), float(shots)),
+    )
+
+
+def raman_lidar(dead_time: u.Quantity = 2 * u.ns) -> dict[str, LidarChannel]:
+    """Channels of a Raman LIDAR with Nd:YAG laser: 355 and 532 nm, each with its nitrogen line.
+
+    Light as of a 1 m mirror and some 10 mJ a shot: 17 photoelectrons of 532 nm a shot and bin of
+    7.5 m from 10 km, a few thousandths of one in the nitrogen channels.
+    """
+    channels = {}
+    for emitted, received in ((355, 387), (532, 607)):
+        laser, stokes = emitted * u.nm, received * u.nm
+        channels[f"{emitted}.analog"] = LidarChannel(
+            laser, laser, photons=7.9e14 * (emitted / 532) ** 4, background=0.2, analog=True
+        )
+        channels[f"{received}.photon_counting"] = LidarChannel(
+            laser,
+            stokes,
+            photons=2.6e11 * (emitted / 532) ** 4,
+            background=2e-4,
+            dead_time=dead_time,
+        )
+    return channels
