@@ -97,7 +97,7 @@ def telescope_pairs(
 
 
 def distance_asymmetry(first: ArrayLike, second: ArrayLike) -> NDArray:
-    r"""Of the impact distances, :math:`|d_1 - d_2|/(d_1 + d_2)`; NaN where one is, or both are 0."""
+    r"""Of impact distances, :math:`|d_1 - d_2|/(d_1 + d_2)`; NaN where one is, or both are 0."""
     first, second = np.asarray(first, float), np.asarray(second, float)
     with np.errstate(invalid="ignore"):
         return np.abs(first - second) / (first + second)
