@@ -41,8 +41,9 @@ demo: $(VENV)/.installed
 	@if ls demo/.snakemake/locks/* > /dev/null 2>&1; then \
 	    $(DEMO) --unlock > /dev/null 2>&1; \
 	fi # a demo that was killed; the folder is its own
-	@echo "The next morning, category B: the atmosphere from GDAS"
-	@$(DEMO) --config 'categories=["B"]' 'domains=["atmosphere", "archive", "report"]'
+	@echo "The next morning, category B: the atmosphere of CTAO-North from GDAS"
+	@$(DEMO) --config 'sites=["CTAO-North"]' 'categories=["B"]' \
+	    'domains=["atmosphere", "archive", "report"]'
 	@echo
 	@echo "Weeks later, category C: everything, the atmosphere from ERA5"
 	@$(DEMO)

@@ -5,7 +5,17 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["RECONSTRUCTION", "TYPE_SCALE", "excess_covariance", "systematic_covariance"]
+from .pairs import threshold_bias
+
+__all__ = [
+    "RECONSTRUCTION",
+    "TYPE_SCALE",
+    "bias_of_pairs",
+    "excess_covariance",
+    "muon_covariance",
+    "scale_sys_error",
+    "systematic_covariance",
+]
 
 # ASSUME: a few percent (Mitchell et al. 2016): what one telescope's place in the array, the range
 # of its impact distances and the air in front of it do to its energies or images; own to each.
@@ -74,3 +84,85 @@ def excess_covariance(covariance: NDArray, chi2: float, expected_chi2: float) ->
     """
     excess = chi2 / expected_chi2 - 1 if expected_chi2 > 0 else 0.0
     return max(excess, 0.0) * covariance
+
+
+def bias_of_pairs(
+    tel_types: ArrayLike,
+    first: ArrayLike,
+    second: ArrayLike,
+    std: ArrayLike,
+    n: ArrayLike,
+    is_valid: ArrayLike,
+    *,
+    slope: float,
+    resolution: Mapping[str, float] | None = None,
+) -> NDArray:
+    """Bias of ratios by a threshold on the mean of the pair, with the resolutions that are seen.
+
+    Half of the variance of the ratios of pairs of one type is that of the type's logarithms.
+
+    Parameters
+    ----------
+    tel_types : array_like of str, shape (n_tel,)
+    first, second : array_like, shape (n_pairs,), int
+    std, n, is_valid : array_like, shape (n_pairs,)
+        Standard deviation of the logarithms of the ratios, events; which count.
+    slope : float
+        Spectral index less 1.
+    resolution : mapping of str to float, optional
+        By size of telescope, that the mean of the pair was weighted with; half and half without.
+
+    Returns
+    -------
+    ndarray, shape (n_pairs,)
+        0 in pairs of one type, and where a type has no pairs of its own.
+    """
+    kinds, std = np.asarray(tel_types), np.asarray(std, float)
+    n, valid = np.asarray(n, float), np.asarray(is_valid, bool)
+    one, two = kinds[np.asarray(first, int)], kinds[np.asarray(second, int)]
+    variance = {}
+    for kind in np.unique(kinds):
+        own = (one == kind) & (two == kind) & valid
+        if own.any():
+            variance[kind] = np.average(std[own] ** 2, weights=n[own]) / 2
+    bias = np.zeros(len(std))
+    for k in np.flatnonzero(valid & (one != two)):
+        if one[k] in variance and two[k] in variance:
+            weight = 0.5
+            if resolution:
+                s1, s2 = (resolution[kind.split("_")[0]] ** 2 for kind in (one[k], two[k]))
+                weight = s2 / (s1 + s2)
+            bias[k] = threshold_bias(slope, variance[one[k]], variance[two[k]], weight)
+    return bias
+
+
+def muon_covariance(stat_error: ArrayLike, sys_error: ArrayLike, *, own_error: float) -> NDArray:
+    """Covariance of the logarithms of muon throughputs: part of the systematic error is common.
+
+    Parameters
+    ----------
+    stat_error, sys_error : array_like, shape (n_tel,)
+        Relative.
+    own_error : float
+        Part of the systematic error that is own to each telescope, relative.
+
+    Returns
+    -------
+    ndarray, shape (n_tel, n_tel)
+    """
+    stat, sys = np.asarray(stat_error, float), np.asarray(sys_error, float)
+    common = np.sqrt(np.clip(sys**2 - own_error**2, 0.0, None))
+    return np.diag(stat**2 + own_error**2) + np.outer(common, common)
+
+
+def scale_sys_error(n_types: int, *, of_type: float) -> NDArray:
+    """Relative systematic error of scale factors to the first type: its own and that of the first.
+
+    Returns
+    -------
+    ndarray, shape (n_types,)
+        0 for the first type.
+    """
+    error = np.full(n_types, np.sqrt(2) * of_type)
+    error[0] = 0.0
+    return error

@@ -92,9 +92,9 @@ def lidar_night(
 def _pointing(data, profile, co2, settings, together, bin_width, dead_time):
     elevation = 90 * u.deg - data.zenith[0]
     retrievals, altitude = {}, None
-    for channel in sorted(_elastic(data), key=lambda c: c.emitted.value):
-        bins = max(round(bin_width / _width(channel)), 1)
-        channel = _below_top(channel, profile, data.altitude, elevation, settings)  # noqa: PLW2901
+    for whole in sorted(_elastic(data), key=lambda c: c.emitted.value):
+        bins = max(round(bin_width / _width(whole)), 1)
+        channel = _below_top(whole, profile, data.altitude, elevation, settings)
         where = (co2, data.altitude, elevation)
         fine = molecular_signal(profile, channel.distance, channel.emitted, *where)
         middle = _blocks(channel.distance, bins)

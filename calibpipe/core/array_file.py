@@ -24,6 +24,7 @@ def write_array_tables(
     subarray: "SubarrayDescription",
     tables: Mapping[str, Table],
     metadata: ProductMetadata,
+    level: str = "DL2",
 ) -> Path:
     """Write tables of the array, complete or not at all.
 
@@ -36,6 +37,8 @@ def write_array_tables(
         By the path of the table (constants of ``ctapipe.io.hdf5dataformat``, or our own below
         ``/calibpipe``).
     metadata : ProductMetadata
+    level : str
+        Data level of the tables.
 
     Raises
     ------
@@ -47,7 +50,7 @@ def write_array_tables(
     from ctapipe.io.metadata import write_to_hdf5
 
     header = product_header(metadata, {node: tables[node] for node in sorted(tables)})
-    header["CTA PRODUCT DATA LEVELS"] = "DL2"
+    header["CTA PRODUCT DATA LEVELS"] = level
     with atomic_path(path) as temporary, pytables.open_file(temporary, "w") as h5file:
         subarray.to_hdf(h5file)
         for node, table in tables.items():

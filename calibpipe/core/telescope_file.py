@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 from astropy.table import Table
 
+from .array_file import write_array_tables
 from .exceptions import CorruptedInputError, MissingInputError
-from .files import atomic_path
 from .hdf5_tables import read_columns, read_hdf5_table
-from .monitoring_file import FILTERS, open_hdf5, product_header
+from .monitoring_file import open_hdf5
 from .products import COMPLETE, ProductMetadata
 
 if TYPE_CHECKING:
@@ -45,18 +45,8 @@ def write_telescope_tables(
     StorageError
         If the disk is full or the folder cannot be written.
     """
-    import tables as pytables
-    from ctapipe.io import write_table
-    from ctapipe.io.metadata import write_to_hdf5
-
-    header = product_header(metadata, {group: tables[group] for group in sorted(tables)})
-    with atomic_path(path) as temporary, pytables.open_file(temporary, "w") as h5file:
-        subarray.to_hdf(h5file)
-        for group, table in tables.items():
-            node = f"{group}/tel_{tel_id:03d}"
-            write_table(table, h5file, node, filters=pytables.Filters(**FILTERS))
-        write_to_hdf5(header, h5file)
-    return Path(path)
+    nodes = {f"{group}/tel_{tel_id:03d}": table for group, table in tables.items()}
+    return write_array_tables(path, subarray, nodes, metadata, "DL1")
 
 
 def read_telescope_table(

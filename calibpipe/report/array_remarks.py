@@ -33,6 +33,13 @@ def array_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
     night = array_night(material)
     if night is None:
         return
+    inputs = [entry for p in material.used.values() for entry in p.facts.get("inputs", ())]
+    if any(e["role"] == "dl2" and e["path"].startswith("simulation/") for e in inputs):
+        yield (
+            "note",
+            "Simulated array",
+            "The events were made by calibpipe-simulate-dl2-data; their truth lies beside them.",
+        )
     for product in (night.inter, night.cross):
         if product is not None:
             yield from _own_remarks(product, night)

@@ -99,9 +99,9 @@ class CrossCalibration(PairFitTool):
     def given_throughputs(self, telescopes: Any) -> tuple[Any, Any, Any]:
         """Logarithms of an inter-calibration from images (None if not given), both covariances."""
         import numpy as np
-        from ctapipe.io.hdf5dataformat import DL2_SUBARRAY_INTER_CALIBRATION_GROUP as NODE
 
         from ..core.array_file import read_array_product
+        from ..core.ctapipe_groups import DL2_SUBARRAY_INTER_CALIBRATION_GROUP as NODE
 
         if self.inter_calibration is None:
             return None, None, np.zeros((len(telescopes.tel_ids),) * 2)
@@ -189,10 +189,11 @@ class CrossCalibration(PairFitTool):
         """Coefficients, scale factors, covariance."""
         import numpy as np
         from astropy.table import Table
-        from ctapipe.io.hdf5dataformat import DL2_SUBARRAY_CROSS_CALIBRATION_GROUP
 
         from ..array.calibration_tables import covariance_table
+        from ..array.systematics import scale_sys_error
         from ..core.array_file import write_array_tables
+        from ..core.ctapipe_groups import DL2_SUBARRAY_CROSS_CALIBRATION_GROUP
         from ..core.night import night_span
 
         value = np.exp(result.log_throughput)
@@ -209,13 +210,14 @@ class CrossCalibration(PairFitTool):
             }
         )
         factor = np.exp(result.log_scale)
+        sys_error = scale_sys_error(len(result.types), of_type=self.type_error)
         scales = Table(
             {
                 "tel_type": np.array(result.types),
                 "tel_ref": np.full(len(result.types), self.reference_type),
                 "scaling_factor": factor,
                 "scaling_factor_uncertainty": factor * np.sqrt(np.diag(result.scale_covariance)),
-                "scaling_factor_sys_error": factor * self.scale_sys_error(result),
+                "scaling_factor_sys_error": factor * sys_error,
                 "n_pairs": result.n_pairs,
                 "log_covariance": result.scale_covariance,
             }
@@ -249,14 +251,6 @@ class CrossCalibration(PairFitTool):
             self.reference_type,
             metadata.details["scaling_factors"],
         )
-
-    def scale_sys_error(self, result: Any) -> Any:
-        """Of each type: its own error and that of the reference."""
-        import numpy as np
-
-        error = np.full(len(result.types), np.sqrt(2) * self.type_error)
-        error[0] = 0.0
-        return error
 
 
 def main() -> None:

@@ -221,7 +221,6 @@ class InterCalibration(PairFitTool):
     ) -> None:
         """Coefficients, pairs, covariance."""
         import numpy as np
-        from ctapipe.io.hdf5dataformat import DL2_SUBARRAY_INTER_CALIBRATION_GROUP
 
         from ..array.calibration_tables import (
             covariance_table,
@@ -229,6 +228,7 @@ class InterCalibration(PairFitTool):
             inter_calibration_table,
         )
         from ..core.array_file import write_array_tables
+        from ..core.ctapipe_groups import DL2_SUBARRAY_INTER_CALIBRATION_GROUP
         from ..core.night import night_span
 
         table = inter_calibration_table(telescopes, found)

@@ -100,46 +100,34 @@ class PairFitTool(NightTool):
         return SubarrayDescription.from_hdf(self.input_files[0], focal_length_choice="EQUIVALENT")
 
     def threshold_bias(self, telescopes: Any, ratios: Any, facts: dict[str, Any]) -> Any:
-        """Bias of each ratio by the threshold on the mean of the pair, with the resolutions seen.
-
-        The scatter of ratios in pairs of one type gives the resolution of the type.
-        """
+        """Bias of each ratio by the threshold on the mean of the pair; 0 without a threshold."""
         import numpy as np
 
-        from ..array.pairs import threshold_bias
+        from ..array.systematics import bias_of_pairs
 
         low, high = facts["selection"]["window"]
-        none = np.zeros(len(ratios.n))
         if low == 0 and not np.isfinite(float(high)):
-            return none
-        kinds = telescopes.tel_types
-        one, two = kinds[telescopes.first], kinds[telescopes.second]
-        variance = {}
-        for kind in np.unique(kinds):
-            own = (one == kind) & (two == kind) & ratios.is_valid
-            if own.any():
-                variance[kind] = np.average(ratios.std[own] ** 2, weights=ratios.n[own]) / 2
-        configured = facts["selection"]["resolution"]
-        bias = none.copy()
-        for k in np.flatnonzero(ratios.is_valid & (one != two)):
-            if one[k] in variance and two[k] in variance:
-                weight = 0.5
-                if configured:
-                    s1, s2 = (configured[kind.split("_")[0]] ** 2 for kind in (one[k], two[k]))
-                    weight = s2 / (s1 + s2)
-                bias[k] = threshold_bias(
-                    self.spectral_slope, variance[one[k]], variance[two[k]], weight
-                )
-        return bias
+            return np.zeros(len(ratios.n))
+        return bias_of_pairs(
+            telescopes.tel_types,
+            telescopes.first,
+            telescopes.second,
+            ratios.std,
+            ratios.n,
+            ratios.is_valid,
+            slope=self.spectral_slope,
+            resolution=facts["selection"]["resolution"],
+        )
 
     def muons(self, telescopes: Any) -> tuple[Any, Any]:
         """Logarithms of muon over nominal throughput, and their covariance; NaN where none."""
         import numpy as np
 
+        from ..array.systematics import muon_covariance
         from ..core.array_file import read_array_product
 
         value = np.full(len(telescopes.tel_ids), np.nan)
-        stat, common = np.zeros(len(value)), np.zeros(len(value))
+        stat, sys = np.zeros(len(value)), np.zeros(len(value))
         for path in self.muon_throughputs:
             header, _ = read_array_product(
                 self.add_input(path, MUONS), MUONS, [f"{MUON_NIGHT}/tel_{_tel_id(path):03d}"]
@@ -157,10 +145,9 @@ class PairFitTool(NightTool):
             throughput = header["throughput"]
             require(throughput > 0, f"{path} has a throughput of {throughput}")
             value[place] = np.log(throughput / self.nominal_throughput.get(size, 1.0))
-            stat[place] = np.hypot(header["stat_error"] / throughput, self.muon_own_error)
-            rest = (header["sys_error"] / throughput) ** 2 - self.muon_own_error**2
-            common[place] = np.sqrt(max(rest, 0.0))
-        return value, np.diag(stat**2) + np.outer(common, common)
+            stat[place] = header["stat_error"] / throughput
+            sys[place] = header["sys_error"] / throughput
+        return value, muon_covariance(stat, sys, own_error=self.muon_own_error)
 
 
 MUONS = "throughput/muon_throughput"

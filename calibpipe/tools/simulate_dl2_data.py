@@ -32,9 +32,9 @@ class SimulateDl2Data(NightTool):
     output_folder = traits.Path(
         None, allow_none=True, exists=None, file_ok=False, help="Folder of the night's data"
     ).tag(config=True)
-    n_events = traits.Int(100_000, min=1, help="Array events of an observation block").tag(
-        config=True
-    )
+    n_events = traits.Int(
+        0, min=0, help="Array events of an observation block; 0: 1000 for each telescope"
+    ).tag(config=True)
     n_blocks = traits.Int(2, min=1, help="Observation blocks").tag(config=True)
     first_obs_id = traits.Int(1, min=1, help="Number of the first block; others follow").tag(
         config=True
@@ -140,11 +140,12 @@ class SimulateDl2Data(NightTool):
             resolution=dict.fromkeys(("LST", "MST", "SST"), self.resolution),
         )
         obs_id = self.first_obs_id + block
+        n_events = self.n_events or 1000 * len(truth.tel_ids)
         n_rows = write_dl2(
             path,
             subarray,
             truth,
-            n_events=self.n_events,
+            n_events=n_events,
             obs_id=obs_id,
             start=start,
             alt_in_deg=90.0 - self.zenith_in_deg,
@@ -155,7 +156,7 @@ class SimulateDl2Data(NightTool):
             first_event_id=self.first_event_id,
         )
         self.add_output(path, "dl2")
-        self.log.info("block %d: %d array events, %d of telescopes", obs_id, self.n_events, n_rows)
+        self.log.info("block %d: %d array events, %d of telescopes", obs_id, n_events, n_rows)
         return {"obs_id": obs_id, "azimuth_in_deg": azimuth, "n_telescope_events": n_rows}
 
     def write_truth(

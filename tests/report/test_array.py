@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -237,6 +238,23 @@ def test_one_block_has_no_history(made_night):
 
 def test_good_night_has_no_remark(good_night):
     assert remarks(good_night) == {}
+
+
+@pytest.mark.parametrize(
+    ("path", "titles"),
+    [
+        ("simulation/dl2/CTAO-North/2024-07-10/events.OBSID00001.dl2.h5", {"Simulated array"}),
+        ("dl2/CTAO-North/2024-07-10/events.OBSID00001.dl2.h5", set()),
+    ],
+)
+def test_events_that_are_simulated(good_night, path, titles):
+    found, name = material(good_night), "array/timing.h5"
+    product = found.products[name]
+    entry = {"role": "dl2", "path": path, "sha256": "0"}
+    header = product.header | {"calibpipe": product.facts | {"inputs": [entry]}}
+    products = found.products | {name: replace(product, header=header)}
+    night = replace(found, products=products)
+    assert {title for _, title, _ in array_remarks(night)} == titles
 
 
 def test_remarks_name_telescopes(made_night):

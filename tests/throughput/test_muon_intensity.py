@@ -210,9 +210,8 @@ def test_no_bias(lst, photon_images, rng, impact):
     n = 100
     known, truth = rings(n, rng, impact=impact)
     found = fitted(lst, photon_images(n, rng, **known)[0], truth, rng)
-    # elsewhere a few end at a rim, of the shadow or of the mirror, where the model has no slope
-    is_free = 3.0 < impact < 10.0
-    assert found.has_converged.mean() > (0.999 if is_free else 0.8)
+    if 3.0 < impact < 10.0:  # elsewhere some end at a rim, where the model has no slope
+        assert found.has_converged.all()
     values, truth = found.values[found.has_converged], truth[found.has_converged]
     n = len(values)
     throughput = values[:, THROUGHPUT] / 0.2
