@@ -16,7 +16,15 @@ from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .constancy import constancy, fractional_variability, intrinsic_scatter
 from .fram import ImageDepths
 
-__all__ = ["REASONS", "Assessment", "ClearNightLimits", "assessment", "limits_of", "window_index"]
+__all__ = [
+    "REASONS",
+    "Assessment",
+    "ClearNightLimits",
+    "assessment",
+    "limits_of",
+    "systematic_errors",
+    "window_index",
+]
 
 REASONS = {
     "aerosol": "mean VAOD above its limit",
@@ -218,6 +226,45 @@ def window_index(time: ArrayLike, begin: float, duration: float) -> NDArray:
     if not duration > 0:
         raise ConfigurationError(f"windows of {duration:g} s: give a duration above 0")
     return np.floor((np.asarray(time, float) - begin) / duration).astype(int)
+
+
+def systematic_errors(
+    images: ImageDepths,
+    vaod: float,
+    *,
+    factor: NDArray,
+    stratosphere_error: NDArray,
+    reference_wavelength: float,
+    exponent_error: float,
+    calibration_error: float,
+) -> dict[str, float]:
+    """Systematic errors of a mean by name: what all images have in common.
+
+    Parameters
+    ----------
+    images : ImageDepths
+        That the mean is of.
+    vaod : float
+        The mean.
+    factor : ndarray, shape (n_images,)
+        To the reference wavelength.
+    stratosphere_error : ndarray, shape (n_images,)
+        Of the optical depth above, at the images' wavelengths.
+    reference_wavelength : float
+        nm.
+    exponent_error : float
+        Of the Angstrom exponent.
+    calibration_error : float
+        Of the mean, by zero point and catalogue.
+    """
+    weight = 1 / (images.stat_error * factor) ** 2
+    distance = np.log(images.wavelength / reference_wavelength)
+    return {
+        "calibration": calibration_error,
+        "airmass": float(np.average(images.airmass_error * factor, weights=weight)),
+        "stratosphere": float(np.average(stratosphere_error * factor, weights=weight)),
+        "wavelength": float(abs(vaod * np.average(distance, weights=weight)) * exponent_error),
+    }
 
 
 def limits_of(

@@ -30,6 +30,7 @@ __all__ = [
     "RateModel",
     "Transparency",
     "dead_time_corrected_rate",
+    "night_mean",
     "normalisation",
     "telescope_light",
     "transparency_coefficient",
@@ -422,4 +423,25 @@ def transparency_coefficient(
         ),
         n_telescopes=n,
         chi2=total(weight * (value - centre[:, None]) ** 2),
+    )
+
+
+def night_mean(found: Transparency, duration: ArrayLike) -> tuple[float, float, float]:
+    """Mean transparency of a night, statistical and systematic error.
+
+    Slices are weighted by their length; systematic errors are the same in all of them.
+
+    Parameters
+    ----------
+    found : Transparency
+        Those without a telescope that has a reference do not count.
+    duration : array_like, shape (n_slices,)
+    """
+    known = found.n_telescopes > 0
+    weight = np.asarray(duration, float)[known]
+    weight = weight / weight.sum()
+    return (
+        float(weight @ found.array[known]),
+        float(np.sqrt(weight**2 @ found.stat_error[known] ** 2)),
+        float(weight @ found.sys_error[known]),
     )

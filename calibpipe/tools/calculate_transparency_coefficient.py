@@ -350,18 +350,14 @@ class CalculateTransparencyCoefficient(NightTool):
 
     def summary(self, found: Any, own: dict[str, Any]) -> dict[str, Any]:
         """Mean of the night, slices weighted by their length."""
-        import numpy as np
+        from ..atmosphere.transparency import night_mean
 
-        known = found.n_telescopes > 0
-        weight = (own["end"] - own["begin"])[known]
-        weight = weight / weight.sum()
-        return {
-            "transparency": float(weight @ found.array[known]),
-            "stat_error": float(np.sqrt(weight**2 @ found.stat_error[known] ** 2)),
-            "sys_error": float(weight @ found.sys_error[known]),
-            "n_slices": len(known),
+        names = ("transparency", "stat_error", "sys_error")
+        mean = night_mean(found, own["end"] - own["begin"])
+        return dict(zip(names, mean, strict=True)) | {
+            "n_slices": len(found.n_telescopes),
             "n_good_slices": int(self.is_good(found).sum()),
-            "n_slices_without_reference": int(np.sum(~known)),
+            "n_slices_without_reference": int((found.n_telescopes == 0).sum()),
         }
 
     def details(

@@ -73,7 +73,9 @@ class ClearNightAssessment(NightTool):
 
     def start(self) -> None:
         """Read, decide, write."""
-        from ..atmosphere.clear_night import assessment, limits_of
+        import astropy.units as u
+
+        from ..atmosphere.clear_night import assessment, limits_of, systematic_errors
         from ..core.night import astronomical_night, night_date
         from ..core.products import write_table
 
@@ -91,7 +93,15 @@ class ClearNightAssessment(NightTool):
         for scope, chosen, span in choices:
             some = images.chosen(chosen)
             result = assessment(some, limits, factor=factor[chosen], window=window[chosen])
-            errors = self.systematic_errors(some, factor[chosen], result, exponent)
+            errors = systematic_errors(
+                some,
+                result.vaod,
+                factor=factor[chosen],
+                stratosphere_error=self.stratosphere(some.wavelength * u.nm)[1],
+                reference_wavelength=self.reference_wavelength_in_nm,
+                exponent_error=exponent[1],
+                calibration_error=self.calibration_error,
+            )
             rows.append(_row(scope, span, result, errors))
         metadata = self.metadata(
             KIND,
@@ -217,23 +227,6 @@ class ClearNightAssessment(NightTool):
         window = window_index(images.time, begin, length)
         edges = {k: (begin + k * length, begin + (k + 1) * length) for k in set(window.tolist())}
         return window, edges
-
-    def systematic_errors(
-        self, images: Any, factor: Any, result: Any, exponent: tuple[float, float, str]
-    ) -> dict[str, float]:
-        """Systematic errors of a mean by name."""
-        import astropy.units as u
-        import numpy as np
-
-        weight = 1 / (images.stat_error * factor) ** 2
-        _, stratosphere = self.stratosphere(images.wavelength * u.nm)
-        distance = np.log(images.wavelength / self.reference_wavelength_in_nm)
-        return {
-            "calibration": self.calibration_error,
-            "airmass": float(np.average(images.airmass_error * factor, weights=weight)),
-            "stratosphere": float(np.average(stratosphere * factor, weights=weight)),
-            "wavelength": abs(result.vaod * np.average(distance, weights=weight)) * exponent[1],
-        }
 
     def details(
         self, rows: list[dict], limits: Any, season: str, exponent: tuple[float, float, str]

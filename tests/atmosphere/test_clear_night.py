@@ -13,6 +13,7 @@ from calibpipe.atmosphere.clear_night import (
     ClearNightLimits,
     assessment,
     limits_of,
+    systematic_errors,
     window_index,
 )
 from calibpipe.atmosphere.constancy import detectable_scatter
@@ -210,3 +211,30 @@ def test_windows():
     assert_allclose(window_index([0, 1799, 1800, 3601], 0, 1800), [0, 0, 1, 2])
     with pytest.raises(ConfigurationError, match="above 0"):
         window_index([0], 0, 0)
+
+
+def test_systematic_errors_by_hand():
+    """Two images, the second counts four times less: weights 0.8 and 0.2."""
+    images = replace(
+        night(np.random.default_rng(1), 2),
+        wavelength=np.array([440.0, 880.0]),
+        stat_error=np.array([0.001, 0.002]),
+        airmass_error=np.array([0.001, 0.006]),
+    )
+    found = systematic_errors(
+        images,
+        0.05,
+        factor=np.ones(2),
+        stratosphere_error=np.array([0.002, 0.001]),
+        reference_wavelength=440.0,
+        exponent_error=0.5,
+        calibration_error=0.008,
+    )
+    assert found == pytest.approx(
+        {
+            "calibration": 0.008,
+            "airmass": 0.8 * 0.001 + 0.2 * 0.006,
+            "stratosphere": 0.8 * 0.002 + 0.2 * 0.001,
+            "wavelength": 0.05 * 0.2 * np.log(2) * 0.5,
+        }
+    )

@@ -7,7 +7,9 @@ from numpy.testing import assert_allclose
 
 from calibpipe.atmosphere.transparency import (
     RateModel,
+    Transparency,
     dead_time_corrected_rate,
+    night_mean,
     normalisation,
     telescope_light,
     transparency_coefficient,
@@ -221,3 +223,13 @@ class TestCoefficient:
         assert abs(pull.mean()) < 3.3 / np.sqrt(n)
         assert abs(pull.std() - 1) < 3.3 / np.sqrt(2 * n)
         assert abs(found.chi2.mean() - 3) < 3.3 * np.sqrt(2 * 3 / n)
+
+
+def test_mean_of_a_night_by_hand():
+    """Slices of 1 and 3 minutes; one without a reference does not count."""
+    none = np.full((3, 1), np.nan)
+    values = np.array([0.8, np.nan, 1.0]), np.array([0.04, np.nan, 0.02])
+    sys_error = np.array([0.05, np.nan, 0.07])
+    found = Transparency(none, none, none, *values, sys_error, np.array([1, 0, 2]), np.zeros(3))
+    expected = 0.95, np.hypot(0.25 * 0.04, 0.75 * 0.02), 0.065
+    assert_allclose(night_mean(found, [60, 600, 180]), expected)
