@@ -32,7 +32,6 @@ endif
 	@$(or $(UV),$(BIN)/uv) pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode -r requirements.lock
 	@$(or $(UV),$(BIN)/uv) pip install --quiet --python $(BIN)/python --no-deps -e .
 	@$(BIN)/python -m compileall -q calibpipe
-	@for tool in $(BIN)/calibpipe-*; do $$tool --help > /dev/null; done
 	@$(BIN)/python envs/warm_up.py > /dev/null
 	@touch $@
 
