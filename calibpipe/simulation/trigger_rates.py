@@ -13,7 +13,7 @@ __all__ = ["culminating_field", "night_slices", "passing_cloud", "simulated_trig
 
 
 def night_slices(night: AstronomicalNight, wanted: u.Quantity) -> tuple[Time, u.Quantity, NDArray]:
-    """Begins of equal slices of a night, their length (about the wanted), middles in parts of it."""
+    """Equal slices of a night: begins, length (about the wanted), middles in parts of the night."""
     whole = night.duration.to(u.s)
     n_slices = max(1, round((whole / wanted).to_value(u.one)))
     part = (np.arange(n_slices) + 0.5) / n_slices

@@ -1,4 +1,4 @@
-"""Aerosols and clouds of a night: possible, and known well enough."""
+"""Aerosols and clouds of a night: possible, and known well enough.
 
 The weather is no matter of verification: a cloudy night that was measured well passes.
 """
