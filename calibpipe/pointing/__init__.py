@@ -1,0 +1,1 @@
+"""Pointing: where a telescope looks."""
