@@ -6,6 +6,7 @@ A test compares them with ctapipe's own.
 DL1_SUBARRAY_TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 DL1_TEL_MUON_GROUP = "/dl1/event/telescope/muon"
 DL1_TEL_OPTICAL_PSF_GROUP = "/dl1/monitoring/telescope/optical_psf"
+DL1_TEL_STAR_TRACKING_GROUP = "/dl1/monitoring/telescope/pointing/star_tracking"
 _CALIBRATION = "/dl1/monitoring/telescope/calibration"
 DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP = f"{_CALIBRATION}/optical_throughput/illuminator"
 DL1_TEL_MUON_THROUGHPUT_GROUP = f"{_CALIBRATION}/optical_throughput/muon"

@@ -1,1 +1,1 @@
-"""Pointing: where a telescope looks."""
+"""Stars on the sky and in the camera, pointing and optical point spread function."""

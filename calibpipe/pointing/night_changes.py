@@ -83,7 +83,10 @@ class NightOffsets:
 
 
 def extra_terms(
-    measurements: PointingMeasurements, terms: Sequence[str], extra: NDArray
+    measurements: PointingMeasurements,
+    terms: Sequence[str],
+    extra: NDArray,
+    more: NDArray | None = None,
 ) -> ExtraTerms:
     """More parameters, fitted together with terms of a model.
 
@@ -97,6 +100,8 @@ def extra_terms(
         Of the model, those that are determined.
     extra : ndarray, shape (n, 2, q)
         Offsets for one unit of each parameter; one without any is NaN in the result.
+    more : ndarray, shape (n, 2, r), optional
+        The same of parameters that belong to the model, of nights.
     """
     place = np.flatnonzero(np.any(extra != 0, axis=(0, 1)))
     value, covariance = np.full(extra.shape[2], np.nan), np.full((extra.shape[2],) * 2, np.nan)
@@ -104,7 +109,8 @@ def extra_terms(
     if not q:
         return ExtraTerms(value, covariance, 0.0, 0)
     design = design_matrix(terms, measurements.azimuth, measurements.altitude)
-    both = np.concatenate([extra[:, :, place], design], axis=2)
+    parts = [extra[:, :, place], design] if more is None else [extra[:, :, place], design, more]
+    both = np.concatenate(parts, axis=2)
     fit = fitted_offsets(both, measurements.offset, measurements.covariance)
     found, of_found = fit.value[:q], fit.covariance[:q, :q]
     value[place], covariance[np.ix_(place, place)] = found, of_found
@@ -183,17 +189,19 @@ def night_test(
     return found, night_offsets(m, rows, found.value, found.covariance)
 
 
-def drift_test(measurements: PointingMeasurements, terms: Sequence[str]) -> ExtraTerms:
+def drift_test(
+    measurements: PointingMeasurements, terms: Sequence[str], more: NDArray | None = None
+) -> ExtraTerms:
     """Linear change of IA and IE, in arcsec per day; none if all were measured at one time.
 
     Parameters
     ----------
-    measurements, terms
+    measurements, terms, more
         As of `extra_terms`.
     """
     days = (measurements.time - measurements.time.mean()) / _DAY
     index = design_matrix(("IA", "IE"), measurements.azimuth, measurements.altitude)
-    return extra_terms(measurements, terms, index * days[:, None, None])
+    return extra_terms(measurements, terms, index * days[:, None, None], more)
 
 
 def drive_direction(measurements: PointingMeasurements) -> NDArray:
@@ -215,17 +223,18 @@ def drive_direction(measurements: PointingMeasurements) -> NDArray:
     return direction
 
 
-def hysteresis_test(measurements: PointingMeasurements, terms: Sequence[str]) -> ExtraTerms:
+def hysteresis_test(
+    measurements: PointingMeasurements, terms: Sequence[str], more: NDArray | None = None
+) -> ExtraTerms:
     """Offsets in azimuth and altitude that change sign with the direction of the drive, in arcsec.
 
     # ASSUME: the way from the measurement before is the way in which the drive came
 
     Parameters
     ----------
-    measurements, terms
+    measurements, terms, more
         As of `extra_terms`.
     """
     index = design_matrix(("IA", "IE"), measurements.azimuth, measurements.altitude)
-    return extra_terms(
-        measurements, terms, -index * [1, -1] * drive_direction(measurements)[:, None, :]
-    )
+    moved = drive_direction(measurements)[:, None, :] * [-1, 1]
+    return extra_terms(measurements, terms, index * moved, more)

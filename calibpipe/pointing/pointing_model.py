@@ -41,7 +41,7 @@ class PointingModel:
     altitude_range : tuple of float
         Of the measurements, in deg.
     sectors : ndarray, shape (12,), bool
-        Which 30 deg of azimuth have measurements.
+        Which 30 deg of azimuth have measurements (`covered_sectors`).
     """
 
     terms: tuple[str, ...]
@@ -102,8 +102,12 @@ def _sector(azimuth: ArrayLike) -> NDArray:
 
 
 def covered_sectors(azimuth: ArrayLike) -> NDArray:
-    """Which sectors of azimuth, 30 deg each from north to east, have directions; shape (12,)."""
-    return np.bincount(_sector(azimuth), minlength=N_SECTORS) > 0
+    """Which sectors of azimuth, 30 deg each from north to east, have directions; shape (12,).
+
+    One between two that have some counts, too.
+    """
+    there = np.bincount(_sector(azimuth), minlength=N_SECTORS) > 0
+    return there | (np.roll(there, 1) & np.roll(there, -1))
 
 
 def predicted_offsets(

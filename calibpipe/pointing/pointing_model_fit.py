@@ -177,10 +177,8 @@ def fitted_pointing_model(measurements: PointingMeasurements, settings: FitSetti
             break
         reasons.append(_not_determined(weak[-1], free, fit, measurements, settings))
         free.remove(weak[-1])
-    if not free:
-        raise InsufficientStatisticsError(
-            f"no term is determined: {'; '.join(reasons)}; measure at more directions"
-        )
+        if not free:
+            raise InsufficientStatisticsError(f"no term is determined: {'; '.join(reasons)}")
     residual = offset - design @ fit.value
     model, remarks = _model(measurements, kept, free, fit, settings)
     return PointingFit(

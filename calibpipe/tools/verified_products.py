@@ -16,6 +16,8 @@ from .calculate_array_timing import KIND as TIMING
 from .calculate_array_timing import OFFSETS, RESIDUALS
 from .cross_calibration import KIND as CROSS_CALIBRATION
 from .cross_calibration import SCALES
+from .fit_pointing_model import KIND as POINTING_MODEL
+from .fit_pointing_model import TERMS_GROUP
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
 from .night_tool import require
@@ -36,6 +38,7 @@ TABLES = {  # of a product of a telescope, by the names that its metrics know
     "throughput/illuminator_throughput": {
         "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
     },
+    POINTING_MODEL: {"terms": TERMS_GROUP},
 }
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
@@ -53,10 +56,10 @@ ARRAY_TABLES = {
 
 def known_metrics() -> dict[str, set[str]]:
     """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
-    from ..verification import aerosol, array, atmosphere, camera, throughput
+    from ..verification import aerosol, array, atmosphere, camera, pointing, throughput
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (aerosol, array, atmosphere, throughput):
+    for domain in (aerosol, array, atmosphere, pointing, throughput):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -94,6 +97,8 @@ def product_metrics(
 
     if header.kind == CAMERA:
         return *_camera(path, header, data, references), {}
+    if header.kind == POINTING_MODEL:
+        return _pointing(path, header, references)
     if header.kind in TABLES:
         return *_throughput(path, header, data, references), {}
     if header.kind in ARRAY_TABLES:
@@ -210,6 +215,25 @@ def _telescope_tables(path: Path, header: Any) -> dict[str, Any]:
         for name, group in TABLES[header.kind].items()
         if group in there
     }
+
+
+def _pointing(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:
+    """Metrics of a pointing model."""
+    from ..core.product_header import read_product_header
+    from ..verification.pointing import element_names, external_metrics, internal_metrics
+
+    kind, tables, own = header.kind, _telescope_tables(path, header), header.own
+    external = {
+        period: external_metrics(
+            kind,
+            tables,
+            own,
+            _telescope_tables(certified, header),
+            read_product_header(certified).own,
+        )
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, tables, own), external, element_names(kind, tables, own)
 
 
 def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:

@@ -1,0 +1,9 @@
+"""Every test draws from the same seed."""
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20240710)
