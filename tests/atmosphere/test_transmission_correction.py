@@ -3,10 +3,13 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from lidar_product import CLOUD, DUST, EXPONENT, product
 from lidar_sky import us_standard
 
-from calibpipe.atmosphere.aerosol_profile import DepthProfile
+from calibpipe.atmosphere.aerosol_profile import Column, DepthProfile, with_column
 from calibpipe.atmosphere.emission_profile import emission_profile, layer_slant
+from calibpipe.atmosphere.lidar_profiles import lidar_from_table
+from calibpipe.atmosphere.lidar_slices import lidar_slice
 from calibpipe.atmosphere.transmission_correction import (
     MeanTransmission,
     ShowerLight,
@@ -127,6 +130,27 @@ def test_errors_are_those_of_repetitions(light):
     pulls = np.array([(one.value - true) / one.stat_error for one in drawn])
     np.testing.assert_allclose(pulls.std(axis=0), 1.0, atol=4 / np.sqrt(2 * n))
     np.testing.assert_allclose(pulls.mean(axis=0), 0.0, atol=4 / np.sqrt(n))
+
+
+def test_pulls_of_measured_slices(light):
+    """30 noisy LIDAR profiles and a column of FRAM: mean transmission against the true one."""
+    rng = np.random.default_rng(11)
+    sky = Aerosols((DUST, CLOUD))
+    on_grid = np.stack([sky.optical_depth(GRID, w) for w in WAVELENGTH], axis=1)
+    true = mean_transmission(light, profile(on_grid)).value
+    column = sky.optical_depth(GRID[-1:], 440 * u.nm)[0]
+    n, pulls = 150, []
+    for _ in range(n):
+        lidar = lidar_from_table(product([sky] * 30, rng, noise=0.02), GRID, 5 * u.km)
+        one = lidar_slice(lidar, GRID, WAVELENGTH, (EXPONENT, 0.0)).profile
+        fram = Column(column + 0.003 * rng.normal(), 0.003, 0.0, 440.0)
+        found = mean_transmission(light, with_column(one, WAVELENGTH.value, fram))
+        pulls.append((found.value - true) / found.stat_error)
+    margin = 4 / np.sqrt(2 * n)
+    width = np.std(pulls, axis=0)  # errors of slices are up to 5 % large where nothing varies
+    assert np.all((width > 0.95 - margin) & (width < 1 + margin))
+    ends = 0.1  # 2e-4 of the dust count as cloud at its ends, errors are 2e-3
+    np.testing.assert_allclose(np.mean(pulls, axis=0), 0.0, atol=4 / np.sqrt(n) + ends)
 
 
 def test_systematic_modes_keep_their_sign(light):
