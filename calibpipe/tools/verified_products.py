@@ -259,9 +259,13 @@ def _array_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]
 
 def _aerosol(path: Path, header: Any) -> tuple[dict, dict]:
     """Metrics of aerosols and clouds; the weather of other nights is none."""
+    from ..core.observation_conditions_file import read_observation_conditions
     from ..core.products import read_table
-    from ..verification.aerosol import internal_metrics
+    from ..verification.aerosol import CONDITIONS, conditions_metrics, internal_metrics
 
+    if header.kind == CONDITIONS:
+        own, tables = read_observation_conditions(path)
+        return conditions_metrics(tables, own), {}
     return internal_metrics(header.kind, read_table(path, header.kind)), {}
 
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["EXTERNAL", "INTERNAL", "internal_metrics"]
+__all__ = ["CONDITIONS", "EXTERNAL", "INTERNAL", "conditions_metrics", "internal_metrics"]
 
 FRAM, LIDAR = "atmosphere/clear_night", "atmosphere/lidar"
 ALLSKY, TRANSPARENCY = "atmosphere/allsky", "atmosphere/transparency_coefficient"
+CONDITIONS = "atmosphere/observation_conditions"
 INTERNAL = {
     FRAM: {
         "stat_error",
@@ -35,6 +36,13 @@ INTERNAL = {
         "stat_error",
         "sys_error",
         "reduced_chi2",
+    },
+    CONDITIONS: {
+        "unknown_fraction",
+        "transmission_error",
+        "impossible_transmission",
+        "correction_error",
+        "instrument_pull",
     },
 }
 EXTERNAL: dict[str, set[str]] = {kind: set() for kind in INTERNAL}
@@ -62,7 +70,46 @@ def internal_metrics(kind: str, table: Any) -> dict[str, NDArray]:
         name: np.asarray(getattr(table[name], "value", table[name])) for name in table.colnames
     }
     measure = {FRAM: _fram, LIDAR: _lidar, ALLSKY: _allsky, TRANSPARENCY: _transparency}[kind]
-    found = measure(columns, table.meta["calibpipe"])
+    return _known(measure(columns, table.meta["calibpipe"]))
+
+
+def conditions_metrics(tables: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, NDArray]:
+    """Numbers of observation conditions.
+
+    Parameters
+    ----------
+    tables : mapping of str to Table
+        ``slices`` and ``corrections``.
+    header : mapping
+        Header of the product.
+
+    Returns
+    -------
+    dict of str to array, (1, n_slices)
+        NaN for slices without a profile; a metric without any number is absent.
+    """
+    slices, corrections = tables["slices"], tables["corrections"]
+    transmission, error = _with_error(slices, "reference_transmission")
+    _, correction_error = _with_error(corrections, "mean_transmission")
+    return _known(
+        {
+            "unknown_fraction": header["fractions"]["unknown"],
+            "transmission_error": error,
+            "impossible_transmission": _beyond(transmission, error, 0.0, 1.0),
+            "correction_error": correction_error.max(axis=(1, 2)),
+            "instrument_pull": np.asarray(slices["lidar_fram_pull"], float),
+        }
+    )
+
+
+def _with_error(table: Any, name: str) -> tuple[NDArray, NDArray]:
+    value, stat, sys = (
+        np.asarray(table[f"{name}{suffix}"], float) for suffix in ("", "_stat_error", "_sys_error")
+    )
+    return value, np.hypot(stat, sys)
+
+
+def _known(found: Mapping[str, ArrayLike]) -> dict[str, NDArray]:
     metrics = {name: np.atleast_2d(np.asarray(values, float)) for name, values in found.items()}
     return {name: values for name, values in metrics.items() if np.isfinite(values).any()}
 

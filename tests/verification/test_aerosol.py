@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from astropy.table import QTable
 
-from calibpipe.verification.aerosol import INTERNAL, internal_metrics
+from calibpipe.verification.aerosol import INTERNAL, conditions_metrics, internal_metrics
 
 FRAM, LIDAR = "atmosphere/clear_night", "atmosphere/lidar"
 ALLSKY, TRANSPARENCY = "atmosphere/allsky", "atmosphere/transparency_coefficient"
@@ -113,3 +113,38 @@ def test_transparency_by_hand():
     np.testing.assert_allclose(metrics["unknown_fraction"], 1 / 3)
     np.testing.assert_allclose(metrics["reduced_chi2"], [[2, np.nan, np.nan]])
     np.testing.assert_allclose(metrics["transparency"], [[0.9, 1.1, np.nan]])
+
+
+def conditions(transmission):
+    transmission = np.array(transmission, float)
+    known = np.isfinite(transmission)
+    error = np.where(known, 0.03, np.nan), np.where(known, 0.04, np.nan)
+    slices = {
+        "reference_transmission": transmission,
+        "reference_transmission_stat_error": error[0],
+        "reference_transmission_sys_error": error[1],
+        "lidar_fram_pull": np.where(known, 1.5, np.nan),
+    }
+    factor = np.ones((len(known), 2, 3))
+    factor[:, 1, 2] = 2.0  # the least known energy and zenith angle counts
+    corrections = {
+        f"mean_transmission{name}": factor * values[:, None, None]
+        for name, values in zip(
+            ("", "_stat_error", "_sys_error"), (transmission, *error), strict=True
+        )
+    }
+    return {"slices": QTable(slices), "corrections": QTable(corrections)}
+
+
+def test_conditions_by_hand():
+    metrics = conditions_metrics(conditions([0.9, 1.2, np.nan]), {"fractions": {"unknown": 0.25}})
+    assert metrics["unknown_fraction"] == 0.25
+    np.testing.assert_allclose(metrics["transmission_error"], [[0.05, 0.05, np.nan]])
+    np.testing.assert_allclose(metrics["impossible_transmission"], [[0, 4, np.nan]])
+    np.testing.assert_allclose(metrics["correction_error"], [[0.1, 0.1, np.nan]])
+    np.testing.assert_allclose(metrics["instrument_pull"], [[1.5, 1.5, np.nan]])
+
+
+def test_conditions_of_a_night_that_nobody_knows():
+    metrics = conditions_metrics(conditions([np.nan] * 2), {"fractions": {"unknown": 1.0}})
+    assert set(metrics) == {"unknown_fraction"}
