@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .aerosol_remarks import aerosol_remarks
 from .array_remarks import array_remarks
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
@@ -24,6 +25,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_selection_remarks(material),
             *_weather_remarks(material),
             *_co2_remarks(material),
+            *aerosol_remarks(material),
             *camera_remarks(material),
             *throughput_remarks(material),
             *array_remarks(material),
