@@ -21,7 +21,7 @@ __all__ = ["read_array_product", "write_array_tables"]
 
 def write_array_tables(
     path: str | Path,
-    subarray: "SubarrayDescription",
+    subarray: "SubarrayDescription | None",
     tables: Mapping[str, Table],
     metadata: ProductMetadata,
     level: str = "DL2",
@@ -32,7 +32,8 @@ def write_array_tables(
     ----------
     path : path
         Of the HDF5 file; what stands there is replaced.
-    subarray : SubarrayDescription
+    subarray : SubarrayDescription or None
+        None for a product that is of no telescopes.
     tables : mapping of str to Table
         By the path of the table (constants of ``ctapipe.io.hdf5dataformat``, or our own below
         ``/calibpipe``).
@@ -52,7 +53,8 @@ def write_array_tables(
     header = product_header(metadata, {node: tables[node] for node in sorted(tables)})
     header["CTA PRODUCT DATA LEVELS"] = level
     with atomic_path(path) as temporary, pytables.open_file(temporary, "w") as h5file:
-        subarray.to_hdf(h5file)
+        if subarray is not None:
+            subarray.to_hdf(h5file)
         for node, table in tables.items():
             write_table(table, h5file, node, filters=pytables.Filters(**FILTERS))
         write_to_hdf5(header, h5file)
