@@ -148,8 +148,9 @@ def _quality(axes: Axes, quality: Quality) -> None:
         )  # fmt: skip
     axes.set_ylim(-LANE * len(quality.reasons), QUALITY)
     axes.yaxis.set_major_locator(ticker.NullLocator())
-    axes.grid(visible=False, axis="y")
-    axes.spines["left"].set_visible(False)
+    axes.grid(visible=False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_visible(False)
     axes.text(
         -6 / (72 * WIDTH - LEFT - RIGHT), QUALITY / 2, "quality", size=10, ha="right",
         va="center", transform=axes.get_yaxis_transform(),

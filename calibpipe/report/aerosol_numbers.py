@@ -6,14 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .aerosol_clouds import clouds
-from .aerosol_night import NAMES, AerosolNight, numbers, period, texts, value_with_errors, why_not
-from .aerosol_series import Series, cloud_fraction, fram_depth, lidar_status, transparency
+from .aerosol_conditions import livetimes
+from .aerosol_night import NAMES, AerosolNight, numbers, texts, value_with_errors, why_not
+from .aerosol_series import cloud_fraction, fram_depth, lidar_status, spans, transparency
 from .aerosol_transparency import good_range
 from .completeness import absent_products
 from .material import NightMaterial
 from .wording import counted, listed, rounded
 
-__all__ = ["frame_status", "instrument_rows", "runs", "spans"]
+__all__ = ["frame_status", "instrument_rows"]
 
 
 def instrument_rows(material: NightMaterial, night: AerosolNight) -> list[dict[str, str]]:
@@ -83,7 +84,7 @@ def _allsky(night: AerosolNight) -> tuple[str, str]:
     told = f"{n - bad} of {counted(n, 'frame')} usable"
     if bad < n:
         values = fraction.value[fraction.known]
-        told += f"; cloud fraction {np.median(values):.2f} (median), up to {values.max():.2f}"
+        told += f"; cloud fraction {np.median(values):z.2f} (median), up to {values.max():z.2f}"
     return told, f"{bad} without values: {why_not(status)}" if bad else ""
 
 
@@ -105,7 +106,10 @@ def _transparency(night: AerosolNight) -> tuple[str, str]:
 
 
 def _conditions(night: AerosolNight) -> tuple[str, str]:
-    return "–", ""
+    hours = livetimes(night)
+    told = [f"{value:.2f} h {name}" for name, value in hours.items() if value or name == "good"]
+    doubt = "" if sum(hours.values()) == hours["good"] else "not all of it is good, see below"
+    return listed(told), doubt
 
 
 TOLD: dict[str, Callable[[AerosolNight], tuple[str, str]]] = {
@@ -115,22 +119,3 @@ TOLD: dict[str, Callable[[AerosolNight], tuple[str, str]]] = {
     "transparency_coefficient": _transparency,
     "observation_conditions": _conditions,
 }
-
-
-def runs(chosen: NDArray) -> list[tuple[int, int]]:
-    """First and last index of each run of neighbours."""
-    steps = np.diff(np.concatenate([[0], np.asarray(chosen, int), [0]]))
-    return list(
-        zip(
-            np.flatnonzero(steps == 1).tolist(),
-            (np.flatnonzero(steps == -1) - 1).tolist(),
-            strict=True,
-        )
-    )
-
-
-def spans(series: Series, chosen: NDArray, shown: int = 4) -> str:
-    """``00:05 – 02:25 and 3 others``: times of some intervals."""
-    found = [period(series.begin[a], series.end[b]) for a, b in runs(chosen)]
-    more = len(found) - shown
-    return listed(found[:shown] + ([counted(more, "other time")] if more > 0 else []))

@@ -7,8 +7,15 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from .aerosol_clouds import cloud_rows, clouds
+from .aerosol_conditions import (
+    good_periods,
+    interval_rows,
+    livetimes,
+    median_curves,
+    quality_of,
+)
 from .aerosol_night import AerosolNight, aerosol_night, days, fact, numbers, period
-from .aerosol_numbers import frame_status, instrument_rows, spans
+from .aerosol_numbers import frame_status, instrument_rows
 from .aerosol_series import (
     ALL_SKY_REGIONS,
     cloud_fraction,
@@ -16,6 +23,7 @@ from .aerosol_series import (
     lidar_depth,
     lidar_status,
     reference_wavelength,
+    spans,
     transparency,
 )
 from .aerosol_transparency import good_range, telescope_transparency
@@ -40,6 +48,7 @@ def aerosol_facts(material: NightMaterial) -> dict[str, Any] | None:
         "optical depths are vertical, from the observatory upwards. VAOD: vertical aerosol optical "
         "depth; CTC: Cherenkov transparency coefficient, 1 in a typical clear night.",
         "instruments": instrument_rows(material, night),
+        "intervals": interval_rows(night),
         "clouds": rows,
         "wavelengths": night.lidar.facts["wavelengths_in_nm"] if night.lidar else [],
         "clouds_told": _told(night, rows),
@@ -67,6 +76,8 @@ def _verdict(night: AerosolNight) -> dict[str, str]:
         bad = light.known & ~light.is_good
         told = f"out of range {spans(light, bad, 2)}" if bad.any() else "in range all the time"
         parts.append(f"transparency {told}")
+    if night.observation_conditions is not None:
+        return _time_verdict(night, parts)
     sentence = "; ".join(parts)
     if night.clear_night is None:
         return {"level": "warning", "word": "Not judged", "sentence": sentence}
@@ -77,6 +88,23 @@ def _verdict(night: AerosolNight) -> dict[str, str]:
     told = f"clear only {clear}" if clear else "at no time clear"
     sentence = "; ".join([told, *parts])
     return {"level": "warning", "word": "Not clear", "sentence": sentence}
+
+
+def _time_verdict(night: AerosolNight, parts: list[str]) -> dict[str, str]:
+    """How much of the night is good, when, and what is seen."""
+    hours = livetimes(night)
+    whole = sum(hours.values())
+    told = [f"{hours['good']:.2f} of {whole:.2f} h good"]
+    if 0 < hours["good"] < whole:
+        told[0] += f" ({good_periods(night)})"
+    told += [f"{value:.2f} h {name}" for name, value in hours.items() if name != "good" and value]
+    level, word = "failed", "No usable time"
+    if hours["good"] == whole > 0:
+        level, word = "complete", "Good"
+    elif hours["good"] + hours["correctable"] > 0:
+        level, word = "warning", "Good in part" if hours["good"] else "Correctable at best"
+    sentence = "; ".join([", ".join(told), *parts])
+    return {"level": level, "word": word, "sentence": sentence}
 
 
 def _told(night: AerosolNight, rows: list[dict[str, Any]]) -> str:
@@ -101,6 +129,8 @@ def _figures(
             yield _backscatter(material, night, darkness)
     if night.allsky is not None:
         yield from _sky(night)
+    if night.observation_conditions is not None:
+        yield from _median(material, night)
     if night.transparency_coefficient is not None:
         if material.darkness is not None:
             yield from _telescopes(night, darkness)
@@ -116,9 +146,15 @@ def _strip(night: AerosolNight, darkness: Any) -> Iterator[tuple[str, str, str, 
     sky, light = cloud_fraction(night), transparency(night)
     sky = sky if sky is not None and sky.known.any() else None
     light = light if light is not None and light.known.any() else None
-    if not (depths or sky or light):
+    quality = quality_of(night)
+    if not (depths or sky or light or quality):
         return
     limit = night.clear_night.facts["limits"]["max_vaod"] if night.clear_night else None
+    if quality is not None:
+        parts.append(
+            "Top: quality of the air, the higher the bar the better, and below it each reason "
+            "against it while it holds."
+        )
     if depths:
         whose = " and ".join(dict.fromkeys(one.label for one in depths))
         parts.append(
@@ -137,6 +173,7 @@ def _strip(night: AerosolNight, darkness: Any) -> Iterator[tuple[str, str, str, 
     )
     figure = strip_figure(
         darkness,
+        quality=quality,
         depths=depths,
         depth_label=f"VAOD, {wavelength:g} nm",
         depth_limit=limit,
@@ -192,6 +229,28 @@ def _sky(night: AerosolNight) -> Iterator[tuple[str, str, str, Figure]]:
         "known. Good: pale all over; clouds drift through the maps, a region that stays dark is a "
         "mountain, a lamp, the Moon or dirt on the dome.",
         sky_figure(maps, regions, titles),
+    )
+
+
+def _median(material: NightMaterial, night: AerosolNight) -> Iterator[tuple[str, str, str, Figure]]:
+    from .aerosol_profile_figures import median_figure
+
+    quality, curves = median_curves(night)
+    if not curves:
+        return
+    others = f"; thin: {counted(len(curves) - 1, 'other interval')}" if len(curves) > 1 else ""
+    yield (
+        "transmission",
+        "Transmission of aerosols and clouds",
+        f"Median over the slices of the longest {quality} interval ({period(*curves[0]['span'])}) "
+        f"from each altitude down to the observatory, by wavelength, with its statistical and "
+        f"systematic errors in quadrature{others}. Molecules are not in it. Good: one step near "
+        "the ground, straight up above it, the same in all intervals; a step higher up is a cloud.",
+        median_figure(
+            curves,
+            numbers(night.observation_conditions.facts["wavelength_in_nm"]),
+            material.site.elevation,
+        ),
     )
 
 

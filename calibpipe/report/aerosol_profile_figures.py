@@ -1,6 +1,7 @@
-"""Figures against altitude: backscatter of the LIDAR over the night with its clouds."""
+"""Figures against altitude: backscatter by time with its clouds, median transmission."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import astropy.units as u
 import matplotlib as mpl
@@ -21,15 +22,18 @@ from .drawing import (
     WIDTH,
     altitude_axis,
     colour_bar,
+    legend_above,
+    new_figure,
     night_axis,
 )
 from .wording import power_of_ten
 
-__all__ = ["LEVELS", "backscatter_figure"]
+__all__ = ["LEVELS", "backscatter_figure", "median_figure"]
 
 LEVELS = np.array([1e-8, 3e-8, 1e-7, 3e-7, 1e-6, 3e-6, 1e-5, 3e-5, 1e-4])  # 1/(m sr)
 CLEAR = "#fdf7d2"
 COLOURS = (CLEAR, *DEPTH_COLOURS[:1], *DEPTH_COLOURS[2:9], DEPTH_COLOURS[-1])
+WAVELENGTHS = {300.0: "level6", 400.0: "level5", 500.0: "level4", 600.0: "level1"}  # nm
 RESOLUTION = 110  # dots per inch of the picture
 
 
@@ -129,3 +133,47 @@ def _level(level: float) -> str:
     exponent = np.log10(level)
     is_whole = abs(exponent - round(exponent)) < 1e-6
     return power_of_ten(round(exponent)) if is_whole else f"{level / 10 ** np.floor(exponent):.0f}"
+
+
+def median_figure(
+    curves: Sequence[dict[str, Any]], wavelength: NDArray, elevation: u.Quantity
+) -> Figure:
+    """Median transmission down to the observatory against altitude, by wavelength.
+
+    Parameters
+    ----------
+    curves : sequence of dict
+        Of intervals, the longest first: bold and with its errors. ``altitude`` (km),
+        ``transmission`` and ``error``, (n_altitudes, n_wavelengths).
+    wavelength : ndarray, shape (n_wavelengths,), nm
+    elevation : Quantity
+        Of the site.
+    """
+    columns = {
+        int(np.argmin(np.abs(wavelength - wanted))): colour
+        for wanted, colour in WAVELENGTHS.items()
+    }
+    with mpl.rc_context(STYLE):
+        figure, (axes,) = new_figure()
+        ends = [1.0]
+        for number, curve in enumerate(curves):
+            z = curve["altitude"]
+            for column, colour in columns.items():
+                value, error = (curve[name][:, column] for name in ("transmission", "error"))
+                bold = number == 0
+                axes.plot(
+                    value, z, color=PALETTE[colour], linewidth=2.2 if bold else 1.0,
+                    alpha=1.0 if bold else 0.6,
+                    label=f"{wavelength[column]:g} nm" if bold else None,
+                )  # fmt: skip
+                if bold:
+                    axes.fill_betweenx(
+                        z, value - error, value + error, color=PALETTE[colour], alpha=0.2, lw=0
+                    )
+                    ends.append(np.nanmin(value - error))
+                ends.append(np.nanmin(value))
+        altitude_axis(axes, elevation, top=float(curves[0]["altitude"][-1]))
+        axes.set_xlim(min(ends) - 0.02, 1.01)
+        axes.set_xlabel("vertical transmission of aerosols and clouds to the observatory")
+        legend_above(axes)
+    return figure

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 
 from .aerosol_clouds import cell_edges, clouds
+from .aerosol_conditions import livetimes, quality_of, reason_periods
 from .aerosol_night import NAMES, AerosolNight, aerosol_night, days, period, why_not
-from .aerosol_numbers import frame_status, spans
-from .aerosol_series import fram_depth, lidar_less_fram, lidar_status, transparency
+from .aerosol_numbers import frame_status
+from .aerosol_series import fram_depth, lidar_less_fram, lidar_status, spans, transparency
 from .aerosol_transparency import deviations, good_range, telescope_transparency
 from .material import NightMaterial
 from .wording import counted, listed, signed
@@ -22,6 +23,17 @@ ADVICE = {  # by the reason of a night that is not clear
     "negative": "Zero point or catalogue of FRAM are wrong: calibrate its photometry again",
     "few": "FRAM saw too little: look for its images, and lean on the other instruments",
     "insensitive": "FRAM's errors are too large to tell: more stars or longer exposures",
+}
+USES = {  # what to do with time that is not good
+    "correctable": "Correctable: divide energies by the mean transmission of the corrections.",
+    "bad": "Bad: leave it out.",
+    "unknown": "Unknown: an instrument is lacking or contradicts another; mend that and run again.",
+}
+WITHOUT = {
+    "lidar": "LIDAR",
+    "clear_night": "FRAM",
+    "allsky": "all-sky camera",
+    "transparency": "trigger rates",
 }
 MAX_SIGMA = 3.0  # of LIDAR less FRAM
 SHOWN = 6  # telescopes that a remark names
@@ -44,6 +56,8 @@ def aerosol_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
         yield "note", "Simulated air", "Aerosols and clouds are those of the simulation."
     for name in night.empty:
         yield "warning", f"{NAMES[name]}: no rows", "The product is there, but nothing is in it."
+    if night.observation_conditions is not None:
+        yield from _time_remarks(night, material.good_time_limit)
     if night.clear_night is not None:
         yield from _fram_remarks(night)
     if night.lidar is not None:
@@ -55,6 +69,31 @@ def aerosol_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
         yield from _telescope_remarks(night, material.throughput_limits.difference)
 
 
+def _time_remarks(night: AerosolNight, limit: float) -> Iterator[tuple[str, str, str]]:
+    """How much of the night can be used, why not all of it, and what to do with the rest."""
+    hours = livetimes(night)
+    whole = sum(hours.values())
+    why = "; ".join(f"{reason}: {when}" for reason, when in reason_periods(quality_of(night)))
+    advice = [USES[name] for name in USES if hours[name]]
+    if hours["good"] < limit * whole:
+        usable = hours["good"] + hours["correctable"]
+        title = f"Only {hours['good']:.2f} of {whole:.2f} h are good"
+        if usable == 0:
+            title = f"None of {whole:.2f} h can be used"
+        yield "warning", title, f"{why[:1].upper()}{why[1:]}. {' '.join(advice)}"
+    for name, what in night.observation_conditions.facts.get("absent", {}).items():
+        yield (
+            "note",
+            f"Observation conditions without {WITHOUT.get(name, name)}",
+            f"What is not known therefore: {what}.",
+        )
+
+
+def _level(night: AerosolNight) -> str:
+    """Of what is a reason of the observation conditions, too: these warn for all."""
+    return "warning" if night.observation_conditions is None else "note"
+
+
 def _fram_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
     facts, windows = night.clear_night.facts, fram_depth(night)
     if facts["is_clear"]:
@@ -64,7 +103,7 @@ def _fram_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
     some = f" Not clear: {when}." if when else ""
     advice = [ADVICE[key] for key in facts["reasons"] if key in ADVICE]
     yield (
-        "warning",
+        _level(night),
         f"The night was not clear: {facts['n_clear_windows']} of "
         f"{counted(facts['n_windows'], 'window')} were",
         f"{told[:1].upper()}{told[1:]}.{some} {'. '.join(advice)}{'.' * bool(advice)}",
@@ -141,7 +180,7 @@ def _transparency_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]
             why = "Too much light: the references are not clear nights, or throughputs, gains or "
             why += "dead time are wrong; a bright field raises rates, too."
         yield (
-            "warning",
+            _level(night),
             f"Transparency outside {low:g} to {high:g} in {np.count_nonzero(bad)} of "
             f"{counted(len(bad), 'slice')}",
             f"{spans(series, bad)}. {why}",

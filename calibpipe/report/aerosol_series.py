@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .aerosol_clouds import cell_edges
-from .aerosol_night import AerosolNight, days, numbers, texts
+from .aerosol_night import AerosolNight, days, numbers, period, texts
+from .wording import counted, listed
 
 __all__ = [
     "ALL_SKY_REGIONS",
@@ -19,6 +20,8 @@ __all__ = [
     "lidar_less_fram",
     "lidar_status",
     "reference_wavelength",
+    "runs",
+    "spans",
     "transparency",
 ]
 
@@ -172,3 +175,22 @@ def transparency(night: AerosolNight) -> Series | None:
         np.asarray(table["is_good"], bool),
         "array",
     )
+
+
+def runs(chosen: NDArray) -> list[tuple[int, int]]:
+    """First and last index of each run of neighbours."""
+    steps = np.diff(np.concatenate([[0], np.asarray(chosen, int), [0]]))
+    return list(
+        zip(
+            np.flatnonzero(steps == 1).tolist(),
+            (np.flatnonzero(steps == -1) - 1).tolist(),
+            strict=True,
+        )
+    )
+
+
+def spans(series: Series, chosen: NDArray, shown: int = 4) -> str:
+    """``00:05 – 02:25 and 3 others``: times of some intervals."""
+    found = [period(series.begin[a], series.end[b]) for a, b in runs(chosen)]
+    more = len(found) - shown
+    return listed(found[:shown] + ([counted(more, "other time")] if more > 0 else []))

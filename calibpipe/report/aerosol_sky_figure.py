@@ -7,7 +7,8 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Circle, Wedge
+from matplotlib.patches import Circle, PathPatch, Wedge
+from matplotlib.path import Path
 from numpy.typing import NDArray
 
 from .drawing import DEPTH_COLOURS, HEIGHT, PALETTE, STYLE, WIDTH
@@ -111,15 +112,17 @@ def sky_figure(
 def _map(axes: Axes, one: SkyMap, regions: dict[str, Sequence[float]], reach: float) -> None:
     names = ("zenith_min", "zenith_max", "azimuth_min", "azimuth_max")
     edges = zip(*(regions[f"{name}_in_deg"] for name in names), strict=True)
+    looks = {"edgecolor": PALETTE["faint"], "linewidth": 0.6}
+    groups: dict[str, list[Path]] = {}
     for fraction, (inner, outer, begin, end) in zip(one.fraction, edges, strict=True):
-        known = np.isfinite(fraction)
-        axes.add_patch(
-            Wedge(
-                (0, 0), outer, 90 + begin, 90 + end, width=outer - inner,
-                facecolor=colour_of(fraction) if known else PALETTE["shade"],
-                edgecolor=PALETTE["faint"], linewidth=0.5, hatch=None if known else "////",
-            )
-        )  # fmt: skip
+        wedge = Wedge((0, 0), outer, 90 + begin, 90 + end, width=outer - inner)
+        path = wedge.get_path().transformed(wedge.get_patch_transform())
+        colour = colour_of(fraction) if np.isfinite(fraction) else PALETTE["shade"]
+        groups.setdefault(colour, []).append(path)
+    for colour, paths in groups.items():  # one element a colour: half the size
+        hatch = "////" if colour == PALETTE["shade"] else None
+        whole = Path.make_compound_path(*paths)
+        axes.add_patch(PathPatch(whole, facecolor=colour, hatch=hatch, **looks))
     axes.add_patch(Circle((0, 0), reach, fill=False, edgecolor=PALETTE["faint"], linewidth=1))
     for x, y, name in ((0, 1, "N"), (-1, 0, "E"), (0, -1, "S"), (1, 0, "W")):
         axes.text(

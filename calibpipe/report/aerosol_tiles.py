@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 
 from .aerosol_clouds import cell_edges, clouds
+from .aerosol_conditions import good_periods, livetimes, reference_transmission
 from .aerosol_night import AerosolNight, aerosol_night, days, period, value_with_errors
-from .aerosol_numbers import frame_status, spans
-from .aerosol_series import cloud_fraction, fram_depth, lidar_status, transparency
+from .aerosol_numbers import frame_status
+from .aerosol_series import cloud_fraction, fram_depth, lidar_status, spans, transparency
 from .aerosol_transparency import good_range
 from .material import NightMaterial
 from .wording import counted, with_errors
@@ -24,6 +25,7 @@ def aerosol_tiles(material: NightMaterial) -> list[dict[str, Any]]:
         return []
     expected = {step.name.split("/")[1] for step in material.aerosol_steps}
     made = {
+        "observation_conditions": _time_tiles,
         "clear_night": _depth_tile,
         "lidar": _cloud_tile,
         "allsky": _sky_tile,
@@ -35,6 +37,27 @@ def aerosol_tiles(material: NightMaterial) -> list[dict[str, Any]]:
 def _number(name: str, **facts: Any) -> dict[str, Any]:
     nothing = {"value": "–", "stat": "", "sys": "", "total": "", "unit": "", "notes": []}
     return {"name": name} | nothing | facts
+
+
+def _time_tiles(night: AerosolNight) -> Iterator[dict[str, Any]]:
+    if night.observation_conditions is None:
+        yield _number("Good time", notes=["needs observation_conditions"])
+        return
+    hours = livetimes(night)
+    others = [f"{name} {hours[name]:.2f} h" for name in hours if name != "good" and hours[name]]
+    notes = [", ".join(others) or "all of it", good_periods(night) or "at no time"]
+    whole = sum(hours.values())
+    yield _number("Good time", value=f"{hours['good']:.2f}", unit=f"of {whole:.2f} h", notes=notes)
+    reference = night.observation_conditions.facts["reference"]
+    (value, *errors), n = reference_transmission(night)
+    yield _number(
+        f"Transmission from {reference['altitude_in_m'] / 1000:.1f}\N{NO-BREAK SPACE}km",
+        **with_errors(value, *errors),
+        notes=[
+            f"of aerosols and clouds, {reference['wavelength_in_nm']:g} nm",
+            f"median of {counted(n, 'good slice')}" if n else "no good slice",
+        ],
+    )
 
 
 def _depth_tile(night: AerosolNight) -> Iterator[dict[str, Any]]:
@@ -96,7 +119,7 @@ def _sky_tile(night: AerosolNight) -> Iterator[dict[str, Any]]:
         return
     value, stat, sys = (getattr(series, key)[series.known] for key in ("value", "stat", "sys"))
     errors = math.sqrt(float(np.sum(stat**2))) / n, float(np.mean(sys))
-    notes.append(f"from {value.min():.2f} to {value.max():.2f}")
+    notes.append(f"from {value.min():z.2f} to {value.max():z.2f}")
     yield _number(name, **with_errors(float(value.mean()), *errors), notes=notes)
 
 

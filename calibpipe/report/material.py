@@ -296,6 +296,8 @@ class NightMaterial:
         Of the array as a whole; empty if nothing of it is there or asked for.
     aerosol_steps : tuple of Step
         Of aerosols and clouds; empty if nothing of them is there or asked for.
+    good_time_limit : float
+        Part of the night that should be good, else the page warns.
     transparency_before : dict
         Night to its transparency coefficient, of nights before that can be used.
     verdicts : sequence of dict
@@ -323,6 +325,7 @@ class NightMaterial:
     history_steps: tuple[Step, ...] = ()
     array_steps: tuple[Step, ...] = ()
     aerosol_steps: tuple[Step, ...] = ()
+    good_time_limit: float = 0.8
     transparency_before: dict[str, FoundProduct] = field(default_factory=dict)
     verdicts: Sequence[dict[str, Any]] = ()
     certifications: Sequence[dict[str, Any]] = ()

@@ -131,6 +131,7 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
             if any(
                 entry["path"].endswith(f"/{path}") and own.sha256 != entry["sha256"]
                 for path, own in material.used.items()
+                if path != product.path  # the same product of another night
             ):
                 yield (
                     "warning",

@@ -84,6 +84,9 @@ class CreateNightReport(NightSteps):
         min=0,
         help="Nights of the calendar whose transparency is shown, if their folders lie beside this",
     ).tag(config=True)
+    good_time_limit_in_percent = traits.Float(
+        80.0, min=0, max=100, help="The page warns when less of the night is good"
+    ).tag(config=True)
     min_rings = traits.Int(
         100, min=0, help="The page warns when a telescope has fewer muon rings"
     ).tag(config=True)
@@ -192,6 +195,7 @@ class CreateNightReport(NightSteps):
             history_steps=history,
             array_steps=array,
             aerosol_steps=aerosol,
+            good_time_limit=self.good_time_limit_in_percent / 100,
             transparency_before=self.transparency_before() if aerosol else {},
             verdicts=self.documents("verification"),
             certifications=self.documents("certification"),
@@ -239,9 +243,11 @@ class CreateNightReport(NightSteps):
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
         from .hdf5_products import (
+            AEROSOL_CONDITIONS,
             array_tables,
             camera_coefficients,
             hdf5_header,
+            observation_tables,
             throughput_tables,
         )
 
@@ -264,6 +270,8 @@ class CreateNightReport(NightSteps):
                     table, geometry = camera_coefficients(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
+                elif kind == AEROSOL_CONDITIONS:
+                    tables = observation_tables(path)
                 elif kind.startswith("array/"):
                     tables = array_tables(path, kind)
         except CalibPipeError as error:

@@ -10,7 +10,6 @@ import pytest
 from astropy.time import Time
 from matplotlib import colors
 from matplotlib.image import imread
-from matplotlib.patches import Wedge
 
 from calibpipe.report.aerosol_clouds import Cloud
 from calibpipe.report.aerosol_figures import QUALITIES, Quality, strip_figure
@@ -199,16 +198,16 @@ REGIONS = {
 def test_east_is_left_and_north_up():
     sky = SkyMap(0.0, 0.0, np.array([0.0, 0.6, np.nan]), 1)
     axes = sky_figure([sky], REGIONS, [""]).axes[0]
-    zenith, east, west = [patch for patch in axes.patches if isinstance(patch, Wedge)]
-    middle = {
-        name: np.deg2rad((wedge.theta1 + wedge.theta2) / 2)
-        for name, wedge in (("east", east), ("west", west))
-    }
-    assert np.cos(middle["east"]) == pytest.approx(-1)
-    assert np.cos(middle["west"]) == pytest.approx(1)
-    assert (east.r, east.width) == (70.0, 40.0)
-    assert colors.to_hex(east.get_facecolor()) == SKY_COLOURS[3]
-    assert colors.to_hex(zenith.get_facecolor()) == SKY_COLOURS[0]
+    zenith, east, west, _ = axes.patches
+    boxes = [patch.get_path().get_extents() for patch in (zenith, east, west)]
+    edge = 70 * np.sqrt(0.5)
+    assert (boxes[0].x0, boxes[0].x1) == pytest.approx((-30, 30))
+    assert (boxes[1].x0, boxes[1].x1, boxes[1].y0, boxes[1].y1) == pytest.approx(
+        (-70, -30 * np.sqrt(0.5), -edge, edge), abs=0.1
+    )
+    assert boxes[2].x1 == pytest.approx(70, abs=0.1)
+    shown = [colors.to_hex(patch.get_facecolor()) for patch in (zenith, east)]
+    assert shown == [SKY_COLOURS[0], SKY_COLOURS[3]]
     assert west.get_hatch()
     places = {text.get_text(): text.get_position() for text in axes.texts}
     assert places["N"][1] > 0
