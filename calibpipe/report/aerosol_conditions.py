@@ -44,6 +44,7 @@ def quality_of(night: AerosolNight) -> Quality | None:
     slices, told = _tables(night)["slices"], night.observation_conditions.facts["reasons"]
     own = [set(reasons.split()) for reasons in texts(slices["reasons"])]
     reasons = {text: np.array([name in some for some in own]) for name, text in told.items()}
+    reasons = {text: holds for text, holds in reasons.items() if holds.any()}
     return Quality(*_span(slices), texts(slices["quality"]), reasons)
 
 

@@ -149,10 +149,9 @@ def median_figure(
     elevation : Quantity
         Of the site.
     """
-    columns = {
-        int(np.argmin(np.abs(wavelength - wanted))): colour
-        for wanted, colour in WAVELENGTHS.items()
-    }
+    columns: dict[int, str] = {}
+    for wanted, colour in WAVELENGTHS.items():
+        columns.setdefault(int(np.argmin(np.abs(wavelength - wanted))), colour)
     with mpl.rc_context(STYLE):
         figure, (axes,) = new_figure()
         ends = [1.0]

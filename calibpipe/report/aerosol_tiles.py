@@ -49,10 +49,10 @@ def _time_tiles(night: AerosolNight) -> Iterator[dict[str, Any]]:
     whole = sum(hours.values())
     yield _number("Good time", value=f"{hours['good']:.2f}", unit=f"of {whole:.2f} h", notes=notes)
     reference = night.observation_conditions.facts["reference"]
-    (value, *errors), n = reference_transmission(night)
+    numbers, n = reference_transmission(night)
     yield _number(
         f"Transmission from {reference['altitude_in_m'] / 1000:.1f}\N{NO-BREAK SPACE}km",
-        **with_errors(value, *errors),
+        **(with_errors(*numbers) if n else {}),
         notes=[
             f"of aerosols and clouds, {reference['wavelength_in_nm']:g} nm",
             f"median of {counted(n, 'good slice')}" if n else "no good slice",

@@ -13,7 +13,12 @@ from matplotlib.image import imread
 
 from calibpipe.report.aerosol_clouds import Cloud
 from calibpipe.report.aerosol_figures import QUALITIES, Quality, strip_figure
-from calibpipe.report.aerosol_profile_figures import COLOURS, LEVELS, backscatter_figure
+from calibpipe.report.aerosol_profile_figures import (
+    COLOURS,
+    LEVELS,
+    backscatter_figure,
+    median_figure,
+)
 from calibpipe.report.aerosol_series import Series
 from calibpipe.report.aerosol_sky_figure import COLOURS as SKY_COLOURS
 from calibpipe.report.aerosol_sky_figure import SkyMap, colour_of, sky_figure, sky_maps
@@ -267,3 +272,24 @@ def test_deviations_are_from_the_others():
     found = transparencies([1.0, 0.8, 1.0, 1.0], list("abcd"))
     assert deviations(found) == pytest.approx([0.0, -0.2, 0.0, 0.0])
     assert np.isnan(deviations(transparencies([1.0], ["a"]))).all()
+
+
+def test_transmission_against_altitude_with_its_errors():
+    altitude = np.linspace(2.2, 20, 30)
+    through = np.multiply.outer(np.linspace(1.0, 0.9, 30), [0.98, 1.0, 1.0])
+    curve = {"altitude": altitude, "transmission": through, "error": 0.01 + 0 * through}
+    other = curve | {"transmission": 0.9 * through}
+    wavelength = np.array([300.0, 400.0, 600.0])
+    (axes,) = median_figure([curve, other], wavelength, 2.2 * u.km).axes
+    bold, _ = lines(axes, "level6")
+    _, thin = lines(axes, "level5")
+    assert bold.get_xdata() == pytest.approx(through[:, 0])
+    assert thin.get_xdata() == pytest.approx(0.9 * through[:, 1])
+    band = axes.collections[0].get_paths()[0].get_extents()
+    assert (band.x0, band.x1) == pytest.approx((0.98 * 0.9 - 0.01, 0.99))
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == [
+        "300 nm",
+        "400 nm",
+        "600 nm",
+    ]
+    assert axes.get_xlim()[0] < 0.9 * 0.98 * 0.9
