@@ -173,7 +173,7 @@ def _merged(begin: NDArray, width: NDArray) -> list[tuple[float, float]]:
 
 
 def _depths(axes: Axes, depths: Sequence[Series], label: str, limit: float | None) -> None:
-    for series in depths:
+    for series in reversed(depths):  # the first one on top
         draw_series(axes, series, PALETTE[SERIES.get(series.label, "level2")])
     known = np.concatenate([series.value[series.known] for series in depths])
     top, bottom = 1.15 * known.max(), min(0.0, 1.15 * known.min())
@@ -226,7 +226,7 @@ def _transparency(axes: Axes, series: Series, limits: tuple[float, float] | None
 
 
 def draw_series(axes: Axes, series: Series, colour: str) -> None:
-    """Values over their intervals with both errors; red where they are not good."""
+    """Values over their intervals with both errors, on red where they are not good."""
     known = series.known
     if not known.any():
         return
@@ -247,7 +247,7 @@ def draw_series(axes: Axes, series: Series, colour: str) -> None:
     bad = known & ~series.is_good
     if bad.any():
         x, y, _ = _steps(series.begin[bad], series.end[bad], series.value[bad], 0.0)
-        axes.plot(x, y, color=PALETTE["warning"], linewidth=2.6, solid_capstyle="butt", zorder=3)
+        axes.plot(x, y, color=PALETTE["warning"], linewidth=6, solid_capstyle="butt", zorder=1.9)
 
 
 def _steps(

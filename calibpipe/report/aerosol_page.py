@@ -168,8 +168,8 @@ def _strip(night: AerosolNight, darkness: Any) -> Iterator[tuple[str, str, str, 
         parts.append("Transparency (CTC) between the limits of good slices.")
     parts.append(
         "Lines: statistical errors; broad bands: systematic ones, common to most of the night. "
-        "Red: not good. Good: no red, VAOD flat and below its limit, no clouds, transparency flat "
-        "near 1. A change that only one of them sees is the instrument's."
+        "On red: not good. Good: no red, VAOD flat and below its limit, no clouds, transparency "
+        "flat near 1. A change that only one of them sees is the instrument's."
     )
     figure = strip_figure(
         darkness,
@@ -264,8 +264,8 @@ def _telescopes(night: AerosolNight, darkness: Any) -> Iterator[tuple[str, str, 
         "telescopes",
         "Transparency by telescope",
         "Thin lines: telescopes, with statistical errors; bars: the array and its systematic "
-        "error, red outside the limits (dashed). Good: all together and flat near 1. All of them "
-        "low: the air. One of them apart: its throughput, gain, dead time or threshold.",
+        "error, on red outside the limits (dashed). Good: all together and flat near 1. All of "
+        "them low: the air. One of them apart: its throughput, gain, dead time or threshold.",
         telescopes_figure(found, array, good_range(night), darkness),
     )
 

@@ -116,16 +116,31 @@ def _layers(
     axes: Axes, begin: NDArray, end: NDArray, clouds: Sequence[Cloud], wavelength: int
 ) -> None:
     """Bases as lines, tops as dashes, each on a broader line of paper."""
-    found = [e for cloud in clouds for e in cloud.entries if e[1] == wavelength]
-    rows = np.array([entry[0] for entry in found], int)
     for column, style in ((2, "-"), (3, (0, (2.5, 1.8)))):
-        height = np.array([entry[column] for entry in found], float)
-        known = np.isfinite(height)
-        x = begin[rows[known]], end[rows[known]]
-        axes.hlines(height[known], *x, color=PALETTE["paper"], linewidth=3.4, zorder=3)
-        axes.hlines(
-            height[known], *x, color=PALETTE["ink"], linewidth=1.6, linestyles=[style], zorder=4
-        )
+        lines = [_edge(begin, end, cloud, wavelength, column) for cloud in clouds]
+        x, y = (np.concatenate([line[k] for line in lines] or [[]]) for k in (0, 1))
+        axes.plot(x, y, color=PALETTE["paper"], linewidth=3.4, solid_capstyle="butt", zorder=3)
+        axes.plot(
+            x, y, color=PALETTE["ink"], linewidth=1.6, linestyle=style, solid_capstyle="butt",
+            zorder=4,
+        )  # fmt: skip
+
+
+def _edge(
+    begin: NDArray, end: NDArray, cloud: Cloud, wavelength: int, column: int
+) -> tuple[list[float], list[float]]:
+    """Bases or tops of a cloud as a line of steps; apart where profiles are, or layers several."""
+    entries = [entry for entry in cloud.entries if entry[1] == wavelength]
+    is_single = len({entry[0] for entry in entries}) == len(entries)
+    x, y = [], []
+    for entry in entries:
+        row, height = entry[0], entry[column]
+        if x and not (is_single and begin[row] - x[-1] < 1e-9):
+            x.append(np.nan)
+            y.append(np.nan)
+        x += [begin[row], end[row]]
+        y += [height, height]
+    return [*x, np.nan], [*y, np.nan]
 
 
 def _level(level: float) -> str:

@@ -170,16 +170,24 @@ def test_gap_between_profiles_is_empty():
 
 
 def test_bases_and_tops_are_drawn():
-    figure = backscatter(np.zeros((6, len(ALTITUDE))), [cloud_of([2, 3]), cloud_of([4], 5, np.nan)])
-    segments = [
-        [(round(float(s[0, 1]), 3), s[1, 0] - s[0, 0]) for s in c.get_segments()]
-        for c in figure.axes[0].collections
-        if hasattr(c, "get_segments")
-    ]
-    bases, tops = segments[1], segments[3]
-    assert [height for height, _ in bases] == [9.0, 9.0, 5.0]
-    assert [height for height, _ in tops] == [10.0, 10.0]
-    assert bases[0][1] == pytest.approx(1 / 24)
+    """Steps where profiles touch, a gap where they do not; a top that was not seen is none."""
+    figure = backscatter(np.zeros((6, len(ALTITUDE))), [cloud_of([1, 2]), cloud_of([4], 5, np.nan)])
+    bases, tops = (line.get_xydata() for line in lines(figure.axes[0], "ink"))
+    known = bases[np.isfinite(bases[:, 1])]
+    assert known[:, 1].tolist() == [9.0] * 4 + [5.0] * 2
+    half = 0.5 / 24
+    assert known[0, 0] == pytest.approx(HOURS[1] - half)
+    assert known[-1] == pytest.approx([HOURS[4] + half, 5.0])
+    assert np.isnan(bases[4]).all()
+    assert tops[np.isfinite(tops[:, 1])][:, 1].tolist() == [10.0] * 4
+
+
+def test_several_layers_of_a_profile_are_not_joined():
+    cloud = cloud_of([1, 2])
+    cloud.add((2, 532, 9.5, 10.5, 0.1, 0.01, "measured"))
+    cloud.entries.sort(key=lambda entry: entry[:3])
+    bases, _ = lines(backscatter(np.zeros((6, len(ALTITUDE))), [cloud]).axes[0], "ink")
+    assert np.isnan(bases.get_ydata()).sum() == 3
 
 
 def test_a_night_of_minutes_stays_small():
