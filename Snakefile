@@ -9,8 +9,10 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/inputs/aerosol.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
+include: "rules/aerosol.smk"
 include: "rules/camera.smk"
 include: "rules/throughput.smk"
 include: "rules/array.smk"
@@ -32,6 +34,11 @@ rule all:
         every_night("atmosphere/reference_model.ecsv"),
         every_night("atmosphere/atmospheric_model.ecsv"),
         every_night("atmosphere/rayleigh_extinction.ecsv"),
+        every_aerosol_night("clear_night"),
+        every_aerosol_night("lidar"),
+        every_aerosol_night("allsky"),
+        every_aerosol_night("transparency_coefficient"),
+        every_aerosol_night("observation_conditions"),
         *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
         *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
         *every_block(
@@ -42,6 +49,7 @@ rule all:
         *every_telescope("{tel}/throughput/muon_throughput.h5", "throughput"),
         *every_telescope("{tel}/throughput/muon_psf.h5", "throughput"),
         every_night("certification/atmosphere.json", domains=["atmosphere", "archive"]),
+        every_certified_aerosol(),
         *every_block(
             "certification/camera_coefficients.{tel}.{block}.json", "camera", "archive"
         ),

@@ -103,6 +103,32 @@ rule certified_atmosphere:
         "../scripts/certified.py"
 
 
+rule certified_aerosol:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=aerosol_products,
+        verification=aerosol_verification,
+    output:
+        product=f"{NIGHT}/certification/aerosol.json",
+        provenance=f"{NIGHT}/certification/aerosol.provenance.json",
+    log:
+        f"{LOG}/certification/aerosol.log",
+    benchmark:
+        f"{LOG}/certification/aerosol.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: certify aerosols and clouds"
+    script:
+        "../scripts/certified.py"
+
+
 rule certified_camera:
     input:
         config=tool_config("certify"),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import yaml
 from snakemake.exceptions import WorkflowError
+from snakemake.iocontainers import Wildcards
 from snakemake.utils import validate
 
 import calibpipe
@@ -93,7 +94,11 @@ def forced_decisions():
     entries = {}
     for entry in validated_yaml("overrides.yaml", "overrides.schema.yaml")["overrides"]:
         key = tuple(entry[name] for name in ("decision", "site", "night"))
-        key += tuple(entry[name] for name in ("telescope", "obs_id") if name in entry)
+        key += tuple(
+            entry[name]
+            for name in ("telescope", "obs_id", "instrument")
+            if name in entry
+        )
         for name in ("night", "date"):
             day(entry[name], f"overrides.yaml, {name}")
         if key in entries:
@@ -126,6 +131,7 @@ def simulated_blocks():
 
 config["nights"] = texts(config["nights"])
 config["throughput"] = texts(config["throughput"])
+config["monitoring"] = texts(config["monitoring"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
 config["nights"] = days(config["nights"])
 SITES = {
@@ -151,7 +157,7 @@ wildcard_constraints:
     category="[BC]",
     night=r"\d{4}-\d{2}-\d{2}",
     tel=r"[A-Z]{3,4}-\d{2}",
-    name=r"[a-z0-9_]+",
+    name=r"(?!observation_conditions)[a-z0-9_]+",
     quantity="muon_throughput|muon_psf",
     array="|".join(ARRAY),
     block=r"OBSID\d+",
@@ -200,6 +206,11 @@ def every_array_night(name, *domains):
         for site, category, night in requested_nights()
         if dl2_files(site, night)
     ]
+
+
+def keys_of_night(keys):
+    """Site, category and night as wildcards."""
+    return Wildcards(fromdict=dict(zip(("site", "category", "night"), keys)))
 
 
 def every_block(name, *domains, of_night=None):
@@ -415,8 +426,10 @@ def certification_records(wildcards):
         "certification/illuminator_throughput.{tel}.{block}.json"
     )
     array = dl2_files(wildcards.site, wildcards.night)
+    aerosol = aerosol_names(wildcards)
     return [
         f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
+        *[f"{NIGHT}/certification/aerosol.json".format(**wildcards)] * bool(aerosol),
         *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
         *cameras(wildcards),
         *flashes(wildcards),
@@ -496,6 +509,8 @@ def array_verification(wildcards):
 def simulated_throughput(wildcards):
     """Truth of the simulated telescopes, which the array sees, too."""
     simulated = config["dl0"]["source"] == "simulation" and telescopes(wildcards.site)
+    if wildcards.night not in config["nights"]:
+        return []  # a reference night of the transparency: DL0 of it is not asked for
     return f"{SIMULATION}/truth".format(**wildcards) if simulated else []
 
 
@@ -672,6 +687,8 @@ def make_page(site, category, night):
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
     command += ["--array"] * bool(dl2_files(site, night))
+    expected = expected_aerosol(keys_of_night((site, category, night)))
+    command += [f"--aerosol={name}" for name in expected]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

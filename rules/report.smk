@@ -18,6 +18,7 @@ rule night_report:
         meteo_data=meteo_data,
         density_profile=density_profile,
         models=reference_models,
+        aerosol=aerosol_products,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
         throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
         psf=throughput_products("{tel}/throughput/muon_psf.h5"),
@@ -49,6 +50,7 @@ rule night_report:
         illuminator=lambda wildcards: list(
             runs_of_night(wildcards.site, wildcards.night)
         ),
+        aerosol=expected_aerosol,
         array=lambda wildcards: bool(dl2_files(wildcards.site, wildcards.night)),
         version=REPORT_VERSION,
     message:

@@ -75,3 +75,94 @@ rule simulated_dl2:
         "{wildcards.night} {wildcards.site}: simulate DL2 of the array"
     script:
         "../scripts/simulated_dl2.py"
+
+
+rule simulated_fram:
+    input:
+        site=site_file,
+        config=tool_config("simulate_fram_data"),
+    output:
+        data=f"{SIMULATED_MONITORING}/fram.fits",
+        truth=f"{SIMULATED_MONITORING}/fram.truth.ecsv",
+        provenance=f"{SIMULATED_MONITORING}/fram.provenance.json",
+    log:
+        "logs/{site}/simulation/{night}/fram.log",
+    benchmark:
+        "logs/{site}/simulation/{night}/fram.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site}: simulate FRAM"
+    script:
+        "../scripts/simulated_fram.py"
+
+
+rule simulated_lidar:
+    input:
+        site=site_file,
+        config=tool_config("simulate_lidar_data"),
+        density_profile=f"{NIGHT}/atmosphere/density_profile.ecsv",
+    output:
+        data=f"{NIGHT}/simulation/lidar.nc",
+        truth=f"{NIGHT}/simulation/lidar.truth.ecsv",
+        provenance=f"{NIGHT}/simulation/lidar.provenance.json",
+    log:
+        f"{LOG}/simulation/lidar.log",
+    benchmark:
+        f"{LOG}/simulation/lidar.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: simulate the LIDAR"
+    script:
+        "../scripts/simulated_lidar.py"
+
+
+rule simulated_allsky:
+    input:
+        site=site_file,
+        config=tool_config("simulate_allsky_data"),
+    output:
+        data=f"{SIMULATED_MONITORING}/allsky.fits",
+        truth=f"{SIMULATED_MONITORING}/allsky.truth.ecsv",
+        provenance=f"{SIMULATED_MONITORING}/allsky.provenance.json",
+    log:
+        "logs/{site}/simulation/{night}/allsky.log",
+    benchmark:
+        "logs/{site}/simulation/{night}/allsky.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site}: simulate the all-sky camera"
+    script:
+        "../scripts/simulated_allsky.py"
+
+
+rule simulated_trigger_rates:
+    input:
+        site=site_file,
+        config=tool_config("simulate_trigger_rates"),
+        telescopes=simulated_throughput,
+    output:
+        data=f"{SIMULATED_MONITORING}/trigger_rates.ecsv",
+        truth=f"{SIMULATED_MONITORING}/trigger_rates.truth.ecsv",
+        provenance=f"{SIMULATED_MONITORING}/trigger_rates.provenance.json",
+    log:
+        "logs/{site}/simulation/{night}/trigger_rates.log",
+    benchmark:
+        "logs/{site}/simulation/{night}/trigger_rates.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        is_reference=lambda wildcards: is_reference_night(wildcards),
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site}: simulate trigger rates"
+    script:
+        "../scripts/simulated_trigger_rates.py"

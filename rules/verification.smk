@@ -30,6 +30,31 @@ rule verified_atmosphere:
         "../scripts/verified.py"
 
 
+rule verified_observation_conditions:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=rules.observation_conditions.output.product,
+    output:
+        product=f"{NIGHT}/verification/atmosphere_observation_conditions.json",
+        provenance=f"{NIGHT}/verification/atmosphere_observation_conditions.provenance.json",
+    log:
+        f"{LOG}/verification/atmosphere_observation_conditions.log",
+    benchmark:
+        f"{LOG}/verification/atmosphere_observation_conditions.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify observation conditions"
+    script:
+        "../scripts/verified.py"
+
+
 rule verified_camera:
     input:
         site=site_file,

@@ -16,6 +16,7 @@ run_step(
     camera=snakemake.params.camera,
     throughput=snakemake.params.throughput,
     illuminator=snakemake.params.illuminator,
+    aerosol=list(snakemake.params.aerosol),
     array=snakemake.params.array,
     output=snakemake.output.product,
 )

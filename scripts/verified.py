@@ -1,4 +1,4 @@
-"""Rules verified_atmosphere, verified_camera, verified_throughput, verified_illuminator."""
+"""Rules verified_...: one product of any kind."""
 
 from calibpipe.tools.step import run_step
 from calibpipe.tools.verify import Verify

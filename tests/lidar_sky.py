@@ -5,8 +5,10 @@ import numpy as np
 from astropy.time import Time
 
 from calibpipe.atmosphere.density_profile import MolecularProfile
+from calibpipe.atmosphere.lidar_binned_ratio import binned_ratio
 from calibpipe.atmosphere.lidar_molecular import molecular_signal, raman_molecular_signal
-from calibpipe.atmosphere.lidar_retrieval import RetrievalSettings, binned_ratio, lidar_retrieval
+from calibpipe.atmosphere.lidar_retrieval import lidar_retrieval
+from calibpipe.atmosphere.lidar_settings import RetrievalSettings
 from calibpipe.atmosphere.standard_atmosphere import standard_atmosphere
 from calibpipe.core.lidar_files import LidarData, LidarSignal
 from calibpipe.simulation.lidar import LidarChannel, expected_photons, simulated_counts

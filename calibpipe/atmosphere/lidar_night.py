@@ -9,8 +9,10 @@ from astropy.time import Time
 from ..core.exceptions import InsufficientStatisticsError, MissingInputError
 from ..core.lidar_files import LidarData, LidarSignal
 from .density_profile import MolecularProfile
+from .lidar_binned_ratio import binned_ratio
 from .lidar_molecular import molecular_signal, raman_molecular_signal
-from .lidar_retrieval import LidarRetrieval, RetrievalSettings, binned_ratio, lidar_retrieval
+from .lidar_retrieval import LidarRetrieval, lidar_retrieval
+from .lidar_settings import RetrievalSettings
 
 __all__ = ["PointingResult", "lidar_night"]
 

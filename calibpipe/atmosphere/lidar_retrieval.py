@@ -5,167 +5,22 @@ by the Raman signal; a lidar ratio is assumed only where neither gives an answer
 inversion then distributes these optical depths over the range.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.lidar_files import CALIBRATED, PHOTON_COUNTING, LidarSignal
+from .lidar_binned_ratio import BinnedRatio
 from .lidar_clouds import MEASURED, Layers, LayerSearch, layer_optical_depth, layers
-from .lidar_inversion import ElasticInversion, constrained_lidar_ratio, fernald_inversion
+from .lidar_inversion import ElasticInversion, fernald_inversion
 from .lidar_molecular import MolecularSignal
-from .lidar_raman import angstrom_factor, raman_optical_depth
-from .lidar_rayleigh_fit import ClearAir, WindowSums, depth_between, rayleigh_fit
-from .lidar_signal import (
-    dead_time_corrected,
-    rebinned,
-    signal_above_background,
-    signal_noise,
-)
+from .lidar_ratio import NEAR_BINS, assumed_ratios, fixed_by_layers, fixed_by_raman
+from .lidar_rayleigh_fit import ClearAir, depth_between, rayleigh_fit
+from .lidar_settings import RetrievalSettings
 from .lidar_transmission import depth_to_ground
 
-__all__ = ["BinnedRatio", "LidarRetrieval", "RetrievalSettings", "binned_ratio", "lidar_retrieval"]
-
-_SPEED_OF_LIGHT = 0.299792458  # m/ns
-_NEAR_BINS = 5  # of the nearest Raman level
-_SIGNIFICANT = 3.0  # errors above which an optical depth fixes a lidar ratio
-
-
-@dataclass(frozen=True)
-class RetrievalSettings:
-    """What is assumed and where is looked; ranges along the beam.
-
-    Parameters
-    ----------
-    full_overlap, background : Quantity
-        Nearest range used; range from which on nothing is scattered back.
-    reference : tuple of Quantity
-        Range searched for clear air (Rayleigh fit).
-    reference_width : Quantity
-        Of its windows, and of clear air below and above a layer.
-    layer_search : tuple of Quantity
-        Range in which clouds and lofted layers are searched.
-    raman_top : Quantity
-        Range up to which the Raman signal is strong enough for aerosols.
-    lidar_ratio, cloud_lidar_ratio : Quantity
-        Where no measurement fixes it.
-    lidar_ratio_error : float
-        Relative, of both.
-    scattering_ratio_error : float
-        Aerosols in the reference range: total over molecular backscatter is 1 to 1 + this.
-    angstrom_exponent, angstrom_error : float
-        Between emitted and Raman wavelength.
-    multiple_scattering, multiple_scattering_error : float
-        Of layers.
-    haze_top, haze : Quantity, tuple of float
-        Layers that begin below `haze_top` are measured with the Raman signal, if there is one;
-        backscatter of aerosols over that of molecules in the air below a layer, lower and higher
-        than this: a systematic error of the elastic signal.
-    density_error : float
-        Relative error of the molecular density between two ranges.
-    calibration, calibration_error : float or None, float
-        Constant of the instrument (ratio of signal to molecules with no aerosol), relative error.
-    """
-
-    full_overlap: u.Quantity = 300 * u.m
-    background: u.Quantity = 27 * u.km
-    reference: tuple[u.Quantity, u.Quantity] = field(default=(6 * u.km, 25 * u.km))
-    reference_width: u.Quantity = 2 * u.km
-    layer_search: tuple[u.Quantity, u.Quantity] = field(default=(1.5 * u.km, 24 * u.km))
-    raman_top: u.Quantity = 11.5 * u.km
-    lidar_ratio: u.Quantity = 50 * u.sr
-    cloud_lidar_ratio: u.Quantity = 25 * u.sr
-    lidar_ratio_error: float = 0.4
-    scattering_ratio_error: float = 0.02
-    angstrom_exponent: float = 1.0
-    angstrom_error: float = 0.5
-    multiple_scattering: float = 1.0
-    multiple_scattering_error: float = 0.05
-    haze_top: u.Quantity = 4 * u.km
-    haze: tuple[float, float] = (0.06, 0.01)
-    density_error: float = 3e-3
-    calibration: float | None = None
-    calibration_error: float = 0.02
-
-
-@dataclass(frozen=True)
-class BinnedRatio:
-    """Ratio of signal to molecules in bins.
-
-    Parameters
-    ----------
-    ratio, variance : ndarray, (n_profiles, n_bins)
-    weight : ndarray, (n_bins,)
-        Expected photons, any unit.
-    background_error : ndarray, (n_profiles,)
-        Error of the background that was subtracted, in the unit of ratio times weight.
-    """
-
-    ratio: NDArray
-    variance: NDArray
-    weight: NDArray
-    background_error: NDArray
-
-    def sums(self, distance: u.Quantity) -> WindowSums:
-        """Sums over windows, slopes against km."""
-        return WindowSums(
-            self.ratio,
-            self.variance,
-            self.weight,
-            distance.to_value(u.km),
-            self.background_error,
-        )
-
-
-def binned_ratio(
-    channel: LidarSignal,
-    attenuated_backscatter: u.Quantity,
-    n_profiles: int,
-    n_bins: int,
-    background: u.Quantity,
-    dead_time: u.Quantity,
-) -> BinnedRatio:
-    r"""Ratio of photons to the molecular expectation, :math:`\sum S/\sum(\beta_m^{att}/r^2)`.
-
-    Sums of photons over sums of expectations: no bias from the fall of the signal inside a bin.
-    Counts are divided by their shots.
-
-    Parameters
-    ----------
-    channel : LidarSignal
-    attenuated_backscatter : Quantity, (n_bins of the channel,)
-        Molecular, `MolecularSignal.attenuated_backscatter` at the ranges of the channel.
-    n_profiles, n_bins : int
-        Averaged.
-    background, dead_time : Quantity
-        As in `RetrievalSettings`; of the counter.
-
-    Raises
-    ------
-    CorruptedInputError, InsufficientStatisticsError, ConfigurationError
-        As the steps in `lidar_signal`.
-    """
-    r = channel.distance.to_value(u.m)
-    signal, stretch, gain = channel.values, 1.0, None
-    if channel.mode == CALIBRATED:
-        signal = signal / r**2
-    if channel.mode == PHOTON_COUNTING:
-        gain = 1.0
-        duration = 2.0 * (r[1] - r[0]) / _SPEED_OF_LIGHT * u.ns
-        signal = dead_time_corrected(channel.values, channel.shots, duration, dead_time)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            stretch = np.where(channel.values > 0, signal / channel.values, 1.0)
-    expected = attenuated_backscatter.to_value(1 / u.m / u.sr) / r**2
-    far = channel.distance >= background
-    signal, floor, common = signal_above_background(signal, far, expected)
-    variance = signal_noise(signal, floor, gain).variance * stretch**3
-    shots = channel.shots[:, np.newaxis]
-    per_shot = (common / channel.shots)[: common.size // n_profiles * n_profiles]
-    common = np.sqrt(np.mean(per_shot.reshape(-1, n_profiles) ** 2, axis=1) / n_profiles)
-    signal, variance = rebinned(signal / shots, variance / shots**2, n_profiles, n_bins)
-    weight = rebinned(expected[np.newaxis], np.zeros((1, r.size)), 1, n_bins)[0][0]
-    return BinnedRatio(signal / weight, variance / weight**2, weight, common)
+__all__ = ["LidarRetrieval", "lidar_retrieval"]
 
 
 @dataclass(frozen=True)
@@ -267,15 +122,14 @@ def lidar_retrieval(
     signal = elastic.ratio * molecules.attenuated_backscatter.value
     variance = elastic.variance * molecules.attenuated_backscatter.value**2
     signal[:, :first] = np.nan
-    ratio = _assumed_ratios(found, settings, n_profiles, n_bins)
+    ratio = assumed_ratios(found, settings, n_profiles, n_bins)
     problem = (signal, molecules, clear.middle, clear.level)
-    fixed = np.zeros((n_profiles, n_bins), bool)
-    _fix_layers(problem, found, depth, error, settings, search, ratio, fixed)
+    ratio, fixed = fixed_by_layers(problem, found, depth, error, settings, search, ratio)
     source = np.full(n_profiles, "lidar ratio", dtype="U11")
     aerosol = None
     if raman is not None:
         far = np.minimum(np.minimum(lowest, at(settings.raman_top)), n_bins)
-        aerosol = _fix_aerosols(
+        ratio, fixed, aerosol = fixed_by_raman(
             problem, raman, raman_wavelengths, settings, first, far, bins, ratio, fixed
         )
         source[aerosol.solved] = "raman"
@@ -333,111 +187,6 @@ def _reference(sums, found, status, settings, at, width, n_bins):
     )
 
 
-def _assumed_ratios(found, settings, n_profiles, n_bins):
-    ratio = np.full((n_profiles, n_bins), settings.lidar_ratio.to_value(u.sr))
-    for profile, base, top in zip(found.profile, found.base, found.top, strict=True):
-        ratio[profile, base - 1 : top + 2 if top >= 0 else n_bins] = (
-            settings.cloud_lidar_ratio.to_value(u.sr)
-        )
-    return ratio
-
-
-def _fix_layers(problem, found, depth, error, settings, search, ratio, fixed):
-    """Lidar ratios of layers from their optical depths, the highest of each profile first."""
-    signal, molecules, boundary, level = problem
-    usable = (depth > _SIGNIFICANT * error) & (found.top + 1 < boundary[found.profile])
-    left = np.flatnonzero(usable)
-    while left.size:
-        rows, last = np.unique(found.profile[left][::-1], return_index=True)
-        now = left[::-1][last]
-        low, high = found.base[now] - search.gap // 2, found.top[now] + 1
-        solution = constrained_lidar_ratio(
-            signal[rows],
-            molecules,
-            boundary[rows],
-            level[rows],
-            low,
-            high,
-            depth[now] * settings.multiple_scattering,
-            ratio[rows] << u.sr,
-        ).to_value(u.sr)
-        _set(ratio, fixed, rows, low, high, solution)
-        left = np.setdiff1d(left, now)
-
-
-def _set(ratio, fixed, rows, low, high, solution):
-    bins = np.arange(ratio.shape[1])
-    inside = (bins >= low[:, np.newaxis]) & (bins <= high[:, np.newaxis])
-    inside &= np.isfinite(solution)[:, np.newaxis]
-    ratio[rows] = np.where(inside, solution[:, np.newaxis], ratio[rows])
-    fixed[rows] |= inside
-
-
-def _assumed_depth(problem, ratio, low, high):
-    """Optical depth between bins with the assumed lidar ratio."""
-    signal, molecules, boundary, level = problem
-    zero = np.zeros_like(level)
-    depth = fernald_inversion(
-        signal, 0.0 * signal, molecules, boundary, level, zero, ratio << u.sr
-    ).optical_depth
-    rows = np.arange(len(level))
-    return depth[rows, high] - depth[rows, low]
-
-
-@dataclass(frozen=True)
-class _RamanAerosols:
-    near: int
-    far: NDArray
-    depth: NDArray
-    stat_error: NDArray
-    relative_sys_error: float
-    solved: NDArray
-
-
-def _fix_aerosols(problem, raman, wavelengths, settings, first, far, bins, ratio, fixed):
-    """Lidar ratio below the layers from the Raman signal."""
-    signal, molecules, boundary, level = problem
-    n = len(boundary)
-    length = max(bins(settings.reference_width), 4)
-    far = np.minimum(far, np.where(boundary < 0, far, boundary + length // 2))
-    factor = angstrom_factor(*wavelengths, settings.angstrom_exponent)
-    near = np.full(n, first)
-    far_first = np.maximum(far - length, first + _NEAR_BINS)
-    far_stop = np.maximum(far, far_first + 1)
-    depth, error = raman_optical_depth(
-        raman.sums(molecules.distance),
-        (near, near + _NEAR_BINS),
-        (far_first, far_stop),
-        factor,
-        molecules.distance.to_value(u.km)[near + _NEAR_BINS // 2],
-    )
-    low = near + _NEAR_BINS // 2
-    high = np.minimum((far_first + far_stop - 1) // 2, np.maximum(boundary, 0))
-    assumed = _assumed_depth(problem, ratio, low, high)
-    with np.errstate(invalid="ignore"):  # decided without the Raman depth: no selection bias
-        usable = error < settings.lidar_ratio_error * assumed
-    rows = np.flatnonzero(usable & (boundary >= 0) & (high > low + 1))
-    solved = np.zeros(n, bool)
-    if rows.size:
-        solution = constrained_lidar_ratio(
-            signal[rows],
-            molecules,
-            boundary[rows],
-            level[rows],
-            low[rows],
-            high[rows],
-            depth[rows],
-            ratio[rows] << u.sr,
-        ).to_value(u.sr)
-        _set(ratio, fixed, rows, np.full(rows.size, first), high[rows], solution)
-        solved[rows] = np.isfinite(solution)
-    shorter = (wavelengths[0] / wavelengths[1]).to_value(u.one)
-    sensitivity = abs(np.log(shorter)) * (factor - 1.0) / factor
-    return _RamanAerosols(
-        int(low[0]), high, depth, error, sensitivity * settings.angstrom_error, solved
-    )
-
-
 def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first):
     """Optical depth from the LIDAR, with the ground and the layers above the reference."""
     signal, molecules, boundary, level = problem
@@ -456,10 +205,10 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
         shifted.append(moved.optical_depth - result.optical_depth)
     if aerosol is not None:  # what the Raman signal fixes does not move with the reference
         shifted[1] = np.where(aerosol.solved[:, np.newaxis], 0.0, shifted[1])
-    lowest = result.extinction.value[:, first : first + _NEAR_BINS]
+    lowest = result.extinction.value[:, first : first + NEAR_BINS]
     with np.errstate(invalid="ignore"):
         ground, ground_error = depth_to_ground(
-            np.where(np.isfinite(lowest).all(axis=1), lowest.sum(axis=1) / _NEAR_BINS, np.nan),
+            np.where(np.isfinite(lowest).all(axis=1), lowest.sum(axis=1) / NEAR_BINS, np.nan),
             molecules.distance[first],
         )
     total = result.optical_depth

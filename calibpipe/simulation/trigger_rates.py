@@ -4,11 +4,39 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 from astropy.time import Time
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from ..atmosphere.transparency import RateModel
+from ..core.night import AstronomicalNight
 
-__all__ = ["simulated_trigger_rates"]
+__all__ = ["culminating_field", "night_slices", "passing_cloud", "simulated_trigger_rates"]
+
+
+def night_slices(night: AstronomicalNight, wanted: u.Quantity) -> tuple[Time, u.Quantity, NDArray]:
+    """Equal slices of a night: begins, length (about the wanted), middles in parts of the night."""
+    whole = night.duration.to(u.s)
+    n_slices = max(1, round((whole / wanted).to_value(u.one)))
+    part = (np.arange(n_slices) + 0.5) / n_slices
+    return night.dusk + np.arange(n_slices) / n_slices * whole, whole / n_slices, part
+
+
+def culminating_field(part: ArrayLike, zenith: u.Quantity) -> u.Quantity:
+    """Zenith angles of a field, from its smallest in the middle of the night to both ends.
+
+    Parameters
+    ----------
+    part : array_like, shape (n,)
+        Of the night, from 0 to 1.
+    zenith : Quantity, shape (2,)
+        In the middle and at the ends.
+    """
+    return zenith[0] + (zenith[1] - zenith[0]) * np.abs(2 * np.asarray(part, float) - 1)
+
+
+def passing_cloud(part: ArrayLike, transparency: float, begin: float, end: float) -> NDArray:
+    """Transparency 1, but of the cloud from `begin` until `end` (parts of the night)."""
+    at = np.asarray(part, float)
+    return np.where((at >= begin) & (at < end), transparency, 1.0)
 
 
 def simulated_trigger_rates(

@@ -299,7 +299,8 @@ class CalculateTransparencyCoefficient(NightTool):
 
     def normalisation(self, samples: list[dict[str, Any]], model: Any) -> Any:
         """Normalisation by telescope and multiplicity."""
-        from ..atmosphere.transparency import normalisation, telescope_light
+        from ..atmosphere.reference_nights import normalisation
+        from ..atmosphere.transparency import telescope_light
 
         flat = _flat(samples)
         light = telescope_light(

@@ -156,7 +156,7 @@ class ProcessLidar(NightTool):
         """Settings of the retrieval."""
         import astropy.units as u
 
-        from ..atmosphere.lidar_retrieval import RetrievalSettings
+        from ..atmosphere.lidar_settings import RetrievalSettings
 
         return RetrievalSettings(
             full_overlap=self.full_overlap_in_m * u.m,

@@ -53,10 +53,10 @@ ARRAY_TABLES = {
 
 def known_metrics() -> dict[str, set[str]]:
     """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
-    from ..verification import array, atmosphere, camera, throughput
+    from ..verification import aerosol, array, atmosphere, camera, throughput
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (array, atmosphere, throughput):
+    for domain in (aerosol, array, atmosphere, throughput):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -90,12 +90,16 @@ def product_metrics(
     CorruptedInputError
         If a table is absent.
     """
+    from ..verification import aerosol
+
     if header.kind == CAMERA:
         return *_camera(path, header, data, references), {}
     if header.kind in TABLES:
         return *_throughput(path, header, data, references), {}
     if header.kind in ARRAY_TABLES:
         return _array(path, header, references)
+    if header.kind in aerosol.INTERNAL:
+        return *_aerosol(path, header), {}
     return *_atmosphere(path, header, references, site), {}
 
 
@@ -227,6 +231,18 @@ def _array_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]
     nodes = ARRAY_TABLES[kind]
     header, tables = read_array_product(path, kind, nodes.values())
     return header, {name: tables[node] for name, node in nodes.items()}
+
+
+def _aerosol(path: Path, header: Any) -> tuple[dict, dict]:
+    """Metrics of aerosols and clouds; the weather of other nights is none."""
+    from ..core.observation_conditions_file import read_observation_conditions
+    from ..core.products import read_table
+    from ..verification.aerosol import CONDITIONS, conditions_metrics, internal_metrics
+
+    if header.kind == CONDITIONS:
+        own, tables = read_observation_conditions(path)
+        return conditions_metrics(tables, own), {}
+    return internal_metrics(header.kind, read_table(path, header.kind)), {}
 
 
 def _atmosphere(

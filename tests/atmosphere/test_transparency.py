@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose
 
+from calibpipe.atmosphere.reference_nights import normalisation
 from calibpipe.atmosphere.transparency import (
     RateModel,
     Transparency,
     dead_time_corrected_rate,
     night_mean,
-    normalisation,
     telescope_light,
     transparency_coefficient,
     zenith_exponent,

@@ -6,7 +6,7 @@ import pytest
 from lidar_sky import us_standard
 
 from calibpipe.atmosphere.lidar_night import lidar_night
-from calibpipe.atmosphere.lidar_retrieval import RetrievalSettings
+from calibpipe.atmosphere.lidar_settings import RetrievalSettings
 from calibpipe.atmosphere.lidar_transmission import angstrom_exponent
 from calibpipe.core.exceptions import CorruptedInputError
 from calibpipe.core.lidar_files import read_lidar_files

@@ -314,7 +314,11 @@ def test_ctrl_c_and_the_same_command_again(finished, tmp_path):
     """What a terminal sends goes to the whole process group; nothing has to be unlocked."""
     with (tmp_path / "output.txt").open("w") as stream:
         process = subprocess.Popen(
-            command(tmp_path), env=environment(), stdout=stream, stderr=stream, process_group=0
+            ["env", "--default-signal=INT", *command(tmp_path)],  # as in a terminal
+            env=environment(),
+            stdout=stream,
+            stderr=stream,
+            process_group=0,
         )
         product = tmp_path / NIGHT / "atmosphere/meteo_data.json"
         deadline = time.monotonic() + 600
