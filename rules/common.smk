@@ -48,7 +48,9 @@ def package_version(*left_out):
     return f"{calibpipe.__version__}+{content.hexdigest()[:8]}"
 
 
-VERSION = package_version("report/", "tools/create_night_report.py")
+VERSION = package_version(
+    "report/", "tools/create_night_report.py", "tools/night_steps.py"
+)
 REPORT_VERSION = package_version()
 
 

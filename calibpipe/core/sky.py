@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .site import Site
 
-__all__ = ["icrs_direction", "zenith_angle"]
+__all__ = ["horizontal", "horizontal_direction", "icrs_direction", "refraction", "zenith_angle"]
 
 
 def zenith_angle(
@@ -70,6 +70,76 @@ def icrs_direction(
     x, y, w = np.moveaxis(np.einsum("...ij,...i->...j", to_date, of_date), -1, 0)
     ra = np.degrees(np.arctan2(y, x)) % 360
     return ra * u.deg, np.degrees(np.arcsin(np.clip(w, -1, 1))) * u.deg
+
+
+def horizontal_direction(
+    ra: u.Quantity, dec: u.Quantity, time: Time, site: Site
+) -> tuple[u.Quantity, u.Quantity]:
+    """Azimuth (north over east) and true zenith angle of ICRS directions at one moment.
+
+    As `zenith_angle`; `refraction` gives what the air adds.
+
+    Parameters
+    ----------
+    ra, dec : Quantity, shape (n,), angle
+    time : Time, scalar
+    site : Site
+
+    Returns
+    -------
+    azimuth, zenith : Quantity, shape (n,), deg
+    """
+    to_date, sidereal = _orientation(time, site)
+    of_date = _vector(ra.to_value(u.rad), dec.to_value(u.rad)) @ to_date.T
+    return horizontal(of_date, sidereal, site)
+
+
+def horizontal(of_date: NDArray, sidereal: float, site: Site) -> tuple[u.Quantity, u.Quantity]:
+    """Azimuth and zenith angle of vectors (any length) in the true equator of date.
+
+    Parameters
+    ----------
+    of_date : ndarray, shape (..., 3)
+    sidereal : float, rad
+        Local sidereal time.
+    site : Site
+    """
+    x, y, w = np.moveaxis(of_date, -1, 0)
+    toward = np.cos(sidereal) * x + np.sin(sidereal) * y  # to the equator on the meridian
+    east = np.cos(sidereal) * y - np.sin(sidereal) * x
+    latitude = site.latitude.to_value(u.rad)
+    north = np.cos(latitude) * w - np.sin(latitude) * toward
+    up = np.sin(latitude) * w + np.cos(latitude) * toward
+    azimuth = np.degrees(np.arctan2(east, north)) % 360
+    return azimuth * u.deg, np.degrees(np.arctan2(np.hypot(north, east), up)) * u.deg
+
+
+def refraction(zenith: u.Quantity, site: Site) -> u.Quantity:
+    r"""Angle by which the air lifts a star.
+
+    .. math:: R = 1.02' \cot\left(h + \frac{10.3}{h + 5.11}\right) \frac{p}{1010\,\mathrm{hPa}}
+              \frac{283\,\mathrm{K}}{T}, \quad h = 90 - z
+
+    within 0.1 arcmin down to the horizon.
+
+    # ASSUME: pressure and temperature of the standard atmosphere at the site's elevation; weather
+    changes the angle by 5 %, 0.3 arcmin at 80 deg.
+
+    Parameters
+    ----------
+    zenith : Quantity, any shape, angle
+        True (airless) zenith angle; below the horizon the angle at the horizon.
+
+    References
+    ----------
+    Saemundsson 1986, Sky & Telescope 72, 70; Meeus 1998, Astronomical Algorithms, eq. 16.4.
+    """
+    altitude = np.maximum(90 - zenith.to_value(u.deg), 0.0)
+    temperature = 288.15 - 0.0065 * site.elevation.to_value(u.m)  # ICAO
+    pressure = 1013.25 * (temperature / 288.15) ** 5.2559
+    angle = 1.02 / np.tan(np.radians(altitude + 10.3 / (altitude + 5.11)))
+    lifted = np.maximum(angle, 0.0) * pressure / 1010 * 283 / temperature
+    return lifted / 60 * u.deg
 
 
 def _orientation(times: Time, site: Site) -> tuple[NDArray, NDArray]:

@@ -1,5 +1,7 @@
 """Looks of the figures: colours by name, sizes, axes. Altitude runs upward, in km above the sea."""
 
+from collections.abc import Sequence
+
 import astropy.units as u
 import numpy as np
 from astropy.time import Time
@@ -11,10 +13,12 @@ from matplotlib.figure import Figure
 from .wording import power_of_ten
 
 __all__ = [
+    "DEPTH_COLOURS",
     "PALETTE",
     "STYLE",
     "TOP_OF_LIGHT",
     "altitude_axis",
+    "colour_bar",
     "decades",
     "legend_above",
     "new_figure",
@@ -75,6 +79,11 @@ STYLE = {
     "ytick.labelsize": 10,
     "text.parse_math": False,
 }
+# Cividis from its light end on, darker with depth: one hue order that colour-blind eyes keep.
+DEPTH_COLOURS = (
+    "#fdea45", "#eed34f", "#d9bf5e", "#bcaa6b", "#9f9671", "#848476",
+    "#6c7074", "#545d6f", "#38486d", "#17356a", "#00224e",
+)  # fmt: skip
 WIDTH, HEIGHT = 480 / 72, 400 / 72  # inches of 72 units: 480 units wide is legible on a telephone
 TOP_OF_LIGHT = 30.0  # km: nearly all Cherenkov light is made below
 
@@ -110,7 +119,9 @@ def wavelength_axis(axes: Axes, wavelength: np.ndarray) -> None:
     axes.set_xlabel("wavelength (nm)")
 
 
-def night_axis(axes: Axes, days: np.ndarray, dusk: Time, dawn: Time) -> None:
+def night_axis(
+    axes: Axes, days: np.ndarray, dusk: Time, dawn: Time, *, is_named: bool = True
+) -> None:
     """Time axis in UTC; shade outside astronomical darkness, names at dusk and dawn."""
     ends = dusk.plot_date, dawn.plot_date
     pad = 0.03 * (ends[1] - ends[0])
@@ -120,6 +131,8 @@ def night_axis(axes: Axes, days: np.ndarray, dusk: Time, dawn: Time) -> None:
         axes.axvspan(begin, end, color=PALETTE["shade"], zorder=0.5, linewidth=0)
     for moment, name in zip(ends, ("dusk", "dawn"), strict=True):
         axes.axvline(moment, color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
+        if not is_named:
+            continue
         axes.annotate(
             name,
             (moment, 1.0),
@@ -145,6 +158,35 @@ def decades(axis: Axis) -> None:
         ticker.FuncFormatter(lambda value, _: power_of_ten(round(np.log10(value))))
     )
     axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def colour_bar(
+    axes: Axes, colours: Sequence[str], edges: Sequence[str], title: str, place: float = 1.035
+) -> None:
+    """Scale above axes: one box for each colour, the edges between them written above.
+
+    Parameters
+    ----------
+    axes : Axes
+    colours : sequence of str
+    edges : sequence of str
+        One less than colours; an empty text is not written.
+    title : str
+    place : float
+        Of its lower side, in heights of the axes.
+    """
+    bar = axes.inset_axes((0.0, place, 1.0, 0.035))
+    for index, colour in enumerate(colours):
+        bar.axvspan(index, index + 1, color=colour, linewidth=0)
+    bar.set_xlim(0, len(colours))
+    bar.set_yticks([])
+    bar.grid(visible=False)
+    bar.xaxis.tick_top()
+    bar.set_xticks(range(1, len(colours)), edges)
+    bar.tick_params(length=0, labelsize=9.5)
+    bar.set_title(title, size=10.5, loc="left")
+    for spine in bar.spines.values():
+        spine.set_visible(False)
 
 
 def legend_above(axes: Axes) -> None:

@@ -16,10 +16,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from .drawing import (
+    DEPTH_COLOURS,
     PALETTE,
     STYLE,
     TOP_OF_LIGHT,
     altitude_axis,
+    colour_bar,
     decades,
     legend_above,
     new_figure,
@@ -55,11 +57,6 @@ TRANSMISSION_ALTITUDES = {
     120.0: "level5",
 }
 DEPTHS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
-# Cividis from its light end on, darker with depth: one hue order that colour-blind eyes keep.
-DEPTH_COLOURS = (
-    "#fdea45", "#eed34f", "#d9bf5e", "#bcaa6b", "#9f9671", "#848476",
-    "#6c7074", "#545d6f", "#38486d", "#17356a", "#00224e",
-)  # fmt: skip
 REFERENCE_WAVELENGTH = 350.0  # nm: of the closure test
 
 
@@ -213,7 +210,12 @@ def optical_depth_figure(extinction: QTable) -> Figure:
         axes.grid(visible=False)
         wavelength_axis(axes, wavelength)
         altitude_axis(axes, site * u.km, bottom=site)
-        _depth_bar(figure, axes)
+        colour_bar(
+            axes,
+            DEPTH_COLOURS,
+            [f"{depth:g}" for depth in DEPTHS],
+            "vertical optical depth τ, from the site to the altitude",
+        )
     return figure
 
 
@@ -386,22 +388,6 @@ def _spaced_rows(n: int, shown: int = 160) -> np.ndarray:
 
 def _first_at_least(values: np.ndarray, limit: float) -> float:
     return min((value for value in values if value >= limit), default=values[-1])
-
-
-def _depth_bar(figure: Figure, axes: Axes) -> None:
-    """Scale of the optical depth: one box for each colour, limits written between them."""
-    bar = axes.inset_axes((0.0, 1.035, 1.0, 0.035))
-    for index, colour in enumerate(DEPTH_COLOURS):
-        bar.axvspan(index, index + 1, color=colour, linewidth=0)
-    bar.set_xlim(0, len(DEPTH_COLOURS))
-    bar.set_yticks([])
-    bar.grid(visible=False)
-    bar.xaxis.tick_top()
-    bar.set_xticks(range(1, len(DEPTHS) + 1), [f"{depth:g}" for depth in DEPTHS])
-    bar.tick_params(length=0, labelsize=9.5)
-    bar.set_title("vertical optical depth τ, from the site to the altitude", size=10.5, loc="left")
-    for spine in bar.spines.values():
-        spine.set_visible(False)
 
 
 def _label_curve(

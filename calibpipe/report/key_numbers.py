@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 from astropy.time import Time
 
+from .aerosol_tiles import aerosol_tiles
 from .array_tiles import array_tiles
 from .material import CO2_METHODS, FoundProduct, NightMaterial
 from .throughput_numbers import throughput_tiles
@@ -25,6 +26,7 @@ def key_numbers(material: NightMaterial) -> list[dict[str, Any]]:
         _co2_number(material),
         _five_layer_number(material),
         _top_number(material),
+        *aerosol_tiles(material),
         *throughput_tiles(material),
         *array_tiles(material),
     ]

@@ -294,6 +294,12 @@ class NightMaterial:
         Of the throughput of the nights before.
     array_steps : tuple of Step
         Of the array as a whole; empty if nothing of it is there or asked for.
+    aerosol_steps : tuple of Step
+        Of aerosols and clouds; empty if nothing of them is there or asked for.
+    good_time_limit : float
+        Part of the night that should be good, else the page warns.
+    transparency_before : dict
+        Night to its transparency coefficient, of nights before that can be used.
     verdicts : sequence of dict
         Verification records.
     certifications : sequence of dict
@@ -318,6 +324,9 @@ class NightMaterial:
     illuminator_steps: tuple[Step, ...] = ()
     history_steps: tuple[Step, ...] = ()
     array_steps: tuple[Step, ...] = ()
+    aerosol_steps: tuple[Step, ...] = ()
+    good_time_limit: float = 0.8
+    transparency_before: dict[str, FoundProduct] = field(default_factory=dict)
     verdicts: Sequence[dict[str, Any]] = ()
     certifications: Sequence[dict[str, Any]] = ()
 
@@ -339,8 +348,8 @@ class NightMaterial:
     @property
     def all_steps(self) -> tuple[Step, ...]:
         """Steps of all domains, whether this night needs them or not."""
-        more = self.illuminator_steps + self.history_steps + self.array_steps
-        return STEPS + self.camera_steps + self.throughput_steps + more
+        more = self.throughput_steps + self.illuminator_steps + self.history_steps
+        return STEPS + self.aerosol_steps + self.camera_steps + more + self.array_steps
 
     @property
     def steps(self) -> tuple[Step, ...]:

@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 import astropy.units as u
 
 from ..core.site import Site
+from .aerosol_page import aerosol_facts
 from .array_page import array_facts
 from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
@@ -55,6 +56,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "timeline": timeline(material),
         "density_scale": density_scale(material),
         "figures": list(figures),
+        "aerosol": aerosol_facts(material),
         "cameras": camera_facts(material),
         "throughput": throughput_facts(material),
         "flashes": flash_facts(material),

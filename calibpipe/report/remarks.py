@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from .aerosol_remarks import aerosol_remarks
 from .array_remarks import array_remarks
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
@@ -24,6 +25,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_selection_remarks(material),
             *_weather_remarks(material),
             *_co2_remarks(material),
+            *aerosol_remarks(material),
             *camera_remarks(material),
             *throughput_remarks(material),
             *array_remarks(material),
@@ -129,6 +131,7 @@ def _consistency_remarks(material: NightMaterial) -> Iterable[tuple[str, str, st
             if any(
                 entry["path"].endswith(f"/{path}") and own.sha256 != entry["sha256"]
                 for path, own in material.used.items()
+                if path != product.path  # the same product of another night
             ):
                 yield (
                     "warning",

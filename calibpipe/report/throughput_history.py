@@ -128,7 +128,11 @@ def _today(telescope: TelescopeMuons, column: str) -> tuple[float, float, float]
 
 
 def history_figure(
-    series: Sequence[TelescopeSeries], label: str, begin: float, today: float
+    series: Sequence[TelescopeSeries],
+    label: str,
+    begin: float,
+    today: float,
+    limits: tuple[float, float] | None = None,
 ) -> Figure:
     """A quantity of telescopes over nights, this night apart.
 
@@ -139,12 +143,16 @@ def history_figure(
         Of the vertical axis.
     begin, today : float
         First night and this one, days of matplotlib.
+    limits : tuple of float, optional
+        Drawn as lines.
     """
     places = np.linspace(-0.5, 0.5, len(series)) if len(series) > 1 else [0.0]
     end = today + TONIGHT + 0.6
     with mpl.rc_context(STYLE):
         figure, ((axes,),) = panelled_figure(1, 1)
         axes.axvspan(today - 0.5, end, color=PALETTE["shade"], linewidth=0, zorder=0.5)
+        for limit in limits or ():
+            axes.axhline(limit, color=PALETTE["warning"], linewidth=1, dashes=(5, 3))
         for one, place in zip(series, places, strict=True):
             colour, marker = KINDS[one.rank % len(KINDS)], MARKERS[one.rank % len(MARKERS)]
             now = one.day == today

@@ -6,19 +6,14 @@ from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
-from .night_tool import NightTool
+from .night_steps import AEROSOL, OF_ARRAY, NightSteps
 
 _WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
 _OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput)/\w+)(?:\.[^./]+)?$")
-_OF_ARRAY = re.compile(
-    r"array/(?:(energy|image)_asymmetry\.([^./]+)|(inter_calibration|cross_calibration|timing))"
-)
-_OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
-_OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
-class CreateNightReport(NightTool):
+class CreateNightReport(NightSteps):
     """Create the page of one night: one HTML file that opens without network.
 
     Takes what there is in the folder of the night. What is absent is listed with the reason: the
@@ -80,6 +75,18 @@ class CreateNightReport(NightTool):
         help="Inter-calibration, cross-calibration and timing of the array are expected: absent "
         "ones count as missing",
     ).tag(config=True)
+    aerosol = traits.List(
+        traits.Enum(AEROSOL),
+        help="Products of aerosols and clouds that are expected: absent ones count as missing",
+    ).tag(config=True)
+    nights_before = traits.Int(
+        30,
+        min=0,
+        help="Nights of the calendar whose transparency is shown, if their folders lie beside this",
+    ).tag(config=True)
+    good_time_limit_in_percent = traits.Float(
+        80.0, min=0, max=100, help="The page warns when less of the night is good"
+    ).tag(config=True)
     min_rings = traits.Int(
         100, min=0, help="The page warns when a telescope has fewer muon rings"
     ).tag(config=True)
@@ -96,11 +103,12 @@ class CreateNightReport(NightTool):
         400.0, min=0, help="The page says so when measured CO2 ends longer before the night"
     ).tag(config=True)
 
-    aliases: ClassVar[dict] = NightTool.aliases | {
+    aliases: ClassVar[dict] = NightSteps.aliases | {
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
         "illuminator": "CreateNightReport.illuminator",
+        "aerosol": "CreateNightReport.aerosol",
     }
     flags: ClassVar[dict] = {
         "by-date": (
@@ -120,7 +128,7 @@ class CreateNightReport(NightTool):
             "Calibration and timing of the array are expected: absent ones count as missing",
         ),
     }
-    required: ClassVar[tuple[str, ...]] = (*NightTool.required, "night_folder")
+    required: ClassVar[tuple[str, ...]] = (*NightSteps.required, "night_folder")
 
     def start(self) -> None:
         """Read, collect, draw, write."""
@@ -161,7 +169,8 @@ class CreateNightReport(NightTool):
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
         array = self.array_steps(muons)
-        steps = STEPS + cameras + muons + flashes + history + array
+        aerosol = self.aerosol_steps()
+        steps = STEPS + aerosol + cameras + muons + flashes + history + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -185,10 +194,31 @@ class CreateNightReport(NightTool):
             illuminator_steps=flashes,
             history_steps=history,
             array_steps=array,
+            aerosol_steps=aerosol,
+            good_time_limit=self.good_time_limit_in_percent / 100,
+            transparency_before=self.transparency_before() if aerosol else {},
             verdicts=self.documents("verification"),
             certifications=self.documents("certification"),
         )
         return replace(found, failures=self.failures(found), log_warnings=self.log_warnings(found))
+
+    def transparency_before(self) -> dict[str, Any]:
+        """Transparency coefficients of earlier nights that lie beside this one; usable ones."""
+        from datetime import timedelta
+
+        from ..core.night import night_date
+        from .calculate_transparency_coefficient import KIND as TRANSPARENCY
+
+        last, found = night_date(self.night), {}
+        for k in range(self.nights_before, 0, -1):
+            night = str(last - timedelta(days=k))
+            name = f"../{night}/atmosphere/transparency_coefficient.ecsv"
+            if (self.night_folder / name).is_file():
+                product = self.product(name, TRANSPARENCY)
+                same = [product.facts.get(key) for key in ("site", "night", "category")]
+                if same == [self.load_site().name, night, self.category]:
+                    found[night] = product
+        return found
 
     def documents(self, folder: str) -> list[dict[str, Any]]:
         """Records of the verification or certification of the night; what is broken is left out."""
@@ -204,88 +234,7 @@ class CreateNightReport(NightTool):
                 self.log.warning("%s cannot be read and is not shown: %s", path, error)
         return found
 
-    def camera_steps(self, index: Any) -> tuple[Any, ...]:
-        """Steps of the cameras; none if there is no trace of them and none are expected."""
-        from ..core.dl0_files import blocks
-        from ..report.material import camera_steps, is_of_cameras
-
-        failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
-        if not (self.camera or self.throughput or index or failed):
-            return ()
-        known = blocks(index.table) if index and not index.problem else []
-        known = [block for block in known if block[1] not in self.illuminator or self.traced(block)]
-        return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
-
-    def traced(self, block: tuple[str, int]) -> bool:
-        """Whether something was made of the camera in an observation, or a step failed."""
-        step = f"{block[0]}/camera/{{}}.OBSID{block[1]}"
-        names = [step.format(kind) for kind in ("pixel_statistics", "coefficients")]
-        failed = {name for name, _ in self.logs("failure.json")}
-        return any(n in failed or (self.night_folder / f"{n}.h5").is_file() for n in names)
-
-    def illuminator_steps(self, index: Any) -> tuple[Any, ...]:
-        """Steps of flashes: with a product or a failure, or expected of the index."""
-        from ..core.dl0_files import blocks
-        from ..report.material import illuminator_steps
-
-        traces = map(_OF_FLASHES.fullmatch, self.traces())
-        found = {match.groups() for match in traces if match}
-        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
-            if obs_id in self.illuminator:
-                found.add((array_element, f"OBSID{obs_id}"))
-        return illuminator_steps(sorted(found, key=lambda entry: (_of_number(entry[1]), entry[0])))
-
-    def history_steps(self) -> tuple[Any, ...]:
-        """Step of the nights before, if there is a trace of it."""
-        from ..report.material import HISTORY, Step
-
-        path = f"{HISTORY}.ecsv"
-        failed = HISTORY in [step for step, _ in self.logs("failure.json")]
-        there = failed or (self.night_folder / path).is_file()
-        return (Step(HISTORY, (path,)),) if there else ()
-
-    def traces(self) -> list[str]:
-        """Steps that failed, and products of throughputs and of the array that are there."""
-        failed = [step for step, _ in self.logs("failure.json")]
-        files = [
-            *self.night_folder.glob("*/throughput/*.h5"),
-            *self.night_folder.glob("array/*.h5"),
-        ]
-        return failed + [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
-
-    def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Steps of the muon rings: of telescopes with a trace of them, or of all if expected."""
-        from ..core.dl0_files import blocks
-        from ..report.material import throughput_steps
-
-        found: dict[str, set[str]] = {}
-        for match in filter(None, map(_OF_MUONS.fullmatch, self.traces())):
-            found.setdefault(match[1], set()).update(filter(None, [match[2]]))
-        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
-            expected = self.throughput or array_element in found
-            if expected and obs_id not in self.illuminator:
-                found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
-        ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
-        return throughput_steps(ordered, [step.name for step in cameras])
-
-    def array_steps(self, muons: tuple[Any, ...]) -> tuple[Any, ...]:
-        """Steps of the array: with a product or a failure, or all if expected."""
-        from ..report.material import ARRAY_RESULTS, array_steps
-
-        matches = list(filter(None, map(_OF_ARRAY.fullmatch, self.traces())))
-        found: dict[str, set[str]] = {}
-        for match in matches:
-            if match[1]:
-                found.setdefault(match[1], set()).add(match[2])
-        if self.array:  # both quantities of every block
-            found = dict.fromkeys(("energy", "image"), set().union(*found.values()))
-        blocks = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
-        there = {match[3] for match in matches}
-        results = [name for name in ARRAY_RESULTS if self.array or name in there]
-        throughputs = [step.name for step in muons if step.name.endswith("/muon_throughput")]
-        return array_steps(blocks, results, throughputs)
-
-    def product(self, name: str) -> Any:
+    def product(self, name: str, kind: str = "") -> Any:
         """A product of the night as it lies there; one that cannot be read says why."""
         import os
 
@@ -294,15 +243,17 @@ class CreateNightReport(NightTool):
         from ..core.products import read_json, read_table
         from ..report.material import FoundProduct
         from .hdf5_products import (
+            AEROSOL_CONDITIONS,
             array_tables,
             camera_coefficients,
             hdf5_header,
+            observation_tables,
             throughput_tables,
         )
 
         stem, suffix = name.rsplit(".", 1)
-        kind = _OF_TELESCOPE.sub(r"\1", stem)
-        if _OF_ARRAY.fullmatch(stem):
+        kind = kind or _OF_TELESCOPE.sub(r"\1", stem)
+        if OF_ARRAY.fullmatch(stem):
             kind = stem.split(".")[0]
         path = self.add_input(self.night_folder / name, kind)
         header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
@@ -319,6 +270,8 @@ class CreateNightReport(NightTool):
                     table, geometry = camera_coefficients(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
+                elif kind == AEROSOL_CONDITIONS:
+                    tables = observation_tables(path)
                 elif kind.startswith("array/"):
                     tables = array_tables(path, kind)
         except CalibPipeError as error:
@@ -376,27 +329,6 @@ class CreateNightReport(NightTool):
                     found[step, match[1]] = None
         return list(found)
 
-    def logs(self, suffix: str, night: Any = None) -> list[tuple[str, Path]]:
-        """Step and file of what the steps left in the log folder.
-
-        Left out: earlier reports, and steps that the night, if given, does without.
-        """
-        if self.log_folder is None:
-            return []
-        left_out = set()
-        if night is not None:
-            left_out = {s.name for s in night.all_steps} - {s.name for s in night.steps}
-        paths = [*self.log_folder.glob(f"*/*.{suffix}"), *self.log_folder.glob(f"*/*/*.{suffix}")]
-        steps = {
-            path.relative_to(self.log_folder).as_posix().removesuffix(f".{suffix}"): path
-            for path in sorted(paths)
-        }
-        return [
-            (step, path)
-            for step, path in steps.items()
-            if not step.startswith("report/") and step not in left_out
-        ]
-
     def models(self) -> dict[str, Any]:
         """Newest reference model of each season in the pool; none without a pool."""
         from ..core.exceptions import CalibPipeError
@@ -415,11 +347,6 @@ class CreateNightReport(NightTool):
             if known is None or known.meta["calibpipe"]["version"] < facts["version"]:
                 newest[facts["season"]] = table
         return newest
-
-
-def _of_number(block: str) -> tuple[int, str]:
-    """``OBSID9`` before ``OBSID10``."""
-    return len(block), block
 
 
 def main() -> None:

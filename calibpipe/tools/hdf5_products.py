@@ -7,6 +7,7 @@ from ..core.ctapipe_groups import (
     DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
     DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
 )
+from ..core.observation_conditions_file import KIND as AEROSOL_CONDITIONS
 from .asymmetry_tool import PAIRS_TABLE
 from .calculate_array_timing import BLOCKS, OFFSETS, RESIDUALS
 from .calculate_array_timing import KIND as TIMING
@@ -25,7 +26,14 @@ from .image_asymmetry_estimation import KIND as IMAGE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
 
-__all__ = ["array_tables", "camera_coefficients", "hdf5_header", "throughput_tables"]
+__all__ = [
+    "AEROSOL_CONDITIONS",
+    "array_tables",
+    "camera_coefficients",
+    "hdf5_header",
+    "observation_tables",
+    "throughput_tables",
+]
 
 _OF_RINGS = ("time", "rejection", "throughput")  # a night has many: no more than is drawn
 _OF_FLASHES = ("event_id", "chunk", "throughput")
@@ -126,6 +134,13 @@ def throughput_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any
         if group not in left_out
     }
     return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+
+
+def observation_tables(path: Path) -> dict[str, Any]:
+    """Slices, good-time intervals and median profiles of aerosols and clouds."""
+    from ..core.observation_conditions_file import read_observation_conditions
+
+    return read_observation_conditions(path)[1]
 
 
 def array_tables(path: Path, kind: str) -> dict[str, Any]:

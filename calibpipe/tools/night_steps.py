@@ -1,0 +1,150 @@
+"""Steps of a night for its page: those that left a product or a failure, and expected ones."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+from .night_tool import NightTool
+
+__all__ = ["AEROSOL", "OF_ARRAY", "NightSteps"]
+
+AEROSOL = (  # as in the report, which is slow to import
+    "clear_night",
+    "lidar",
+    "allsky",
+    "transparency_coefficient",
+    "observation_conditions",
+)
+
+OF_ARRAY = re.compile(
+    r"array/(?:(energy|image)_asymmetry\.([^./]+)|(inter_calibration|cross_calibration|timing))"
+)
+_OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
+_OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
+
+
+class NightSteps(NightTool):
+    """Tool that knows which steps belong to a night.
+
+    Its traits ``night_folder``, ``log_folder``, ``camera``, ``throughput``, ``illuminator``,
+    ``array`` and ``aerosol`` are those of the Tool.
+    """
+
+    def camera_steps(self, index: Any) -> tuple[Any, ...]:
+        """Steps of the cameras; none if there is no trace of them and none are expected."""
+        from ..core.dl0_files import blocks
+        from ..report.material import camera_steps, is_of_cameras
+
+        failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
+        if not (self.camera or self.throughput or index or failed):
+            return ()
+        known = blocks(index.table) if index and not index.problem else []
+        known = [block for block in known if block[1] not in self.illuminator or self.traced(block)]
+        return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
+
+    def traced(self, block: tuple[str, int]) -> bool:
+        """Whether something was made of the camera in an observation, or a step failed."""
+        step = f"{block[0]}/camera/{{}}.OBSID{block[1]}"
+        names = [step.format(kind) for kind in ("pixel_statistics", "coefficients")]
+        failed = {name for name, _ in self.logs("failure.json")}
+        return any(n in failed or (self.night_folder / f"{n}.h5").is_file() for n in names)
+
+    def illuminator_steps(self, index: Any) -> tuple[Any, ...]:
+        """Steps of flashes: with a product or a failure, or expected of the index."""
+        from ..core.dl0_files import blocks
+        from ..report.material import illuminator_steps
+
+        traces = map(_OF_FLASHES.fullmatch, self.traces())
+        found = {match.groups() for match in traces if match}
+        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+            if obs_id in self.illuminator:
+                found.add((array_element, f"OBSID{obs_id}"))
+        return illuminator_steps(sorted(found, key=lambda entry: (_of_number(entry[1]), entry[0])))
+
+    def history_steps(self) -> tuple[Any, ...]:
+        """Step of the nights before, if there is a trace of it."""
+        from ..report.material import HISTORY, Step
+
+        path = f"{HISTORY}.ecsv"
+        failed = HISTORY in [step for step, _ in self.logs("failure.json")]
+        there = failed or (self.night_folder / path).is_file()
+        return (Step(HISTORY, (path,)),) if there else ()
+
+    def traces(self) -> list[str]:
+        """Steps that failed, and products of throughputs and of the array that are there."""
+        failed = [step for step, _ in self.logs("failure.json")]
+        files = [
+            *self.night_folder.glob("*/throughput/*.h5"),
+            *self.night_folder.glob("array/*.h5"),
+        ]
+        return failed + [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
+
+    def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of the muon rings: of telescopes with a trace of them, or of all if expected."""
+        from ..core.dl0_files import blocks
+        from ..report.material import throughput_steps
+
+        found: dict[str, set[str]] = {}
+        for match in filter(None, map(_OF_MUONS.fullmatch, self.traces())):
+            found.setdefault(match[1], set()).update(filter(None, [match[2]]))
+        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+            expected = self.throughput or array_element in found
+            if expected and obs_id not in self.illuminator:
+                found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
+        ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
+        return throughput_steps(ordered, [step.name for step in cameras])
+
+    def array_steps(self, muons: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of the array: with a product or a failure, or all if expected."""
+        from ..report.material import ARRAY_RESULTS, array_steps
+
+        matches = list(filter(None, map(OF_ARRAY.fullmatch, self.traces())))
+        found: dict[str, set[str]] = {}
+        for match in matches:
+            if match[1]:
+                found.setdefault(match[1], set()).add(match[2])
+        if self.array:  # both quantities of every block
+            found = dict.fromkeys(("energy", "image"), set().union(*found.values()))
+        blocks = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
+        there = {match[3] for match in matches}
+        results = [name for name in ARRAY_RESULTS if self.array or name in there]
+        throughputs = [step.name for step in muons if step.name.endswith("/muon_throughput")]
+        return array_steps(blocks, results, throughputs)
+
+    def aerosol_steps(self) -> tuple[Any, ...]:
+        """Steps of aerosols and clouds: with a product or a failure, or expected."""
+        from ..report.aerosol_night import AEROSOL_PRODUCTS, aerosol_steps
+
+        failed = {step for step, _ in self.logs("failure.json")}
+        there = [
+            name
+            for name, (file, _) in AEROSOL_PRODUCTS.items()
+            if f"atmosphere/{name}" in failed or (self.night_folder / "atmosphere" / file).is_file()
+        ]
+        return aerosol_steps([*there, *self.aerosol])
+
+    def logs(self, suffix: str, night: Any = None) -> list[tuple[str, Path]]:
+        """Step and file of what the steps left in the log folder.
+
+        Left out: earlier reports, and steps that the night, if given, does without.
+        """
+        if self.log_folder is None:
+            return []
+        left_out = set()
+        if night is not None:
+            left_out = {s.name for s in night.all_steps} - {s.name for s in night.steps}
+        paths = [*self.log_folder.glob(f"*/*.{suffix}"), *self.log_folder.glob(f"*/*/*.{suffix}")]
+        steps = {
+            path.relative_to(self.log_folder).as_posix().removesuffix(f".{suffix}"): path
+            for path in sorted(paths)
+        }
+        return [
+            (step, path)
+            for step, path in steps.items()
+            if not step.startswith("report/") and step not in left_out
+        ]
+
+
+def _of_number(block: str) -> tuple[int, str]:
+    """``OBSID9`` before ``OBSID10``."""
+    return len(block), block
