@@ -9,8 +9,8 @@ import numpy as np
 from astropy.table import QTable
 from numpy.typing import NDArray
 
-from .allsky_result import FrameResult
 from .allsky_regions import SkyRegions
+from .allsky_result import FrameResult
 
 __all__ = ["allsky_table", "night_summary", "regions_of"]
 
