@@ -71,6 +71,8 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/camera_calibration.py
 	@$(BIN)/python benchmarks/muon_throughput.py
 	@$(BIN)/python benchmarks/array_calibration.py
+	@$(BIN)/python benchmarks/our_allsky.py
+	@$(BIN)/python benchmarks/aerosols.py
 	@$(BIN)/python benchmarks/archive.py
 
 docs: $(VENV)/.installed

@@ -124,9 +124,14 @@ def frame_result(
         predicted = expected(astrometry.camera)
     region = region_index(regions, predicted.azimuth, predicted.zenith)
     measured = photometry(
-        astrometry.camera, frame.counts, predicted.x, predicted.y, predicted.light
+        astrometry.camera,
+        frame.counts,
+        predicted.x,
+        predicted.y,
+        predicted.light,
+        wanted=(region >= 0) & predicted.is_first & (predicted.magnitude <= settings.faintest),
     )
-    target = _targets(frame, predicted, measured, region, lamp, settings)
+    target = _targets(frame, predicted, measured, lamp, settings)
     known = {"astrometry": astrometry, "is_pointing_own": astrometry.is_refined or bool(camera)}
     return _judged(frame, predicted, measured, target, region, regions, settings, known)
 
@@ -182,7 +187,6 @@ def _targets(
     frame: AllskyFrame,
     predicted: ExpectedStars,
     measured: Photometry,
-    region: NDArray,
     lamp: Moon,
     settings: AllskySettings,
 ) -> NDArray:
@@ -191,12 +195,9 @@ def _targets(
     noise = np.hypot(predicted.noise, filter_noise(0, predicted.light, camera.psf_sigma))
     peak = predicted.light / (2 * np.pi * camera.psf_sigma**2) / camera.gain + camera.pedestal
     target = (
-        (region >= 0)
-        & predicted.is_first
-        & (predicted.magnitude <= settings.faintest)
-        & (predicted.light > settings.significance * noise)
+        (predicted.light > settings.significance * noise)
         & (peak < 0.7 * camera.saturation)
-        & np.isfinite(measured.light)
+        & np.isfinite(measured.light)  # of those that were measured
     )
     if lamp.zenith < 90 * u.deg:
         away = separation(predicted.azimuth, predicted.zenith, lamp.azimuth, lamp.zenith)

@@ -19,8 +19,6 @@ from scipy.special import ndtr
 
 __all__ = ["CloudFraction", "cloud_fraction", "detection_probabilities", "threshold_errors"]
 
-_PRIOR = 0.5  # of a fraction: Jeffreys' Beta(1/2, 1/2), one star's worth
-
 
 @dataclass(frozen=True)
 class CloudFraction:
@@ -89,10 +87,14 @@ def cloud_fraction(
 ) -> CloudFraction:
     r"""Covered part of each region and of the sky.
 
-    Variance of a region: :math:`\sum w^2 \pi (1 - \pi) / (p - q)^2 / (\sum w)^2` with
-    :math:`\pi = (1 - c) p + c q` at a fraction drawn by one star's worth towards 1/2 (Jeffreys), so
-    that few stars that agree do not pretend to an error of 0. For the sky the regions are drawn
-    towards the mean of all stars.
+    .. math:: V(c) = \frac{\sum w^2 \pi (1 - \pi) / (p - q)^2}{(\sum w)^2}, \quad
+              \pi = (1 - c) p + c q
+
+    The error of a region is the root mean square of :math:`\hat c - c` if nothing is known before
+    (Laplace), so that few stars that agree do not pretend to an error of 0:
+    :math:`\sigma^2 = V(\tilde c)\,n/(n + 3) + (\tilde c - \hat c)^2` with
+    :math:`\tilde c = (n \hat c + 1)/(n + 2)`. For the sky V is taken at the regions' fractions
+    drawn by one star towards the mean of all.
 
     Parameters
     ----------
@@ -125,11 +127,13 @@ def cloud_fraction(
             found = p + fraction[region] * (q - p)
             return summed((w / (p - q)) ** 2 * found * (1 - found)) / whole**2
 
-        error = np.sqrt(variance(_drawn(value, n_effective, _PRIOR)))
+        likely = _drawn(value, n_effective, 0.5, 2)
+        kept = n_effective / (n_effective + 3)
+        error = np.sqrt(variance(likely) * kept + (likely - np.clip(value, 0, 1)) ** 2)
         area = np.where(has, solid_angle, 0.0)
         total = np.nansum(area * value) / area.sum()
-        mean = _drawn(total, n_effective[has].sum(), _PRIOR)
-        pooled = np.sqrt(np.nansum(area**2 * variance(_drawn(value, n_effective, mean))))
+        mean = _drawn(total, n_effective[has].sum(), 0.5, 1)
+        pooled = np.sqrt(np.nansum(area**2 * variance(_drawn(value, n_effective, mean, 1))))
     return CloudFraction(
         region=value,
         region_error=np.where(has, error, np.nan),
@@ -141,10 +145,10 @@ def cloud_fraction(
     )
 
 
-def _drawn(value: ArrayLike, n: ArrayLike, toward: float) -> NDArray:
-    """Fraction of `n` stars drawn by one more towards a value, within 0 and 1."""
+def _drawn(value: ArrayLike, n: ArrayLike, toward: float, more: int) -> NDArray:
+    """Fraction of `n` stars drawn by some more towards a value, within 0 and 1."""
     inside = np.clip(np.nan_to_num(np.asarray(value, float)), 0, 1)
-    return (inside * n + toward) / (n + 1)
+    return (inside * n + more * toward) / (n + more)
 
 
 def threshold_errors(

@@ -1,9 +1,10 @@
 r"""Light of stars at predicted places of an all-sky frame.
 
-A stamp around each place gives the local background, the median of those pixels of an annulus that
-have the least light of catalogue stars (all of them would raise it by 10 % of a star of V = 6), and
-the light by the matched filter :math:`\hat F = \sum P (D - B) / \sum P^2`, P the Gaussian image of
-a star integrated over pixels. Pixels that are not finite or sharper than a star are left out.
+A stamp around each place gives the local background, slope and median of those pixels of an
+annulus that have the least light of catalogue stars (all of them would raise it by 10 % of a star
+of V = 6), and the light by the matched filter :math:`\hat F = \sum P (D - B) / \sum P^2`, P the
+Gaussian image of a star integrated over pixels. Pixels that are not finite or sharper than a star
+are left out.
 """
 
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import erf
 
 from ..core.allsky_file import AllskyCamera
+from .allsky_background import local_background, stamp_half
 
 __all__ = [
     "Photometry",
@@ -26,8 +28,6 @@ __all__ = [
     "trail_factor",
 ]
 
-_ANNULUS = (4.0, 8.5)  # widths of the image of a star
-_DARK_PART = 0.4  # of the pixels of the annulus
 _SHARPNESS = 1.8  # a pixel that stands out of its neighbours by this much more than a star does
 _PER_STAR_NOISE = 4 / 3  # sum P^3 / (sum P^2)^2 of a Gaussian, 2 dimensions
 
@@ -141,7 +141,12 @@ def matched_filter(
 
 
 def photometry(
-    camera: AllskyCamera, counts: NDArray, x: ArrayLike, y: ArrayLike, light: ArrayLike
+    camera: AllskyCamera,
+    counts: NDArray,
+    x: ArrayLike,
+    y: ArrayLike,
+    light: ArrayLike,
+    wanted: ArrayLike | None = None,
 ) -> Photometry:
     """Light and background at places of a frame.
 
@@ -152,19 +157,34 @@ def photometry(
     x, y : array_like, shape (n,), pixel
     light : array_like, shape (n,), electrons
         Of the stars there in a clear sky; it only says which pixels are dark.
+    wanted : array_like, shape (n,), bool, optional
+        Places to measure; the others are NaN. All if not given.
     """
     x, y = np.asarray(x, float), np.asarray(y, float)
-    half = stamp_half(camera)
-    parts = (stamps(counts, x, y, half) - camera.pedestal) * camera.gain
     starlight = np.zeros(counts.shape, np.float32)
     draw_stars(starlight, x, y, light, camera.psf_sigma)
-    background, variance, n_dark = _background(parts, stamps(starlight, x, y, half), camera)
-    excess = parts - background[:, None, None].astype(np.float32)
-    near = slice(half - core_half(camera), half + core_half(camera) + 1)
-    excess = excess[:, near, near]
+    wanted = np.ones(x.shape, bool) if wanted is None else np.asarray(wanted)
+    measured = np.full((3, *x.shape), np.nan)
+    measured[:, wanted] = _measured(camera, counts, starlight, x[wanted], y[wanted])
+    return Photometry(*measured)
+
+
+def _measured(
+    camera: AllskyCamera, counts: NDArray, starlight: NDArray, x: NDArray, y: NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Light, background and noise of the light."""
+    half, core = stamp_half(camera), core_half(camera)
+    parts = (stamps(counts, x, y, half) - camera.pedestal) * camera.gain
+    background, slope, variance, n_equal = local_background(
+        parts, stamps(starlight, x, y, half), camera
+    )
+    near = slice(half - core, half + core + 1)
+    reach = np.arange(-core, core + 1, dtype=np.float32)
+    excess = parts[:, near, near] - background[:, None, None].astype(np.float32)
+    excess -= slope[:, :1, None] * reach + slope[:, 1:, None] * reach[:, None]
     good = good_pixels(excess, np.sqrt(variance).astype(np.float32), camera.psf_sigma)
-    found = matched_filter(excess, good, x - np.rint(x), y - np.rint(y), camera.psf_sigma)
-    return Photometry(found, background, filter_noise(variance, 0, camera.psf_sigma, n_dark))
+    light = matched_filter(excess, good, x - np.rint(x), y - np.rint(y), camera.psf_sigma)
+    return light, background, filter_noise(variance, 0, camera.psf_sigma, n_equal)
 
 
 def draw_stars(image: NDArray, x: NDArray, y: NDArray, light: ArrayLike, sigma: float) -> None:
@@ -197,45 +217,6 @@ def draw_stars(image: NDArray, x: NDArray, y: NDArray, light: ArrayLike, sigma: 
 def core_half(camera: AllskyCamera) -> int:
     """Half side of the part of a stamp that the matched filter looks at."""
     return int(np.ceil(3.5 * camera.psf_sigma)) + 1
-
-
-def stamp_half(camera: AllskyCamera) -> int:
-    """Half side of a stamp with its annulus."""
-    return int(np.ceil(_annulus(camera)[1]))
-
-
-def _annulus(camera: AllskyCamera) -> tuple[float, float]:
-    scale = max(camera.psf_sigma, 1.0)
-    return _ANNULUS[0] * scale, _ANNULUS[1] * scale
-
-
-def _background(
-    parts: NDArray, starlight: NDArray, camera: AllskyCamera
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Median of the dark pixels of the annulus, their variance (common factor), their number."""
-    half = parts.shape[1] // 2
-    reach = np.arange(-half, half + 1)
-    distance = np.hypot(reach, reach[:, None])
-    inner, outer = _annulus(camera)
-    in_ring = (distance >= inner) & (distance <= outer)
-    ring, starlight = parts[:, in_ring], starlight[:, in_ring]
-    starlight = np.where(np.isfinite(ring), starlight, np.inf)
-    n_dark = int(_DARK_PART * ring.shape[1])
-    darkest = np.argpartition(starlight, n_dark, axis=1)[:, :n_dark]
-    ring = np.sort(np.take_along_axis(ring, darkest, axis=1), axis=1)  # NaN come last
-    number = np.isfinite(ring).sum(axis=1)
-    usable = number >= n_dark // 2
-    rows, last = np.arange(len(ring)), np.maximum(number - 1, 0)
-    quartile = [ring[rows, (last * part).astype(int)].astype(float) for part in (0.25, 0.5)]
-    background = np.where(usable, quartile[1], np.nan)
-    spread = (quartile[1] - quartile[0]) / 0.6745  # the lower half: stars are in the upper one
-    expected = np.maximum(background, 0) + camera.read_noise**2
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ratio = spread**2 / expected
-    finite = ratio[np.isfinite(ratio)]
-    # ASSUME: photons and read-out; what else there is (compression, flat field) is a common factor
-    factor = max(float(np.median(finite)), 1.0) if finite.size else 1.0
-    return background, expected * factor, np.maximum(number, 1)
 
 
 def filter_noise(

@@ -1,5 +1,7 @@
 """Zenith angles against astropy, and there and back."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord
@@ -7,7 +9,7 @@ from astropy.time import Time
 from astropy.utils import iers
 from numpy.testing import assert_allclose
 
-from calibpipe.core.sky import icrs_direction, zenith_angle
+from calibpipe.core.sky import horizontal_direction, icrs_direction, refraction, zenith_angle
 
 TIMES = Time("2024-07-10T23:00:00") + np.linspace(0, 5, 6) * u.h
 
@@ -46,3 +48,38 @@ def test_many_stars_share_a_time(north):
     expected = zenith_angle(ra, dec, TIMES[moment], north)
     found = zenith_angle(ra, dec, TIMES, north, moment)
     assert_allclose(found.value, expected.value, rtol=1e-12)
+
+
+def test_horizontal_direction_as_astropy(north, south):
+    rng = np.random.default_rng(2)
+    ra, dec = rng.uniform(0, 360, 200) * u.deg, rng.uniform(-80, 80, 200) * u.deg
+    for site in (north, south):
+        place = EarthLocation.from_geodetic(site.longitude, site.latitude, site.elevation)
+        with iers.conf.set_temp("auto_download", False):
+            frame = AltAz(obstime=TIMES[2], location=place)
+            azimuth, zenith = horizontal_direction(ra, dec, TIMES[2], site)
+            found = SkyCoord(azimuth, 90 * u.deg - zenith, frame=frame)
+            # aberration of 20 arcsec, Earth's rotation within 0.9 s
+            assert SkyCoord(ra, dec).transform_to(frame).separation(found).max() < 36 * u.arcsec
+
+
+def test_refraction_as_erfa(north):
+    """Within 4 %: 5 % less air by temperature alone."""
+    place = EarthLocation.from_geodetic(north.longitude, north.latitude, north.elevation)
+    with iers.conf.set_temp("auto_download", False):
+        air = {"pressure": 780 * u.hPa, "temperature": 1 * u.deg_C, "obswl": 0.55 * u.um}
+        airless = AltAz(obstime=TIMES[0], location=place)
+        star = SkyCoord([0] * 4 * u.deg, [60, 45, 30, 20] * u.deg, frame=airless)
+        lifted = star.transform_to(AltAz(obstime=TIMES[0], location=place, **air)).alt - star.alt
+    found = refraction(90 * u.deg - star.alt, north)
+    assert_allclose(found.to_value(u.arcsec), lifted.to_value(u.arcsec), rtol=0.05)
+
+
+def test_refraction_at_sea_level_by_hand(north):
+    """Meeus, p. 106: at the true altitude of 33' it is 24.6' (1010 hPa, 283 K)."""
+    sea = replace(north, elevation=0 * u.m)
+    expected = 24.6 * 1013.25 / 1010 * 283 / 288.15
+    found = refraction((90 - 0.5541) * u.deg, sea).to_value(u.arcmin)
+    assert abs(found - expected) < 0.1
+    assert refraction(0 * u.deg, north) < 1 * u.arcsec
+    assert refraction(120 * u.deg, north) == refraction(90 * u.deg, north)

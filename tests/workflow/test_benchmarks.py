@@ -110,3 +110,17 @@ def test_our_side_of_the_array_calibration(root, tmp_path, monkeypatch):
         away = worker.away(str(truth), f"{kind}.h5", kind)
         assert away["n_tel"] == 13
         assert 0 < away["rms"] < 5 * away["error"]  # 6e-7, even if one telescope has all of it
+
+
+def test_all_sky_camera(root, tmp_path):
+    """Frames are read and judged; the covered part is the true one."""
+    path = root / "benchmarks/our_allsky.py"
+    spec = importlib.util.spec_from_file_location("our_allsky", path)
+    worker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(worker)
+    found = worker.processed(tmp_path, 3, 1024)
+    assert found["n_frames"] == 3
+    assert found["n_stars"] > 1000
+    assert found["rms"] < 0.03
+    assert found["cpu"]["reading"] > 0
+    assert found["cpu"]["judging"] > 0
