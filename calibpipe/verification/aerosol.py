@@ -66,11 +66,15 @@ def internal_metrics(kind: str, table: Any) -> dict[str, NDArray]:
         has no number for are NaN. A metric without any number is absent: a product of an overcast
         night is judged by what it says.
     """
-    columns = {
-        name: np.asarray(getattr(table[name], "value", table[name])) for name in table.colnames
-    }
+    columns = {name: _plain(table[name]) for name in table.colnames}
     measure = {FRAM: _fram, LIDAR: _lidar, ALLSKY: _allsky, TRANSPARENCY: _transparency}[kind]
     return _known(measure(columns, table.meta["calibpipe"]))
+
+
+def _plain(column: Any) -> NDArray:
+    """Numbers with NaN and texts with nothing where ECSV has nothing."""
+    values = np.ma.asarray(getattr(column, "value", column))
+    return values.filled("" if values.dtype.kind in "US" else np.nan)
 
 
 def conditions_metrics(tables: Mapping[str, Any], header: Mapping[str, Any]) -> dict[str, NDArray]:

@@ -101,6 +101,13 @@ def test_allsky_by_hand():
     np.testing.assert_allclose(metrics["n_expected"], [[200, 200, 200, np.nan]])
 
 
+def test_clear_frames_have_an_empty_status_in_the_file(tmp_path):
+    """ECSV reads a column without any text as masked."""
+    allsky([0.0, 0.5]).write(tmp_path / "allsky.ecsv")
+    metrics = internal_metrics(ALLSKY, QTable.read(tmp_path / "allsky.ecsv"))
+    assert metrics["unusable_fraction"] == 0
+
+
 def test_transparency_by_hand():
     columns = {
         "transparency": [0.9, 1.1, np.nan],
