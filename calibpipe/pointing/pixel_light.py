@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["PixelShape", "PixelTable", "pixel_shape", "pixel_table", "star_light"]
 
 _STEPS_PER_SIGMA = 5
-_REACH = 5.5  # σ beyond the corner of a pixel
+_REACH = 5.0  # σ beyond the pixel
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def pixel_table(shape: PixelShape, sigma: float) -> PixelTable:
             f"sigma of the point spread function is {sigma:g}, needs more than 0"
         )
     step = sigma / _STEPS_PER_SIGMA
-    half = int(np.ceil((shape.width + _REACH * sigma) / step))
+    half = int(np.ceil((shape.width / np.sqrt(3) + _REACH * sigma) / step)) + 3
     if half > 1500:
         raise ConfigurationError(
             f"sigma {sigma:g} is {shape.width / sigma:.0f} times smaller than a pixel of "
@@ -180,7 +180,7 @@ def _add_light(
     half = spline.shape[0] // 2
     limit = half - 2.0
     scale = coma * d
-    far = 1.5 * limit / per_step + 3.0 * scale
+    far = np.sqrt(2.0) * limit / per_step + 2.1 * scale
     wx, wy, gx, gy = np.empty(4), np.empty(4), np.empty(4), np.empty(4)
     hx, hy = np.empty(4), np.empty(4)
     for pixel in range(pixel_x.size):
