@@ -33,7 +33,7 @@ def main() -> None:
             run_tool(tool(), argv=[*keys, log, *options], cwd=folder, raises=True)
 
         events = ("--n-flatfield=60", "--n-pedestal=60", "--n-shower=1", "--n-muon=8")
-        run(ProduceCamcalibTestData, "--tel-id=1", *events, f"--output-folder={folder}")
+        run(ProduceCamcalibTestData, "--tel-id=1", *events, "--stars", f"--output-folder={folder}")
         files = [f"--input={path}" for path in folder.glob("DL0/LSTN-01/**/*.fits.fz")]
         statistics, coefficients = f"{folder}/statistics.h5", f"{folder}/coefficients.h5"
         run(CalculatePixelStatistics, *files, f"--output={statistics}")

@@ -3,6 +3,7 @@
 A test compares them with ctapipe's own.
 """
 
+DL0_TEL_POINTING_GROUP = "/dl0/monitoring/telescope/pointing"
 DL1_SUBARRAY_TRIGGER_TABLE = "/dl1/event/subarray/trigger"
 DL1_TEL_MUON_GROUP = "/dl1/event/telescope/muon"
 DL1_TEL_OPTICAL_PSF_GROUP = "/dl1/monitoring/telescope/optical_psf"

@@ -52,7 +52,9 @@ class ProcessLidar(NightTool):
     background_from_in_m = traits.Float(27000.0, min=0, help="Range of the background").tag(
         config=True
     )
-    dead_time_in_ns = traits.Float(0.0, min=0, help="Of the photon counters").tag(config=True)
+    dead_time_in_ns = traits.Float(
+        2.0, min=0, help="Of the photon counters; that of the instrument"
+    ).tag(config=True)
     reference_range_in_m = traits.List(
         traits.Float(), default_value=[6000.0, 25000.0], help="Range of the Rayleigh fit"
     ).tag(config=True)

@@ -6,7 +6,8 @@ from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
-from .night_tool import NightTool, require
+from .night_tool import require
+from .star_simulation import StarSimulation
 
 KIND = "simulation/camera_truth"
 SHOWER_KIND = "simulation/shower_truth"
@@ -16,7 +17,7 @@ GAIN_SELECTED = ("SUBARRAY", "MUON")
 BLOCK = 64  # events simulated at once: 50 MB; the random numbers depend on it
 
 
-class ProduceCamcalibTestData(NightTool):
+class ProduceCamcalibTestData(StarSimulation):
     """Simulate one observation block of LSTs and MSTs in one night, as DL0.
 
     Writes below the output folder the event streams of each telescope and the array triggers in
@@ -29,6 +30,12 @@ class ProduceCamcalibTestData(NightTool):
     with a closed camera. The observation begins at astronomical dusk. Waveforms of a telescope
     depend on site, night, telescope and configuration only, its optical throughput on telescope,
     seed and configuration: it is the same every night.
+
+    With --stars the telescopes track a source, and the stars around it add to the night sky of the
+    pixels. What the drives record goes into
+    ``monitoring/<array element>/<night>/<array element>_OBSID<number>.pointing.h5``, the true
+    pointing and stars into ``.star_truth.ecsv`` beside the other truth. One throughput
+    (``optical_throughput``) is that of all telescopes for stars.
 
     LSTs of CTAO-North are known. Other telescopes (5 is MSTN-01) need the description of their
     camera: service data in a folder of CTAPIPE_SVC_PATH, or --camera-description and a simulation
@@ -134,6 +141,12 @@ class ProduceCamcalibTestData(NightTool):
         "rate": "ProduceCamcalibTestData.rate_in_hertz",
         "seed": "ProduceCamcalibTestData.seed",
     }
+    flags: ClassVar[dict] = StarSimulation.flags | {
+        "stars": (
+            {"ProduceCamcalibTestData": {"stars": True}},
+            "Track a source and see the stars around it",
+        ),
+    }
 
     def start(self) -> None:
         """Simulate telescope after telescope and write them."""
@@ -149,6 +162,7 @@ class ProduceCamcalibTestData(NightTool):
         ]
         mirrors = [self.mirror(subarray.tel[tel_id].optics, tel_id) for tel_id in self.tel_ids]
         left = self.check_outputs(observations)
+        self._skies = self.star_skies(observations, subarray)
         found = self.write_events(observations, subarray, mirrors)
         for path in left:  # what an earlier run left would be read as part of this one
             path.unlink(missing_ok=True)
@@ -158,6 +172,7 @@ class ProduceCamcalibTestData(NightTool):
                 self.write_showers(observation, events["SUBARRAY"])
             if self.n_muon:
                 self.write_muons(observation, events["MUON"], mirror)
+            self.write_stars(observation, subarray)
 
     def check_request(self, site: Any) -> None:
         """Rate, number of events, telescopes."""
@@ -319,8 +334,10 @@ class ProduceCamcalibTestData(NightTool):
         for observation in observations:
             own.update(observation.event_paths)
             own.update(self.truth_path(observation, kind) for kind in kinds)
+            own.update(self.star_paths(observation))
         folder = Path(self.output_folder)
         left = set(folder.glob(f"truth/*/{self.night}/*_OBSID{self.obs_id}.*_truth.ecsv"))
+        left.update(folder.glob(f"monitoring/*/{self.night}/*_OBSID{self.obs_id}.pointing.h5"))
         for path in (observations[0].event_paths[0], observations[0].trigger_path):
             _, _, name = path.name.split("_", 2)  # telescope or subarray, stream, the block
             element, *day = path.parent.relative_to(folder / "DL0").parts
@@ -390,10 +407,12 @@ class ProduceCamcalibTestData(NightTool):
         muon_optics = mirror, camera_lookup(camera.geometry) if mirror else None
         records: dict[str, list[tuple]] = {name: [] for name in GAIN_SELECTED}
         with tqdm(total=types.size, desc=observation.array_element, disable=None) as progress:
-            for first in range(0, types.size, BLOCK):
-                block = slice(first, first + BLOCK)
+            size = self.block_size(BLOCK)
+            for first in range(0, types.size, size):
+                block = slice(first, first + size)
                 plan = types[block], seconds[block]
-                events = self.block(*plan, camera, muon_optics, truth, templates, rng)
+                seen = self.starlit(truth, observation.tel_id, seconds[block])
+                events = self.block(*plan, camera, muon_optics, seen, templates, rng)
                 for i, (name, waveform, gain, record) in enumerate(events, first):
                     stamp = (int(part) for part in stamps[i])
                     kind = EventType[name].value

@@ -18,7 +18,8 @@ class SimulateNight(NightTool):
     - ``meteo/<site>/<night>/<category>.grib`` with ``.truth.ecsv`` beside it;
     - ``DL0/<array element>/...``, ``DL0/ARRAY/...``: events and array triggers of one observation
       block of all telescopes;
-    - ``truth/<array element>/<night>/...``: true pixels, images of showers, muons;
+    - ``truth/<array element>/<night>/...``: true pixels, images of showers, muons, stars;
+    - ``monitoring/<array element>/<night>/...``: what the drives record, if there are stars;
     - ``provenance/<night>/<part>.json``.
 
     The parts are the Tools calibpipe-simulate-meteo-data and calibpipe-produce-camcalib-test-data;

@@ -101,7 +101,7 @@ def test_telescopes_of_a_file(h5file):
 
 
 def test_groups_are_those_of_ctapipe():
-    names = [name for name in vars(ctapipe_groups) if name.startswith(("DL1_", "DL2_"))]
+    names = [name for name in vars(ctapipe_groups) if name.startswith(("DL0_", "DL1_", "DL2_"))]
     assert len(names) > 5
     for name in names:
         assert getattr(ctapipe_groups, name) == getattr(hdf5dataformat, name)

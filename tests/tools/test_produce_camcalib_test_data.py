@@ -16,6 +16,7 @@ from ctapipe_io_zfits import ProtozfitsEventSource, ProtozfitsTelescopeEventSour
 
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.night import astronomical_night
+from calibpipe.core.pointing_file import read_pointing
 from calibpipe.core.products import content_hash, read_table
 from calibpipe.core.telescope import subarray_of
 from calibpipe.simulation.camera import PixelFault, truth_from_table
@@ -25,6 +26,7 @@ from calibpipe.tools.produce_camcalib_test_data import (
     SHOWER_KIND,
     ProduceCamcalibTestData,
 )
+from calibpipe.tools.star_simulation import STAR_KIND
 
 NIGHT = "2024-02-29"
 FEW = ("--n-flatfield=3", "--n-pedestal=3", "--n-shower=2")
@@ -270,3 +272,78 @@ def test_shipped_configuration_is_accepted(produce, root):
 def test_help(tmp_path, capsys):
     assert run_tool(ProduceCamcalibTestData(), argv=["--help"], cwd=tmp_path) == 0
     assert "observatory's folders" in capsys.readouterr().out
+
+
+def star_run(produce, *more, folder="simulated"):
+    """Vega, in the zenith of the North in summer, V = 0.03, is 0.9 deg from the source."""
+    options = (
+        "--stars",
+        f"{OWN}source_in_deg=279.235",
+        f"{OWN}source_in_deg=37.884",
+        f"{OWN}star_magnitude_limit=4",
+        "--rate=40",
+    )
+    few = ("--n-flatfield=1", "--n-pedestal=79")
+    return produce(*options, *more, folder=folder, few=few, night="2024-07-10")
+
+
+def test_stars_are_in_the_events_where_the_truth_says(produce):
+    folder = star_run(produce)
+    table = truth(folder, STAR_KIND)
+    assert table["star"][0] == "HIP 91262"
+    header = table.meta["calibpipe"]
+    assert abs(header["dlon_in_arcsec"]) < 5 * 40
+    assert header["flexure_in_arcsec"] == 30
+    with ProtozfitsTelescopeEventSource(streams(folder)[0]) as source:
+        geometry = source.subarray.tel[1].camera.geometry
+        waves = [
+            event.dl0.tel[1].waveform[1, :, 10:20].sum(axis=1, dtype=float)
+            for event in source
+            if event.trigger.event_type is EventType.SKY_PEDESTAL
+        ]
+    variance = np.var(waves, axis=0)
+    middle = [table[f"camera_{axis}"][0, 1].to_value(u.m) for axis in "xy"]
+    x, y = geometry.pix_x.to_value(u.m), geometry.pix_y.to_value(u.m)
+    star = np.hypot(x - middle[0], y - middle[1]) < 0.1
+    assert variance[star].max() > 30 * np.median(variance)
+    assert variance.argmax() in np.flatnonzero(star)
+    far = np.hypot(x - middle[0], y - middle[1]) > 0.4
+    assert variance[far].max() < 3 * np.median(variance)
+
+
+def test_the_drive_is_recorded_for_all_events(produce):
+    folder = star_run(produce, "--tel-id=1", "--tel-id=3")
+    (path,) = folder.glob("monitoring/LSTN-03/2024-07-10/LSTN-03_OBSID1.pointing.h5")
+    drive = read_pointing(path, 3)
+    with ProtozfitsTelescopeEventSource(streams(folder)[1], subarray_id=2) as source:
+        times = Time([event.trigger.time for event in source])
+    azimuth, altitude = drive.at(times)
+    assert np.all(altitude > 20 * u.deg)
+    assert np.ptp(azimuth.value) < 1
+    elements = [truth(folder, STAR_KIND, f"LSTN-0{i}").meta["calibpipe"] for i in (1, 3)]
+    assert elements[0]["dlon_in_arcsec"] != elements[1]["dlon_in_arcsec"]
+
+
+def test_stars_follow_from_the_seed(produce):
+    one, two = (star_run(produce, folder=name) for name in ("one", "two"))
+    waves = []
+    for folder in (one, two):
+        with ProtozfitsTelescopeEventSource(streams(folder)[0]) as source:
+            waves.append([event.dl0.tel[1].waveform.tobytes() for event in source])
+        (path,) = folder.rglob("*.star_truth.ecsv")
+        waves[-1].append(content_hash(path))
+    assert waves[0] == waves[1]
+
+
+def test_pointing_that_is_given(produce):
+    given = [f"{OWN}pointing_truth={v}" for v in ("dlon_in_arcsec=12.5", "plate_scale=1.001")]
+    header = truth(star_run(produce, *given), STAR_KIND).meta["calibpipe"]
+    assert header["dlon_in_arcsec"] == 12.5
+    assert header["plate_scale"] == 1.001
+    with pytest.raises(ConfigurationError, match=r"unknown entries \['dlon'\]; known ones"):
+        star_run(produce, f"{OWN}pointing_truth=dlon=1", "--overwrite")
+
+
+def test_a_source_is_two_numbers(produce):
+    with pytest.raises(ConfigurationError, match="needs right ascension and declination"):
+        produce("--stars", f"{OWN}source_in_deg=10")
