@@ -9,7 +9,11 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/inputs/dl0.smk"
+include: "rules/inputs/atmosphere.smk"
 include: "rules/inputs/aerosol.smk"
+include: "rules/inputs/array.smk"
+include: "rules/inputs/report.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/aerosol.smk"

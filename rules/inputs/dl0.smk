@@ -1,0 +1,232 @@
+"""Input functions of what follows from DL0: observation blocks, telescopes, flashes."""
+
+
+def every_block(name, *domains, of_night=None):
+    """A product for every telescope and observation block of the nights that are asked for.
+
+    Which they are says the night's index of DL0 files, when it is made; `of_night` are blocks of
+    another kind than those with calibration events.
+    """
+    if not wanted(*domains):
+        return []
+    return [
+        lambda wildcards, keys=keys: products_of_blocks(name, *keys, of_night=of_night)
+        for keys in requested_nights()
+        if telescopes(keys[0])
+    ]
+
+
+def every_telescope(name, *domains):
+    """A product for every telescope of the nights that are asked for that has sound data."""
+    if not wanted(*domains):
+        return []
+    return [
+        lambda wildcards, keys=keys: products_of_telescopes(name, *keys)
+        for keys in requested_nights()
+        if telescopes(keys[0])
+    ]
+
+
+def dl0_index(site, category, night):
+    """The night's index of DL0 files, when it is made."""
+    from calibpipe.core.products import read_table
+
+    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
+    return read_table(made.output.product, "array/dl0_index")
+
+
+def all_blocks(site, category, night):
+    """Telescope and observation block of a night, but those that are left out by decision."""
+    from calibpipe.core.dl0_files import blocks
+
+    return [
+        block
+        for block in blocks(dl0_index(site, category, night))
+        if ("leave_out_block", site, night, *block) not in OVERRIDES
+    ]
+
+
+def blocks_of_night(site, category, night):
+    """Blocks with calibration events: flashes of a run may need the coefficients of another."""
+    runs = runs_of_night(site, night)
+    return [
+        (tel, obs_id)
+        for tel, obs_id in all_blocks(site, category, night)
+        if obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id
+    ]
+
+
+def muon_blocks(site, category, night):
+    """Blocks with muons: none while an illuminator flashes."""
+    runs = runs_of_night(site, night)
+    return [b for b in blocks_of_night(site, category, night) if b[1] not in runs]
+
+
+def illuminator_blocks(site, category, night):
+    """Blocks with flashes of known light.
+
+    An observation that no telescope has is asked of all of them: its step says what there is.
+    """
+    there = all_blocks(site, category, night)
+    found = []
+    for obs_id in runs_of_night(site, night):
+        asked = dict.fromkeys((tel, obs_id) for tel, _ in there)
+        found += [block for block in asked if block in there] or [
+            block
+            for block in asked
+            if ("leave_out_block", site, night, *block) not in OVERRIDES
+        ]
+    return found
+
+
+def runs_of_night(site, night):
+    """Runs of an illuminator by number of their observation; there may be none."""
+    return {
+        key[2]: run for key, run in ILLUMINATOR_RUNS.items() if key[:2] == (site, night)
+    }
+
+
+def products_of_blocks(name, site, category, night, of_night=None):
+    """A product for every telescope and observation block of a night."""
+    folder = NIGHT.format(site=site, category=category, night=night)
+    return [
+        f"{folder}/{name.format(tel=tel, block=f'OBSID{obs_id}')}"
+        for tel, obs_id in (of_night or blocks_of_night)(site, category, night)
+    ]
+
+
+def products_of_telescopes(name, site, category, night):
+    """A product for every telescope of a night with a block that can be read."""
+    folder = NIGHT.format(site=site, category=category, night=night)
+    there = dict.fromkeys(tel for tel, _ in sound_blocks(site, category, night))
+    return [f"{folder}/{name.format(tel=tel)}" for tel in there]
+
+
+def sound_blocks(site, category, night):
+    """Blocks with muons of a night whose files have no problem."""
+    index = dl0_index(site, category, night)
+    damaged = {
+        (str(row["array_element"]), int(row["obs_id"]))
+        for row in index
+        if row["problem"]
+    }
+    return [b for b in muon_blocks(site, category, night) if b not in damaged]
+
+
+def muon_rings_of_night(wildcards):
+    """Muon rings of a telescope: of all blocks that can be read."""
+    keys = wildcards.site, wildcards.category, wildcards.night
+    return [
+        f"{NIGHT}/{{tel}}/throughput/muon_rings.OBSID{obs_id}.h5".format(**wildcards)
+        for tel, obs_id in sound_blocks(*keys)
+        if tel == wildcards.tel
+    ]
+
+
+def illuminator_run(wildcards):
+    """What the configuration says of the flashes of an observation."""
+    key = wildcards.site, wildcards.night, int(wildcards.block.removeprefix("OBSID"))
+    if key not in ILLUMINATOR_RUNS:
+        raise WorkflowError(
+            f"throughput, illuminator: no entry {' '.join(map(str, key))} in the configuration"
+        )
+    return ILLUMINATOR_RUNS[key]
+
+
+def illuminator_source(wildcards):
+    """Table of the light source, if it is there: one that is not is told by the step."""
+    source = illuminator_run(wildcards)["source"]
+    return source if Path(source).is_file() else []
+
+
+def illuminator_coefficients(wildcards):
+    """Coefficients for the flashes: of the same observation or of another one of the night."""
+    obs_id = illuminator_run(wildcards)["coefficients_from"]
+    return f"{NIGHT}/{{tel}}/camera/coefficients.OBSID{obs_id}.h5".format(**wildcards)
+
+
+def event_files(wildcards):
+    """DL0 event files of a telescope and observation block, whatever is wrong with them.
+
+    One that is not there (a link to nowhere) is told by the step.
+    """
+    index = dl0_index(wildcards.site, wildcards.category, wildcards.night)
+    block = wildcards.tel, int(wildcards.block.removeprefix("OBSID"))
+    root = Path(dl0_root(wildcards))
+    return [
+        str(root / row["path"])
+        for row in index
+        if (row["array_element"], row["obs_id"]) == block
+        and (root / row["path"]).is_file()
+    ]
+
+
+def telescopes(site):
+    """Array elements of a site that are asked for."""
+    if not {"camera", "throughput"} & set(config["domains"]):
+        return []
+    there = SITES[site]["telescopes"]
+    return [
+        tel for tel in there if tel in config["telescopes"] or not config["telescopes"]
+    ]
+
+
+def camera_products(name):
+    """Input function: a product for every telescope and observation block of the rule's night."""
+    return products_of_night(name, "camera", products_of_blocks)
+
+
+def throughput_products(name):
+    """Input function: a product for every telescope of the rule's night that has sound data."""
+    return products_of_night(name, "throughput", products_of_telescopes)
+
+
+def illuminator_products(name):
+    """Input function: a product for every block with flashes of the rule's night."""
+
+    def of_night(name, *keys):
+        return products_of_blocks(name, *keys, of_night=illuminator_blocks)
+
+    return products_of_night(name, "throughput", of_night)
+
+
+def products_of_night(name, domain, of_night):
+    """Input function: products of a domain of the rule's night, if they are wanted."""
+
+    def products(wildcards):
+        if not (wanted(domain) and telescopes(wildcards.site)):
+            return []
+        return of_night(name, wildcards.site, wildcards.category, wildcards.night)
+
+    return products
+
+
+def throughput_history(wildcards):
+    """Throughput of the nights before, if it is certified."""
+    if not (wanted("throughput", "archive") and telescopes(wildcards.site)):
+        return []
+    return f"{NIGHT}/array/throughput_history.ecsv".format(**wildcards)
+
+
+def dl0_root(wildcards):
+    """Folder that contains DL0."""
+    if config["dl0"]["source"] == "simulation":
+        return SIMULATION.format(**wildcards)
+    return config["data_roots"]["dl0"]
+
+
+def dl0_folders(wildcards):
+    """Folders of the night's DL0: their time changes when a file comes or goes.
+
+    Those that have to be simulated first, or those of the observatory that are there.
+    """
+    of_night = telescopes(wildcards.site)
+    if config["dl0"]["source"] == "simulation":
+        return [f"{SIMULATION}/DL0".format(**wildcards)] if of_night else []
+    day = wildcards.night.replace("-", "/")
+    root = Path(config["data_roots"]["dl0"])
+    return sorted(
+        str(folder)
+        for tel in of_night
+        for folder in root.glob(f"DL0/{tel}/*/acada-adh/events/{day}")
+    )

@@ -1,0 +1,83 @@
+"""What the page of a night shows, and pages of nights that failed."""
+
+
+def certification_records(wildcards):
+    """What was certified of a night, if something is."""
+    if not wanted("archive"):
+        return []
+    cameras = camera_products("certification/camera_coefficients.{tel}.{block}.json")
+    throughputs = [
+        throughput_products(f"certification/{name}.{{tel}}.json")
+        for name in ("muon_throughput", "muon_psf")
+    ]
+    flashes = illuminator_products(
+        "certification/illuminator_throughput.{tel}.{block}.json"
+    )
+    array = dl2_files(wildcards.site, wildcards.night)
+    aerosol = aerosol_names(wildcards)
+    return [
+        f"{NIGHT}/certification/atmosphere.json".format(**wildcards),
+        *[f"{NIGHT}/certification/aerosol.json".format(**wildcards)] * bool(aerosol),
+        *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
+        *cameras(wildcards),
+        *flashes(wildcards),
+        *sum((products(wildcards) for products in throughputs), []),
+    ]
+
+
+def needs_page(site, category, night):
+    """Whether something is in the folders of a night that its page does not show.
+
+    A job that was killed leaves no record of a failure. Its product is absent; if there was one of
+    an earlier run, its folder changed when that was removed.
+    """
+    keys = {"site": site, "category": category, "night": night}
+    folder, logs = Path(NIGHT.format(**keys)), Path(LOG.format(**keys))
+    if not folder.is_dir() and not logs.is_dir():
+        return False  # nothing was begun
+    if any(logs.rglob("*.failure.json")):
+        return True
+    page = folder / "report/index.html"
+    parts = [path for path in folder.glob("*/") if path != page.parent]
+    made = [path for part in parts for path in (part, *part.rglob("*"))]
+    return not page.is_file() or any(
+        path.stat().st_mtime > page.stat().st_mtime for path in made
+    )
+
+
+def make_page(site, category, night):
+    """The page of a night from what there is, and where it is."""
+    keys = {"site": site, "category": category, "night": night}
+    page = Path(NIGHT.format(**keys)) / "report/index.html"
+    options = {
+        "config": tool_config("create_night_report"),
+        "site": CONFIG / f"sites/{site}.yaml",
+        "night": night,
+        "category": category,
+        "pool": reference_pool(site),
+        "night-folder": page.parents[1],
+        "log-folder": LOG.format(**keys),
+        "output": page,
+        "provenance-log": Path(LOG.format(**keys)) / "report/report.provenance.json",
+    }
+    command = [sys.executable, "-m", "calibpipe.tools.create_night_report"]
+    command += ["--overwrite", "--quiet"]
+    command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
+    command += ["--camera"] * bool(wanted("camera") and telescopes(site))
+    command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
+    command += [f"--{name}={value}" for name, value in options.items()]
+    command += ["--array"] * bool(dl2_files(site, night))
+    expected = expected_aerosol(keys_of_night((site, category, night)))
+    command += [f"--aerosol={name}" for name in expected]
+    command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
+    code = subprocess.run(command, check=False).returncode
+    told = page.resolve() if code == 0 else f"not made, exit code {code}"
+    print(f"Page of {site} {category} {night}: {told}", file=sys.stderr)
+
+
+def report_what_failed():
+    """After a failure: the page of each requested night that it concerns."""
+    if "report" in config["domains"]:
+        for keys in requested_nights():
+            if needs_page(*keys):
+                make_page(*keys)
