@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import poisson
+from scipy.special import pdtrc
 
 from ..core.exceptions import ConfigurationError
 from .coincidence import Coincidences, centred_window, checked_times
@@ -105,7 +105,7 @@ def offset_drift(
 
 
 def _is_there(found: Coincidences, max_chance: float) -> bool:
-    return found.n_pairs > 0 and poisson.sf(found.n_pairs - 1, found.n_random) < max_chance
+    return found.n_pairs > 0 and pdtrc(found.n_pairs - 1, found.n_random) < max_chance
 
 
 def _line(x: NDArray, y: NDArray, error: NDArray) -> tuple[float, float, float, float]:

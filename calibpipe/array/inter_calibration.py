@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from ..core.exceptions import (
     ConfigurationError,
@@ -93,7 +93,7 @@ class InterCalibration:
         if self.n_dof <= 0:
             return float("nan")
         scaled = self.chi2 * self.n_dof / self.expected_chi2
-        return float(chi2_distribution.sf(scaled, self.n_dof))
+        return float(chdtrc(self.n_dof, scaled))
 
 
 def inter_calibration(

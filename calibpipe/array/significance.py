@@ -1,8 +1,7 @@
 """Significance of an excess of counts."""
 
 import numpy as np
-from scipy.special import log_ndtr
-from scipy.stats import norm
+from scipy.special import log_ndtr, ndtri
 
 __all__ = ["lima_significance", "significance_after_trials"]
 
@@ -46,4 +45,4 @@ def significance_after_trials(significance: float, trials: float) -> float:
             x += (float(log_ndtr(-x)) - target) / x
         return float(x)
     chance = -np.expm1(trials * np.log1p(-np.exp(log_p))) if log_p < 0 else 1.0
-    return float(norm.isf(chance))
+    return float(-ndtri(chance))

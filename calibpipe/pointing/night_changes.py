@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2 as chi2_distribution
+from scipy.special import chdtrc
 
 from .linear_offsets import fitted_offsets
 from .measurements import PointingMeasurements
@@ -61,7 +61,7 @@ class ExtraTerms:
         """Chance of a larger chi2 if there is no such effect; NaN without parameters."""
         if self.n_dof == 0:
             return float("nan")
-        return float(chi2_distribution.sf(self.chi2, self.n_dof))
+        return float(chdtrc(self.n_dof, self.chi2))
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2 as chi2_distribution
-from scipy.stats import norm
+from scipy.special import chdtri, ndtr
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .linear_offsets import OffsetFit, fitted_offsets, quadratic_form
@@ -23,8 +22,8 @@ from .pointing_terms import GEOMETRIC_TERMS, check_terms, design_matrix
 
 __all__ = ["FitSettings", "PointingFit", "fitted_pointing_model"]
 
-_MEDIAN = chi2_distribution.ppf(0.5, 2)
-_HUBER = np.sqrt(chi2_distribution.ppf(0.95, 2))  # of the distance in two dimensions
+_MEDIAN = chdtri(2, 0.5)
+_HUBER = np.sqrt(chdtri(2, 0.05))  # of the distance in two dimensions
 _STEPS = 50
 
 
@@ -247,8 +246,8 @@ def _clipped(
 
 
 def _limit(settings: FitSettings) -> float:
-    chance = 2 * norm.sf(settings.outlier_sigma)
-    return float(chi2_distribution.isf(chance, 2)) if chance > 0 else float("inf")
+    chance = 2 * ndtr(-settings.outlier_sigma)
+    return float(chdtri(2, chance)) if chance > 0 else float("inf")
 
 
 def _distance(

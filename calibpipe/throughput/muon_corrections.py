@@ -12,8 +12,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 from scipy.integrate import trapezoid
-from scipy.special import ellipe
-from scipy.stats import norm
+from scipy.special import ellipe, ndtri
 
 __all__ = [
     "Correction",
@@ -347,7 +346,8 @@ def light_loss_correction(
         what the rings that are cut can make.
     """
     source = "half the difference of faint and bright rings beyond its standard error"
-    cut = float(np.mean(errors / values) * norm.pdf(norm.ppf(faint)) / (1 - faint))
+    density = np.exp(-(ndtri(faint) ** 2) / 2) / np.sqrt(2 * np.pi)
+    cut = float(np.mean(errors / values) * density / (1 - faint))
     if faint > 0:
         source += f"; {faint:.0%} of the rings are cut for little light"
     if len(values) < 20:

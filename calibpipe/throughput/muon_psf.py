@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtr, ndtri
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .excess_scatter import clipped_variance, median_scatter, scatter_variance
@@ -378,7 +378,7 @@ def _result(fit: _Fit, systematic: dict[str, float], n_unusable: int, clip: floa
     error = np.hypot(stat_error, sys_error)
     is_limit = not variance > 2 * error
     sigma = np.nan if is_limit else np.sqrt(variance)
-    limit = variance + error * norm.isf(0.05 * norm.sf(-variance / error))
+    limit = variance + error * -ndtri(0.05 * ndtr(variance / error))
     chi2 = np.sum(fit.residual[fit.kept] ** 2 / fit.expected[fit.kept])
     return OpticalPsf(
         sigma=sigma * u.deg,
@@ -559,5 +559,5 @@ def psf_change(
         raise ConfigurationError(f"significance is {significance:g}; give a chance below 0.5")
     difference = (sigma - reference).to(u.deg)
     score = float(difference / error)
-    chance = float(norm.sf(score))
+    chance = float(ndtr(-score))
     return PsfChange(difference, error, score, chance, bool(chance < significance))

@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 
@@ -18,3 +19,20 @@ def test_registering_a_file_does_not_import_ctapipe_io():
         [sys.executable, "-c", PROGRAM], check=True, capture_output=True, text=True
     )
     assert result.stdout.strip() == "None"
+
+
+def test_packages_are_those_that_ctapipe_finds():
+    """ctapipe parses all metadata; a fresh process has its own function."""
+    program = "import json; from ctapipe.core.provenance import _get_python_packages as get; "
+    program += "print(json.dumps(get()))"
+    theirs = subprocess.run(
+        [sys.executable, "-c", program], check=True, capture_output=True, text=True
+    )
+    ours = subprocess.run(
+        [sys.executable, "-c", f"import calibpipe.core.provenance; {program}"],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert json.loads(ours.stdout) == json.loads(theirs.stdout)
+    assert len(json.loads(ours.stdout)) > 50
