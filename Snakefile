@@ -13,12 +13,14 @@ include: "rules/inputs/dl0.smk"
 include: "rules/inputs/atmosphere.smk"
 include: "rules/inputs/aerosol.smk"
 include: "rules/inputs/array.smk"
+include: "rules/inputs/pointing.smk"
 include: "rules/inputs/report.smk"
 include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/aerosol.smk"
 include: "rules/camera.smk"
 include: "rules/throughput.smk"
+include: "rules/pointing.smk"
 include: "rules/array.smk"
 include: "rules/verification.smk"
 include: "rules/certification.smk"
@@ -72,6 +74,14 @@ rule all:
             "archive",
             of_night=illuminator_blocks,
         ),
+        *every_block("{tel}/pointing/star_tracking.{block}.h5", "pointing"),
+        *every_block("{tel}/pointing/star_psf.{block}.h5", "pointing"),
+        *every_pointing_model("{tel}/pointing/pointing_model.h5"),
+        *every_block(
+            "certification/star_tracking.{tel}.{block}.json", "pointing", "archive"
+        ),
+        *every_block("certification/star_psf.{tel}.{block}.json", "pointing", "archive"),
+        *every_pointing_model("certification/pointing_model.{tel}.json"),
         every_array_block("array/energy_asymmetry.{block}.h5"),
         every_array_block("array/image_asymmetry.{block}.h5"),
         every_array_night("array/inter_calibration.h5"),

@@ -231,3 +231,57 @@ rule certified_array:
         "{wildcards.night} {wildcards.site} {wildcards.category}: certify the array"
     script:
         "../scripts/certified.py"
+
+
+rule certified_pointing:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=f"{NIGHT}/{{tel}}/pointing/{{stars}}.{{block}}.h5",
+        verification=rules.verified_pointing.output.product,
+    output:
+        product=f"{NIGHT}/certification/{{stars}}.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/certification/{{stars}}.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/certification/{{stars}}.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/certification/{{stars}}.{{tel}}.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify {wildcards.stars}"
+    script:
+        "../scripts/certified.py"
+
+
+rule certified_pointing_model:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=rules.pointing_model.output.product,
+        verification=rules.verified_pointing_model.output.product,
+    output:
+        product=f"{NIGHT}/certification/pointing_model.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/pointing_model.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/pointing_model.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/pointing_model.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        # a new model goes in front of the one before, which holds for 30 days
+        decision=lambda wildcards: certification_override(wildcards)
+        | {"supersede": True},
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify the pointing model"
+    script:
+        "../scripts/certified.py"

@@ -134,6 +134,7 @@ def simulated_blocks():
 config["nights"] = texts(config["nights"])
 config["throughput"] = texts(config["throughput"])
 config["monitoring"] = texts(config["monitoring"])
+config["pointing"] = texts(config["pointing"])
 validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
 config["nights"] = days(config["nights"])
 SITES = {
@@ -161,6 +162,7 @@ wildcard_constraints:
     tel=r"[A-Z]{3,4}-\d{2}",
     name=r"(?!observation_conditions)[a-z0-9_]+",
     quantity="muon_throughput|muon_psf",
+    stars="star_tracking|star_psf",
     array="|".join(ARRAY),
     block=r"OBSID\d+",
 

@@ -26,6 +26,9 @@ rule night_report:
             "{tel}/throughput/illuminator_throughput.{block}.h5"
         ),
         history=throughput_history,
+        tracking=pointing_products("{tel}/pointing/star_tracking.{block}.h5"),
+        star_psf=pointing_products("{tel}/pointing/star_psf.{block}.h5"),
+        pointing_model=pointing_models("{tel}/pointing/pointing_model.h5"),
         array=array_products,
         certification=certification_records,
     output:

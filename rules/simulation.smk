@@ -32,6 +32,7 @@ rule simulated_dl0:
         site=site_file,
         config=tool_config("produce_camcalib_test_data"),
     output:
+        **drives_of_simulation(),
         dl0=directory(f"{SIMULATION}/DL0"),
         truth=directory(f"{SIMULATION}/truth"),
         provenance=f"{SIMULATION}/provenance/dl0.json",
@@ -44,6 +45,7 @@ rule simulated_dl0:
     params:
         folder=lambda wildcards: SIMULATION.format(**wildcards),
         telescopes=lambda wildcards: telescopes(wildcards.site),
+        stars=wanted("pointing"),
         version=VERSION,
     message:
         "{wildcards.night} {wildcards.site}: simulate DL0 of an observation block"

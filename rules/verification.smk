@@ -155,3 +155,53 @@ rule verified_array:
         "{wildcards.night} {wildcards.site} {wildcards.category}: verify {wildcards.array} of the array"
     script:
         "../scripts/verified.py"
+
+
+rule verified_pointing:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=f"{NIGHT}/{{tel}}/pointing/{{stars}}.{{block}}.h5",
+    output:
+        product=f"{NIGHT}/verification/{{stars}}.{{tel}}.{{block}}.json",
+        provenance=f"{NIGHT}/verification/{{stars}}.{{tel}}.{{block}}.provenance.json",
+    log:
+        f"{LOG}/verification/{{stars}}.{{tel}}.{{block}}.log",
+    benchmark:
+        f"{LOG}/verification/{{stars}}.{{tel}}.{{block}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify {wildcards.stars}"
+    script:
+        "../scripts/verified.py"
+
+
+rule verified_pointing_model:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=rules.pointing_model.output.product,
+    output:
+        product=f"{NIGHT}/verification/pointing_model.{{tel}}.json",
+        provenance=f"{NIGHT}/verification/pointing_model.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/verification/pointing_model.{{tel}}.log",
+    benchmark:
+        f"{LOG}/verification/pointing_model.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: verify the pointing model"
+    script:
+        "../scripts/verified.py"

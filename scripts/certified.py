@@ -1,4 +1,4 @@
-"""Rules certified_atmosphere, certified_camera, certified_throughput, certified_illuminator."""
+"""Rules certified_...: products of any kind with their verification."""
 
 from calibpipe.tools.certify import Certify
 from calibpipe.tools.step import run_step

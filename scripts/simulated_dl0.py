@@ -10,5 +10,6 @@ run_step(
     site=snakemake.input.site,
     night=snakemake.wildcards.night,
     tel_id=[array_element_id(name) for name in snakemake.params.telescopes],
+    stars=snakemake.params.stars,
     output_folder=snakemake.params.folder,
 )

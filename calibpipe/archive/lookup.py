@@ -16,7 +16,15 @@ from .names import CATEGORIES, category_chain, search_order, site_chain
 from .repository import Archive, uses_database
 from .validity import Interval, instant
 
-__all__ = ["Certified", "applicable", "certified", "data_id", "lookup", "product_path"]
+__all__ = [
+    "Certified",
+    "applicable",
+    "certified",
+    "data_id",
+    "lookup",
+    "newest_layer",
+    "product_path",
+]
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,22 @@ def data_id(archive: Archive, kind: str, site: str, **keys: str | None) -> dict[
 
 
 @uses_database
+def newest_layer(
+    archive: Archive,
+    kind: str,
+    layers: Iterable[str],
+    span: Interval,
+    where: dict[str, Any] | None = None,
+) -> list[Certified]:
+    """Products whose validity begins in the span; of those of one moment the newest layer's."""
+    front: dict[tuple, Certified] = {}
+    for entry in certified(archive, kind, layers, where=where, within=span):  # newest layer first
+        if span.begin <= entry.validity.begin < span.end:
+            key = *sorted(entry.data_id.items()), entry.validity.begin
+            front.setdefault(key, entry)
+    return list(front.values())
+
+
 def certified(
     archive: Archive,
     kind: str,

@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 
-from .lookup import Certified, certified
+from .lookup import Certified, newest_layer
 from .metrics import metrics
 from .repository import Archive, uses_database
 from .validity import Interval
@@ -46,7 +46,7 @@ def throughput_history(
         product in ``..._product``. Sorted by telescope and night; no rows without products.
     """
     chosen = {
-        name: _front(archive, kind, archive.layers(site, category), span)
+        name: newest_layer(archive, kind, archive.layers(site, category), span)
         for name, (kind, *_) in QUANTITIES.items()
     }
     if not any(chosen.values()):
@@ -66,15 +66,6 @@ def throughput_history(
             key = entry.data_id["telescope"], values["night"]
             rows.setdefault(key, {}).update(_columns(name, entry, values, values[metric]))
     return _table(rows)
-
-
-def _front(archive: Archive, kind: str, layers: list[str], span: Interval) -> list[Certified]:
-    """Products whose validity begins in the span; of those of one moment the newest layer's."""
-    front: dict[tuple[str, int], Certified] = {}
-    for entry in certified(archive, kind, layers, within=span):  # the newest layer first
-        if span.begin <= entry.validity.begin < span.end:
-            front.setdefault((entry.data_id["telescope"], entry.validity.begin), entry)
-    return list(front.values())
 
 
 def _columns(

@@ -34,6 +34,17 @@ class FitPointingModel(NightTool):
         traits.Path(exists=None, directory_ok=False),
         help="Star tracking of this telescope, of this night and nights before",
     ).tag(config=True)
+    archive = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        file_ok=False,
+        help="Calibration archive: what is certified of --telescope, instead of --input",
+    ).tag(config=True)
+    telescope = traits.Unicode("", help="Array element, such as LSTN-01").tag(config=True)
+    n_nights = traits.Int(
+        30, min=1, max=366, help="Nights of the calendar, this one the last, from the archive"
+    ).tag(config=True)
     terms = traits.List(
         traits.Unicode(),
         ["IA", "IE", "CA", "NPAE", "AN", "AW", "TF"],
@@ -73,6 +84,8 @@ class FitPointingModel(NightTool):
 
     aliases: ClassVar[dict] = NightTool.aliases | {
         ("i", "input"): "FitPointingModel.input_files",
+        "archive": "FitPointingModel.archive",
+        "telescope": "FitPointingModel.telescope",
         "terms": "FitPointingModel.terms",
     }
     flags: ClassVar[dict] = {
@@ -85,7 +98,11 @@ class FitPointingModel(NightTool):
     def setup(self) -> None:
         """Check what has to be given."""
         super().setup()
-        require(self.input_files, f"{self.name} needs --input: star tracking of nights")
+        require(
+            bool(self.input_files) != bool(self.archive and self.telescope),
+            f"{self.name} needs either --input, star tracking of nights, or both of --archive and "
+            "--telescope",
+        )
 
     def start(self) -> None:
         """Read, select, fit, compare nights, write."""
@@ -96,7 +113,8 @@ class FitPointingModel(NightTool):
         from ..pointing.term_selection import selected_terms
 
         site = self.load_site()
-        measurements, is_valid, header = self.read_tracking(site)
+        paths = self.input_files or self.certified_tracking(site)
+        measurements, is_valid, header = self.read_tracking(paths, site)
         selection = Selection(
             self.min_altitude_in_deg, self.max_altitude_in_deg, self.max_offset_in_deg
         )
@@ -133,14 +151,37 @@ class FitPointingModel(NightTool):
             )
         return {term: (float(a), float(b)) for term, (a, b) in self.priors_in_arcsec.items()}
 
-    def read_tracking(self, site: Any) -> tuple[Any, Any, dict[str, Any]]:
+    def certified_tracking(self, site: Any) -> list[Any]:
+        """Star tracking of the telescope that is certified in the last nights."""
+        from datetime import timedelta
+
+        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.repository import open_archive
+        from ..archive.validity import Interval
+        from ..core.exceptions import MissingInputError
+        from ..core.night import night_date, night_span
+
+        first = str(night_date(self.night) - timedelta(days=self.n_nights - 1))
+        span = Interval.of(night_span(first, site)[0], night_span(self.night, site)[1])
+        archive = open_archive(self.archive)
+        layers = archive.layers(site.name, self.category)
+        where = data_id(archive, TRACKING, site.name, telescope=self.telescope)
+        found = newest_layer(archive, TRACKING, layers, span, where)
+        if not found:
+            raise MissingInputError(
+                f"{self.archive} has no certified {TRACKING} of {self.telescope} from the night "
+                f"{first} to {self.night}; certify some, or give more nights (`n_nights`)"
+            )
+        return [product_path(archive, entry.product_id) for entry in found]
+
+    def read_tracking(self, paths: Any, site: Any) -> tuple[Any, Any, dict[str, Any]]:
         """Measurements of all files, which are valid, and the header of the last night."""
         from ..core.ctapipe_groups import DL1_TEL_STAR_TRACKING_GROUP
         from ..core.telescope_file import read_telescope_table
         from ..pointing.tracking_table import tracked_offsets
 
         read = []
-        for path in self.input_files:
+        for path in paths:
             table = read_telescope_table(path, DL1_TEL_STAR_TRACKING_GROUP, 0, "star tracking")
             header = table.meta["calibpipe"]
             require(

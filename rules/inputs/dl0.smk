@@ -163,7 +163,7 @@ def event_files(wildcards):
 
 def telescopes(site):
     """Array elements of a site that are asked for."""
-    if not {"camera", "throughput"} & set(config["domains"]):
+    if not {"camera", "throughput", "pointing"} & set(config["domains"]):
         return []
     there = SITES[site]["telescopes"]
     return [

@@ -13,6 +13,11 @@ def certification_records(wildcards):
     flashes = illuminator_products(
         "certification/illuminator_throughput.{tel}.{block}.json"
     )
+    stars = [
+        pointing_products(f"certification/{name}.{{tel}}.{{block}}.json")
+        for name in ("star_tracking", "star_psf")
+    ]
+    models = pointing_models("certification/pointing_model.{tel}.json")
     array = dl2_files(wildcards.site, wildcards.night)
     aerosol = aerosol_names(wildcards)
     return [
@@ -22,6 +27,8 @@ def certification_records(wildcards):
         *cameras(wildcards),
         *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
+        *sum((products(wildcards) for products in stars), []),
+        *models(wildcards),
     ]
 
 

@@ -216,9 +216,9 @@ class TestSimulationTool:
         return (folder / "fram.fits").read_bytes(), truth
 
     def test_night_of_the_simulation(self, root, tmp_path, fram):
-        """A quarter of the night under a cloud, as asked."""
+        """A third of the night under a cloud, as asked."""
         _, truth = self.simulate(root, tmp_path, "--SimulateFramData.cloud=0.3")
-        assert np.mean(truth["cloud"] > 0) == pytest.approx(0.25, abs=0.01)
+        assert np.mean(truth["cloud"] > 0) == pytest.approx(1 / 3, abs=0.01)
         table = fram.run()
         assert not own(table)["is_clear"]
         error = np.hypot(table["stat_error"][0], table["sys_error"][0])

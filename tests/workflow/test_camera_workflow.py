@@ -127,6 +127,7 @@ def archive(finished, tmp_path):
             CONFIG
             | {
                 "categories": ["C"],
+                "domains": ["atmosphere", "camera", "report"],
                 "dl0": {"source": "files"},
                 "data_roots": {"dl0": "data", "meteo": "cache/meteo", "co2": "cache/co2"},
             }

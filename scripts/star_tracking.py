@@ -1,0 +1,27 @@
+"""Rule star_tracking."""
+
+from pathlib import Path
+
+from calibpipe.tools.star_tracking import StarTracking
+
+from calibpipe.tools.step import run_step
+
+given = snakemake.input.get("drive")
+is_file = (
+    given and Path(str(given)).is_file()
+)  # else a folder of records, or none: told by the Tool
+run_step(
+    StarTracking,
+    snakemake,
+    site=snakemake.input.site,
+    night=snakemake.wildcards.night,
+    category=snakemake.wildcards.category,
+    index=snakemake.input.index,
+    dl0_root=snakemake.params.root,
+    telescope=snakemake.wildcards.tel,
+    obs_id=snakemake.wildcards.block.removeprefix("OBSID"),
+    coefficients=snakemake.input.coefficients,
+    density_profile=snakemake.input.get("density_profile"),
+    pointing=str(given) if is_file else snakemake.params.drive,
+    output=snakemake.output.product,
+)
