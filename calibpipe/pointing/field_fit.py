@@ -25,6 +25,7 @@ _FREE_PIXEL = 5.0  # standard deviations of a pixel that is not as static as the
 _STARLESS = 1e-3  # share of a star's light in a pixel that counts for the sky
 _SEARCH_IMAGES = 5
 _REACH = 4.0  # standard deviations
+_LEAST_SKY = 0.2  # of the pixels
 
 
 @dataclass(frozen=True)
@@ -133,6 +134,7 @@ class FieldFit:
         self.dlon, self.dlat = np.zeros((2, n_blocks))
         self.flux = np.full((n_stars, n_blocks), np.nan)
         self.flux_error = self.flux.copy()
+        self.contained = np.zeros(self.flux.shape)
         self.left_out: dict[int, str] = {}
         self.status = [""] * n_blocks
         self.spots: Spots | None = None
@@ -209,6 +211,8 @@ class FieldFit:
     def _sky(self, near: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         """Light above the smooth sky, inverse variance as if there were no stars, the sky."""
         blocks, camera = self.field.blocks, self.camera
+        if np.mean(~near) < _LEAST_SKY:  # stars everywhere: what is bright is clipped
+            near = np.zeros(near.size, bool)
         background, used = smooth_background(blocks.image, camera.pixel_x, camera.pixel_y, ~near)
         signal = blocks.image - background
         variance = self._variance(background)

@@ -130,8 +130,12 @@ class _Tracking:
         self.table = self._table()
 
     def _table(self) -> PixelTable:
-        sigma = self.psf.sigma.to_value(u.rad) * self.camera.focal_length
-        return pixel_table(self.camera.shape, sigma)
+        return pixel_table(self.camera.shape, self.psf.sigma.to_value(u.rad) * self._size)
+
+    @property
+    def _size(self) -> float:
+        """Effective focal length as found, m."""
+        return self.camera.focal_length * self.plate_scale
 
     def find(self) -> None:
         """Coarse displacement of each observation, first fluxes."""
@@ -186,9 +190,9 @@ class _Tracking:
                 step = next(steps)
                 fit.move(blocks, step[0::2], step[1::2])
                 change = max(change, np.abs(step).max())
+            shape = self._update_psf()
             self.rotation += self.trajectory.common[0]
             self.plate_scale += self.trajectory.common[1]
-            shape = self._update_psf()
             for fit, group in zip(self.fits, self.groups, strict=True):
                 if group is not None:
                     fit.place(self.rotation, self.plate_scale)
@@ -211,9 +215,9 @@ class _Tracking:
         self.psf_covariance[np.ix_(free, free)] = covariance
         change = np.zeros(2)
         change[free] = covariance @ right
-        before = self.psf.sigma.to_value(u.rad) ** 2 * self.camera.focal_length**2
+        before = (self.psf.sigma.to_value(u.rad) * self._size) ** 2
         after = np.clip(before + change[0], 0.25 * before, 4 * before)
-        sigma = np.sqrt(after) / self.camera.focal_length * u.rad
+        sigma = np.sqrt(after) / self._size * u.rad
         coma = float(np.clip(self.psf.coma + change[1], 0, 0.2))
         self.psf = ComaPsf(sigma.to(u.deg), coma, self.psf.obscuration)
         self.table = self._table()
