@@ -1,8 +1,8 @@
 """Variances of the charge of sky pedestals over short times, in one pass over DL0.
 
-As `dl0_statistics`, for pedestals alone and one channel: no baseline is needed, a fixed window of a
-pixel has the same one in all events. A pixel that reaches an end of the scale of the digitiser in
-some events of a chunk (bright star) has no variance there.
+As `dl0_statistics`, for pedestals alone: no baseline is needed, a fixed window of a pixel has the
+same one in all events. A channel that reaches an end of the scale of the digitiser in some events
+of a chunk (bright star) has no variance there.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,7 +22,6 @@ from .pixel_statistics import ChunkStatistics, CountChunks, chunk_statistics
 
 __all__ = ["VarianceSettings", "pedestal_variances"]
 
-CHANNEL = 0  # high gain: low gain does not see the night sky
 MAX_SATURATED = 0.01  # of the events of a chunk
 
 
@@ -62,7 +61,7 @@ def pedestal_variances(
     progress: Callable[[int], object] | None = None,
     is_checked: bool = False,
 ) -> list[ChunkStatistics]:
-    """Statistics of the charge of pedestals in high gain, chunk by chunk, ADC.
+    """Statistics of the charge of pedestals, chunk by chunk, ADC.
 
     Parameters
     ----------
@@ -81,7 +80,8 @@ def pedestal_variances(
     Returns
     -------
     list of ChunkStatistics
-        Arrays of shape (1, n_pixels); NaN where a pixel was saturated or not stored.
+        Arrays of shape (n_channels, n_pixels), of gain-selected events high gain alone; NaN where
+        a pixel was saturated or not stored.
 
     Raises
     ------
@@ -118,9 +118,9 @@ def pedestal_variances(
 def _charges(
     batch: Dl0Batch, camera: CameraConfiguration, settings: VarianceSettings
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Charge (n_events, 1, n_pixels), NaN where high gain is not stored; whether saturated."""
+    """Charge (n_events, n_channels, n_pixels), NaN where not stored; whether saturated."""
     is_scaled = camera.waveform_scale != 1 or camera.waveform_offset != 0
-    waveform = (adc_waveform(batch, camera) if is_scaled else batch.waveform)[:, :1]
+    waveform = adc_waveform(batch, camera) if is_scaled else batch.waveform
     first = settings.window_start
     charge, _ = fixed_window_sum(
         waveform,

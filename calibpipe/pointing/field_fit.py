@@ -22,8 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["FieldFit", "StarCamera", "StarField", "star_camera"]
 
 _FREE_PIXEL = 5.0  # standard deviations of a pixel that is not as static as the others
+_UNLIKE_STAR = 0.5  # of the light of the stars in a pixel
 _STARLESS = 1e-3  # share of a star's light in a pixel that counts for the sky
 _SEARCH_IMAGES = 5
+_IN_PLACE = 0.05  # pixels, of the last step
 _REACH = 4.0  # standard deviations
 _LEAST_SKY = 0.2  # of the pixels
 
@@ -138,6 +140,8 @@ class FieldFit:
         self.left_out: dict[int, str] = {}
         self.status = [""] * n_blocks
         self.spots: Spots | None = None
+        self.is_placed = False
+        self.moved = np.ones(self.flux.shape, bool)
 
     def place(self, rotation: float, plate_scale: float) -> None:
         """Place the stars with the alignment."""
@@ -159,6 +163,8 @@ class FieldFit:
     def move(self, blocks: NDArray, dlon: NDArray, dlat: NDArray) -> None:
         """Add to the alignment of some blocks; the others follow those next to them."""
         every = np.arange(len(self.dlon))
+        pixel = self.camera.shape.width / self.camera.focal_length
+        self.is_placed = max(np.abs(dlon).max(), np.abs(dlat).max()) < _IN_PLACE * pixel
         self.dlon = np.interp(every, blocks, self.dlon[blocks] + dlon)
         self.dlat = np.interp(every, blocks, self.dlat[blocks] + dlat)
 
@@ -254,18 +260,26 @@ class FieldFit:
             level = np.where(self.usable, np.maximum(level, self.signal + level), level)
         weight = np.where(self.usable, 1 / self._variance(level), 0)
         signal = np.where(self.usable, self.signal, 0)
-        information = self._information(signal - shine, weight, light)
+        information = self._information(signal - shine, shine, weight, light)
         self.data = SpotData(signal, weight, information, light)
         self.spots = fit_spots(self.data, self.flux, moves, free_psf, sensitivities=sensitivities)
         self.flux, self.flux_error = self.spots.flux, self.spots.flux_error
         self.contained = np.einsum("sbi,bi->sb", light[SHARE], self.usable)
         return self.spots
 
-    def _information(self, rest: NDArray, weight: NDArray, light: NDArray) -> NDArray:
-        """1/τ² of the pixels; outside of the stars a pixel may be unlike the others."""
+    def _information(
+        self, rest: NDArray, shine: NDArray, weight: NDArray, light: NDArray
+    ) -> NDArray:
+        """1/τ² of the pixels, of those that are unlike the others by what they have too much.
+
+        Faulty pixels, stars that no catalogue has. In a star only when the stars are in place, and
+        only what no error of their place can make.
+        """
         total = weight.sum(axis=0)
         mean = np.divide((weight * rest).sum(axis=0), total, out=0 * total, where=total > 0)
         error2 = np.divide(1, total, out=0 * total, where=total > 0) + self.static**2
         outside = light[SHARE].max(axis=(0, 1), initial=0) < _STARLESS
-        unlike = outside & (mean**2 > _FREE_PIXEL**2 * error2)
+        unlike = mean**2 > _FREE_PIXEL**2 * error2
+        typical = np.abs(shine).mean(axis=0)
+        unlike &= outside | (self.is_placed & (np.abs(mean) > _UNLIKE_STAR * typical))
         return 1 / np.where(unlike, mean**2, self.static**2)

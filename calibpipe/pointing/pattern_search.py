@@ -2,9 +2,9 @@ r"""Where the pattern of stars is in the camera: coarse search for a misalignmen
 
 The light at a place is estimated from the pixel and its neighbours,
 :math:`M_i = \sum_j k_{ij} w_j v_j / \sum_j k_{ij}^2 w_j`. Of all displacements *d* the best has the
-largest :math:`\sum_s w_s\sqrt{\min(M(x_s + d)/(c\,a_s), 1)}` with the light *a* of the catalogue:
-the number of stars that are there with the light they should have. A bright star, or a planet,
-counts no more than others; stars too faint to be seen count less, :math:`w_s < 1`.
+largest :math:`\sum_s w_s\sqrt{\min(r, 1, 3/r)}`, :math:`r = M(x_s + d)/(c\,a_s)` with the light *a* of
+the catalogue: the number of stars that are there with the light they should have. A bright star,
+or a planet, counts no more than others; stars too faint to be seen count less, :math:`w_s < 1`.
 """
 
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ __all__ = ["PatternMatch", "match_pattern"]
 SEEN = 5.0  # standard deviations of a star that is seen
 AMBIGUOUS = 0.85  # of the best sum at another place
 _CLEAR = 20.0  # standard deviations of a star that counts as one
+_TOO_BRIGHT = 3.0  # times the light that is expected: another star
 _STEP = 0.35  # pixels
 
 
@@ -89,7 +90,8 @@ def match_pattern(
     known = np.sort((best / expected)[best > SEEN * typical])
     scale = known[(known.size - 1) // 2] if known.size else 1.0  # of the median star
     counts = np.clip(scale * expected / (_CLEAR * typical), 0, 1)[:, np.newaxis]
-    total = (counts * np.sqrt(np.clip(found / (scale * expected)[:, np.newaxis], 0, 1))).sum((0, 1))
+    ratio = np.maximum(found / (scale * expected)[:, np.newaxis], 1e-9)
+    total = (counts * np.sqrt(np.minimum(np.minimum(ratio, 1), _TOO_BRIGHT / ratio))).sum((0, 1))
     top = int(np.argmax(total))
     near = np.hypot(dx - dx[top], dy - dy[top]) < 0.75 * width
     share = np.where(near, (total / total[top]) ** 4 if total[top] > 0 else 1.0, 0.0)

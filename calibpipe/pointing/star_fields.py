@@ -4,12 +4,9 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from ..camera.pixel_statistics import ChunkStatistics
-from ..core.exceptions import ConfigurationError, CorruptedInputError, InsufficientStatisticsError
 from ..core.pointing_file import DrivePointing
 from ..core.site import Site
 from .apparent_place import LOWEST_ALTITUDE, SurfaceAir, catalogue_places, check_altitude
@@ -19,11 +16,10 @@ from .variance_images import (
     Blocks,
     VarianceImages,
     image_blocks,
-    photoelectron_variance,
     shot_noise,
 )
 
-__all__ = ["FieldSettings", "LeftOut", "images_of_chunks", "star_fields"]
+__all__ = ["FieldSettings", "LeftOut", "star_fields"]
 
 SAME_FIELD = 0.1 * u.deg  # between directions of one pointing
 LONGEST_STEP = 10.0  # s between records of the drive that are interpolated
@@ -69,71 +65,6 @@ class LeftOut:
     azimuth: u.Quantity
     altitude: u.Quantity
     status: str
-
-
-def images_of_chunks(
-    chunks: list[ChunkStatistics],
-    coefficients: Table,
-    squared_excess_noise_factor: float,
-    where: str = "this telescope",
-) -> VarianceImages:
-    """Variance images in photoelectrons, in the order of time, high gain.
-
-    The scales of pixels are means over the rows of the coefficients, their errors those of the
-    gains: the signal of the flat field cancels in factor over gain.
-
-    Parameters
-    ----------
-    chunks : list of ChunkStatistics
-        Of the charge of pedestals, ADC.
-    coefficients : Table
-        Of `calibpipe.core.monitoring_file.read_camera_coefficients`.
-    squared_excess_noise_factor : float
-    where : str
-        Telescope and observation, for messages.
-
-    Raises
-    ------
-    InsufficientStatisticsError
-        If there is no chunk or no valid row.
-    CorruptedInputError
-        If the coefficients have no gains.
-    """
-    missing = [name for name in ("gain", "gain_stat_error") if name not in coefficients.colnames]
-    if missing:
-        raise CorruptedInputError(
-            f"coefficients of {where} have no column {', '.join(missing)}; take those of "
-            "calibpipe-calculate-camcalib-coefficients"
-        )
-    rows = coefficients[np.asarray(coefficients["is_valid"], bool)]
-    if not chunks or not len(rows):
-        raise InsufficientStatisticsError(
-            f"{where} has {len(chunks)} chunks of pedestals and {len(rows)} valid rows of "
-            "coefficients, needs both"
-        )
-    chunks = sorted(chunks, key=lambda chunk: chunk.time_start)
-    masked = np.asarray(rows["outlier_mask"], bool)[:, 0].any(axis=0)
-    factor, gain, error = (
-        np.asarray(rows[name], float)[:, 0] for name in ("factor", "gain", "gain_stat_error")
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):
-        response_error = np.sqrt(np.sum((error / gain) ** 2, axis=0)) / len(rows)
-        n = np.array([chunk.n_events[0] for chunk in chunks], float)
-        std = np.array([chunk.std[0] for chunk in chunks], float)
-        variance = np.where(n > 1, std**2 * n / (n - 1), np.nan)
-    if factor.shape[1] != variance.shape[1]:
-        raise ConfigurationError(
-            f"pedestals of {where} have {variance.shape[1]} pixels, the coefficients "
-            f"{factor.shape[1]}; give those of the same camera"
-        )
-    image = photoelectron_variance(
-        variance, factor.mean(axis=0), gain.mean(axis=0), squared_excess_noise_factor, masked
-    )
-    begin = np.array([chunk.time_start for chunk in chunks])
-    end = np.array([chunk.time_end for chunk in chunks])
-    return VarianceImages(
-        (begin + end) / 2, end - begin, image, np.median(n, axis=1), response_error
-    )
 
 
 def star_fields(

@@ -31,7 +31,7 @@ def stars_left_out(fit: "FieldFit", settings: TrackingSettings) -> dict[int, str
         elif not seen[star].any():
             out[star] = "too faint"
         elif len(counted) == settings.max_stars:
-            out[star] = f"not of the brightest {settings.max_stars}"
+            out[star] = f"beyond the brightest {settings.max_stars}"
         else:
             counted.append(star)
     if len(counted) <= MIN_STARS:
@@ -55,6 +55,9 @@ def spots_that_count(fit: "FieldFit", settings: TrackingSettings) -> NDArray:
         moves = fit.flux > settings.min_significance * fit.flux_error
     moves &= fit.contained > settings.min_light
     moves[list(fit.left_out)] = False
+    if fit.is_placed:  # one that was left out stays so: the fit converges
+        moves &= fit.moved
+    fit.moved = moves
     for block, n in enumerate(moves.sum(axis=0)):
         if n < MIN_STARS or fit.status[block]:
             moves[:, block] = False

@@ -159,7 +159,7 @@ def image_blocks(images: VarianceImages, duration: float, n_nodes: int) -> Block
     images : VarianceImages
         Of one pointing.
     duration : float, s
-        Largest length of a block; an image is never split.
+        Of a block; an image is not split, it belongs to the block that its middle is in.
     n_nodes : int
         Moments of a block at which stars are placed, at most: one for each image.
 
@@ -174,7 +174,7 @@ def image_blocks(images: VarianceImages, duration: float, n_nodes: int) -> Block
     first = 0
     begin = images.time - images.duration / 2
     for k in range(1, len(images) + 1):
-        if k == len(images) or begin[k] + images.duration[k] > begin[first] + duration + 1e-6:
+        if k == len(images) or images.time[k] > begin[first] + duration + 1e-6:
             members.append(np.arange(first, k))
             first = k
     parts = [np.array_split(own, min(n_nodes, own.size)) for own in members]

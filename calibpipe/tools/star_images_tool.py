@@ -104,7 +104,8 @@ class StarImagesTool(EventFilesTool):
         """Track the stars; all that a product tells of it."""
         from ..core.monitoring_file import read_camera_coefficients
         from ..core.pointing_file import read_pointing
-        from ..pointing.star_fields import images_of_chunks, star_fields
+        from ..pointing.camera_images import images_of_chunks
+        from ..pointing.star_fields import star_fields
         from ..pointing.star_tracking import track_stars
 
         site = self.load_site()
