@@ -110,7 +110,8 @@ def _value(column: Any, of: dict[str, Any]) -> Any:
     if "UNIT" in of:
         return u.Quantity(column, of["UNIT"], copy=False)
     if of.get("TRANSFORM") == "string":
-        return np.char.decode(np.asarray(column), "utf-8")
+        # of no rows the writer makes no texts
+        return np.char.decode(np.asarray(column), "utf-8") if len(column) else np.zeros(0, str)
     return column
 
 

@@ -121,3 +121,12 @@ def test_reading_imports_no_telescopes():
     imported = set(process.stdout.split())
     assert "astropy.table" in imported
     assert not imported & {"ctapipe.io", "ctapipe.instrument", "numba", "scipy.integrate"}
+
+
+def test_table_without_rows_keeps_its_columns(tmp_path):
+    table = QTable({"name": np.array([], "U5"), "angle": [] * u.deg})
+    with tables.open_file(tmp_path / "empty.h5", "w") as h5file:
+        write_table(table, h5file, "/empty")
+        found = read_hdf5_table(h5file, "/empty")
+    assert (len(found), found.colnames) == (0, ["name", "angle"])
+    assert found["name"].dtype.kind == "U"
