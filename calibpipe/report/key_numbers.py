@@ -9,6 +9,7 @@ from astropy.time import Time
 from .aerosol_tiles import aerosol_tiles
 from .array_tiles import array_tiles
 from .material import CO2_METHODS, FoundProduct, NightMaterial
+from .pointing_tiles import pointing_tiles
 from .throughput_numbers import throughput_tiles
 from .wording import power_of_ten, rounded, signed, with_errors
 
@@ -28,6 +29,7 @@ def key_numbers(material: NightMaterial) -> list[dict[str, Any]]:
         _top_number(material),
         *aerosol_tiles(material),
         *throughput_tiles(material),
+        *pointing_tiles(material),
         *array_tiles(material),
     ]
 

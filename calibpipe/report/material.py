@@ -212,9 +212,9 @@ class FoundProduct:
     content : dict
         Of a JSON product.
     geometry : CameraGeometry or None
-        Of camera coefficients and muon rings.
+        Of camera coefficients, muon rings and stars.
     tables : dict
-        Name to table, of muon rings, throughputs, point spread function, and of the array.
+        Name to table, of muon rings, throughputs, pointing, and of the array.
     problem : str
         Why it cannot be used; empty if it can.
     """
@@ -296,6 +296,12 @@ class NightMaterial:
         Of the array as a whole; empty if nothing of it is there or asked for.
     aerosol_steps : tuple of Step
         Of aerosols and clouds; empty if nothing of them is there or asked for.
+    pointing_steps : tuple of Step
+        Of the pointing of the telescopes; empty if nothing of it is there or asked for.
+    pointing_limit : float
+        Error of a direction on the sky above which the page warns, arcsec.
+    valid_blocks_limit : float
+        Part of the blocks of star tracking that should be valid, else the page warns.
     good_time_limit : float
         Part of the night that should be good, else the page warns.
     transparency_before : dict
@@ -325,6 +331,9 @@ class NightMaterial:
     history_steps: tuple[Step, ...] = ()
     array_steps: tuple[Step, ...] = ()
     aerosol_steps: tuple[Step, ...] = ()
+    pointing_steps: tuple[Step, ...] = ()
+    pointing_limit: float = 14.0
+    valid_blocks_limit: float = 0.8
     good_time_limit: float = 0.8
     transparency_before: dict[str, FoundProduct] = field(default_factory=dict)
     verdicts: Sequence[dict[str, Any]] = ()
@@ -349,7 +358,8 @@ class NightMaterial:
     def all_steps(self) -> tuple[Step, ...]:
         """Steps of all domains, whether this night needs them or not."""
         more = self.throughput_steps + self.illuminator_steps + self.history_steps
-        return STEPS + self.aerosol_steps + self.camera_steps + more + self.array_steps
+        more += self.pointing_steps + self.array_steps
+        return STEPS + self.aerosol_steps + self.camera_steps + more
 
     @property
     def steps(self) -> tuple[Step, ...]:

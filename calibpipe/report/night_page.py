@@ -19,6 +19,7 @@ from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
 from .key_numbers import key_numbers
 from .material import NightMaterial
+from .pointing_page import pointing_facts
 from .remarks import night_remarks
 from .strips import density_scale, timeline
 from .tables import configuration_facts, five_layers, input_facts, product_facts, versions
@@ -60,6 +61,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "cameras": camera_facts(material),
         "throughput": throughput_facts(material),
         "flashes": flash_facts(material),
+        "pointing": pointing_facts(material),
         "array": array_facts(material),
         "verdicts": verdict_facts(material),
         "products": product_facts(material),

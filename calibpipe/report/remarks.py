@@ -6,6 +6,7 @@ from .aerosol_remarks import aerosol_remarks
 from .array_remarks import array_remarks
 from .camera_numbers import camera_remarks
 from .material import CO2_METHODS, NightMaterial
+from .pointing_remarks import pointing_remarks
 from .tables import versions
 from .throughput_numbers import throughput_remarks
 from .verdicts import verdict_remarks
@@ -28,6 +29,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *aerosol_remarks(material),
             *camera_remarks(material),
             *throughput_remarks(material),
+            *pointing_remarks(material),
             *array_remarks(material),
             *_consistency_remarks(material),
             *_unused_remarks(material),

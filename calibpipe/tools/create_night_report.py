@@ -9,7 +9,7 @@ from ctapipe.core import traits
 from .night_steps import AEROSOL, OF_ARRAY, NightSteps
 
 _WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
-_OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput)/\w+)(?:\.[^./]+)?$")
+_OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput|pointing)/\w+)(?:\.[^./]+)?$")
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
@@ -70,6 +70,11 @@ class CreateNightReport(NightSteps):
         help="Observations with flashes of external light: no muon rings are expected of them, and "
         "of cameras only what there is a trace of",
     ).tag(config=True)
+    pointing = traits.Bool(
+        False,
+        help="Stars are expected: absent tracking and point spread functions of indexed blocks "
+        "count as missing",
+    ).tag(config=True)
     array = traits.Bool(
         False,
         help="Inter-calibration, cross-calibration and timing of the array are expected: absent "
@@ -99,6 +104,12 @@ class CreateNightReport(NightSteps):
     masked_limit_in_percent = traits.Float(
         5.0, min=0, max=100, help="The page warns when more pixels of a camera are masked"
     ).tag(config=True)
+    pointing_limit_in_arcsec = traits.Float(
+        14.0, min=0, help="The page warns when a direction is less sure on the sky"
+    ).tag(config=True)
+    valid_blocks_limit_in_percent = traits.Float(
+        80.0, min=0, max=100, help="The page warns when less of the star tracking is valid"
+    ).tag(config=True)
     co2_age_limit_in_days = traits.Float(
         400.0, min=0, help="The page says so when measured CO2 ends longer before the night"
     ).tag(config=True)
@@ -122,6 +133,10 @@ class CreateNightReport(NightSteps):
         "throughput": (
             {"CreateNightReport": {"throughput": True}},
             "Muon rings are expected: absent throughputs of indexed telescopes count as missing",
+        ),
+        "pointing": (
+            {"CreateNightReport": {"pointing": True}},
+            "Stars are expected: absent tracking and point spread functions count as missing",
         ),
         "array": (
             {"CreateNightReport": {"array": True}},
@@ -168,9 +183,10 @@ class CreateNightReport(NightSteps):
         muons = self.throughput_steps(first.get(index), cameras)
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
+        stars = self.pointing_steps(first.get(index), cameras + muons)
         array = self.array_steps(muons)
         aerosol = self.aerosol_steps()
-        steps = STEPS + aerosol + cameras + muons + flashes + history + array
+        steps = STEPS + aerosol + cameras + muons + flashes + history + stars + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -193,6 +209,9 @@ class CreateNightReport(NightSteps):
             ),
             illuminator_steps=flashes,
             history_steps=history,
+            pointing_steps=stars,
+            pointing_limit=self.pointing_limit_in_arcsec,
+            valid_blocks_limit=self.valid_blocks_limit_in_percent / 100,
             array_steps=array,
             aerosol_steps=aerosol,
             good_time_limit=self.good_time_limit_in_percent / 100,
@@ -248,6 +267,7 @@ class CreateNightReport(NightSteps):
             camera_coefficients,
             hdf5_header,
             observation_tables,
+            pointing_tables,
             throughput_tables,
         )
 
@@ -270,6 +290,8 @@ class CreateNightReport(NightSteps):
                     table, geometry = camera_coefficients(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
+                elif kind.startswith("pointing/"):
+                    tables, geometry = pointing_tables(path, header["calibpipe"])
                 elif kind == AEROSOL_CONDITIONS:
                     tables = observation_tables(path)
                 elif kind.startswith("array/"):

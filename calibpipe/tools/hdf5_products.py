@@ -15,6 +15,9 @@ from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
 from .calculate_psf_muon import KIND as PSF
 from .calculate_psf_muon import PROFILE_GROUP, SECTORS_GROUP
+from .calculate_psf_stars import KIND as STAR_PSF
+from .calculate_psf_stars import PROFILE_GROUP as STAR_PROFILE_GROUP
+from .calculate_psf_stars import STARS_GROUP as STAR_WIDTHS_GROUP
 from .calculate_throughput_illuminator import FLASHES_GROUP
 from .calculate_throughput_illuminator import KIND as ILLUMINATOR
 from .calculate_throughput_muon import CORRECTIONS_GROUP, NIGHT_GROUP
@@ -22,9 +25,13 @@ from .calculate_throughput_muon import KIND as THROUGHPUT
 from .cross_calibration import KIND as CROSS_CALIBRATION
 from .cross_calibration import SCALES
 from .energy_asymmetry_estimation import KIND as ENERGY
+from .fit_pointing_model import KIND as POINTING_MODEL
+from .fit_pointing_model import NIGHTS_GROUP, RESIDUALS_GROUP, TERMS_GROUP
 from .image_asymmetry_estimation import KIND as IMAGE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
+from .star_tracking import KIND as STAR_TRACKING
+from .star_tracking import SPOTS_GROUP, STARS_GROUP
 
 __all__ = [
     "AEROSOL_CONDITIONS",
@@ -32,6 +39,7 @@ __all__ = [
     "camera_coefficients",
     "hdf5_header",
     "observation_tables",
+    "pointing_tables",
     "throughput_tables",
 ]
 
@@ -132,6 +140,46 @@ def throughput_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any
         name: read_telescope_table(path, group, tel_id, what, few.get(group))
         for name, group in groups.items()
         if group not in left_out
+    }
+    return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+
+
+def pointing_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Tables of a product of stars by a short name, and the geometry of the camera.
+
+    ``pointing``, ``stars`` and ``spots`` of star tracking; ``psf``, ``profile`` and ``stars`` of a
+    point spread function; ``terms``, ``residuals`` and ``nights`` of a pointing model.
+
+    Raises
+    ------
+    CorruptedInputError
+        If one is absent.
+    """
+    from ctapipe.instrument import SubarrayDescription
+
+    from ..core.ctapipe_groups import DL1_TEL_OPTICAL_PSF_GROUP, DL1_TEL_STAR_TRACKING_GROUP
+    from ..core.telescope_file import read_telescope_table
+
+    tel_id, what = header["tel_id"], header["kind"]
+    groups = {
+        STAR_TRACKING: {
+            "pointing": DL1_TEL_STAR_TRACKING_GROUP,
+            "stars": STARS_GROUP,
+            "spots": SPOTS_GROUP,
+        },
+        STAR_PSF: {
+            "psf": DL1_TEL_OPTICAL_PSF_GROUP,
+            "profile": STAR_PROFILE_GROUP,
+            "stars": STAR_WIDTHS_GROUP,
+        },
+        POINTING_MODEL: {
+            "terms": TERMS_GROUP,
+            "residuals": RESIDUALS_GROUP,
+            "nights": NIGHTS_GROUP,
+        },
+    }[what]
+    tables = {
+        name: read_telescope_table(path, group, tel_id, what) for name, group in groups.items()
     }
     return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
 

@@ -20,6 +20,7 @@ OF_ARRAY = re.compile(
     r"array/(?:(energy|image)_asymmetry\.([^./]+)|(inter_calibration|cross_calibration|timing))"
 )
 _OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
+_OF_POINTING = re.compile(r"([^/]+)/pointing/(?:(star_tracking|star_psf)\.([^./]+)|pointing_model)")
 _OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 
 
@@ -27,7 +28,7 @@ class NightSteps(NightTool):
     """Tool that knows which steps belong to a night.
 
     Its traits ``night_folder``, ``log_folder``, ``camera``, ``throughput``, ``illuminator``,
-    ``array`` and ``aerosol`` are those of the Tool.
+    ``pointing``, ``array`` and ``aerosol`` are those of the Tool.
     """
 
     def camera_steps(self, index: Any) -> tuple[Any, ...]:
@@ -36,7 +37,7 @@ class NightSteps(NightTool):
         from ..report.material import camera_steps, is_of_cameras
 
         failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
-        if not (self.camera or self.throughput or index or failed):
+        if not (self.camera or self.throughput or self.pointing or index or failed):
             return ()
         known = blocks(index.table) if index and not index.problem else []
         known = [block for block in known if block[1] not in self.illuminator or self.traced(block)]
@@ -71,10 +72,11 @@ class NightSteps(NightTool):
         return (Step(HISTORY, (path,)),) if there else ()
 
     def traces(self) -> list[str]:
-        """Steps that failed, and products of throughputs and of the array that are there."""
+        """Steps that failed, and products of telescopes and of the array that are there."""
         failed = [step for step, _ in self.logs("failure.json")]
         files = [
             *self.night_folder.glob("*/throughput/*.h5"),
+            *self.night_folder.glob("*/pointing/*.h5"),
             *self.night_folder.glob("array/*.h5"),
         ]
         return failed + [p.relative_to(self.night_folder).as_posix()[:-3] for p in files]
@@ -93,6 +95,31 @@ class NightSteps(NightTool):
                 found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
         return throughput_steps(ordered, [step.name for step in cameras])
+
+    def pointing_steps(self, index: Any, others: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of stars: with a product or a failure, or of all blocks of the index if expected.
+
+        Pointing models of nights are shown where there is one, or a failure.
+        """
+        from ..core.dl0_files import blocks
+        from ..report.pointing_night import pointing_steps
+
+        matches = list(filter(None, map(_OF_POINTING.fullmatch, self.traces())))
+        found: dict[str, dict[str, set[str]]] = {"star_tracking": {}, "star_psf": {}}
+        for match in matches:
+            if match[2]:
+                found[match[2]].setdefault(match[1], set()).add(match[3])
+        known = blocks(index.table) if self.pointing and index and not index.problem else ()
+        for array_element, obs_id in known:
+            for of_kind in found.values():
+                if obs_id not in self.illuminator:
+                    of_kind.setdefault(array_element, set()).add(f"OBSID{obs_id}")
+        ordered = (
+            {name: sorted(names, key=_of_number) for name, names in of_kind.items()}
+            for of_kind in found.values()
+        )
+        models = {match[1] for match in matches if not match[2]}
+        return pointing_steps(*ordered, models, [step.name for step in others])
 
     def array_steps(self, muons: tuple[Any, ...]) -> tuple[Any, ...]:
         """Steps of the array: with a product or a failure, or all if expected."""
