@@ -19,11 +19,13 @@ __all__ = ["ImagePoint", "PsfCurve", "offset_figure", "psf_figure"]
 AXES = ("dlon (arcsec)", "dlat (arcsec)")
 COLOURS = ("level5", "level4")
 DAY = 86400.0  # s
+MANY = 100  # rows
+MARKS = 10  # of a reference in a run: it is smooth
 MAX_SPANS, LONG = 4, 0.25
 NARROW = 0.12  # of the width, that every part has at least
 MAX_TICKS = 7
 STEPS = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240)  # minutes
-GAP = 1.5  # durations between two rows that are drawn apart
+GAP = 0.5  # durations between two rows that are drawn apart
 DEGREE = 3600.0
 
 
@@ -82,18 +84,29 @@ def time_spans(offsets: Offsets) -> list[tuple[float, float]]:
 
 
 def _offsets(axes: Axes, offsets: Offsets, k: int) -> None:
-    """Points with statistical errors as lines, systematic ones as a band."""
+    """Points with statistical errors as lines (of many: a band), systematic ones as a band."""
     known, colour = offsets.is_valid, PALETTE[COLOURS[k]]
     begin, end = offsets.begin[known], offsets.end[known]
     value, stat, sys = (part[known, k] for part in (offsets.value, offsets.stat, offsets.sys))
+    has_many = len(begin) > MANY
+    ends = np.flatnonzero(begin[1:] - end[:-1] > GAP * np.median(end - begin)) + 1
+    x = _apart(np.stack([begin, end], axis=1), ends)
+    y = _apart(np.stack([value, value], axis=1), ends)
+    for error, alpha in ((stat, 0.2), (sys, 0.28)) if has_many else ((sys, 0.25),):
+        size = _apart(np.stack([error, error], axis=1), ends)
+        axes.fill_between(x, y - size, y + size, color=colour, alpha=alpha, linewidth=0)
+    if has_many:
+        axes.plot(x, y, color=colour, linewidth=1.6, solid_capstyle="butt")
+        return
     middle, gap = (begin + end) / 2, np.full(len(begin), np.nan)
-    x = np.stack([begin, end, end], axis=1).ravel()
-    y = np.stack([value, value, gap], axis=1).ravel()
-    error = np.repeat(sys, 3)
-    axes.fill_between(x, y - error, y + error, color=colour, alpha=0.25, linewidth=0)
-    ends = np.stack([value - stat, value + stat, gap], axis=1)
-    axes.plot(np.repeat(middle, 3), ends.ravel(), color=colour, linewidth=1.1)
-    axes.plot(middle, value, "o", color=colour, markersize=3.5 if len(begin) < 100 else 2)
+    lines = np.stack([value - stat, value + stat, gap], axis=1)
+    axes.plot(np.repeat(middle, 3), lines.ravel(), color=colour, linewidth=1.1)
+    axes.plot(middle, value, "o", color=colour, markersize=3.5)
+
+
+def _apart(both: NDArray, breaks: NDArray) -> NDArray:
+    """Begin and end of rows as one line, with a gap before some of the rows."""
+    return np.insert(both.ravel(), 2 * breaks, np.nan)
 
 
 def _reference(axes: Axes, offsets: Offsets, reference: NDArray, name: str, limit: float) -> None:
@@ -106,6 +119,7 @@ def _reference(axes: Axes, offsets: Offsets, reference: NDArray, name: str, limi
         part = rows[known[rows]]
         if not part.size:
             continue
+        part = part[np.unique(np.linspace(0, part.size - 1, MARKS).astype(int))]
         x = np.concatenate([[offsets.begin[part[0]]], middle[part], [offsets.end[part[-1]]]])
         y = reference[part][[0, *range(part.size), -1]]
         label = {"label": name} if k == 0 else {}

@@ -138,12 +138,11 @@ def _state(
             name = product["kind"].removeprefix("pointing/").replace("_", " ")
             bad.append(f"{' '.join(filter(None, (name, product['block'])))} failed verification")
     offsets = telescope.offsets
-    if telescope.tracking and (offsets is None or not offsets.is_valid.any()):
-        bad.append("no block is valid")
+    is_blind = bool(telescope.tracking) and (offsets is None or not offsets.is_valid.any())
     mine = [(level, title) for level, title, _ in remarks if title.startswith(telescope.name)]
     told = [title.removeprefix(f"{telescope.name}: ") for level, title in mine]
     doubtful = any(level == "warning" for level, _ in mine)
-    state = "bad" if bad else "warning" if doubtful else "good"
+    state = "bad" if bad or is_blind else "warning" if doubtful else "good"
     return {"state": state, "status": "; ".join([*bad, *told]) or "complete"}
 
 

@@ -24,6 +24,7 @@ from .wording import counted, listed
 __all__ = ["pointing_facts"]
 
 MAX_OPEN = 4  # more telescopes: figures of those without remark are folded
+MAX_BLOCKS = 6  # rows of a table of observation blocks that is open from the start
 MODEL_ANGLES = np.linspace(0.0, 2.0, 21)  # deg
 
 
@@ -80,12 +81,14 @@ def _telescope(
     telescope: TelescopePointing, material: NightMaterial, *, is_open: bool
 ) -> dict[str, Any]:
     name = f"pointing-{telescope.name}"
-    model = telescope.model
+    model, blocks = telescope.model, block_rows(telescope)
     return {
         "id": name,
         "name": telescope.name,
         "is_open": is_open,
-        "blocks": block_rows(telescope),
+        "blocks": blocks,
+        "blocks_told": f"{counted(len(blocks), 'observation block')} of star tracking",
+        "are_few": len(blocks) <= MAX_BLOCKS,
         "stars": star_rows(telescope),
         "stars_told": stars_told(telescope),
         "terms": term_rows(model) if model else [],
@@ -155,20 +158,23 @@ def _stars(telescope: TelescopePointing) -> Iterator[tuple[str, str, str, Figure
 
 
 def _offsets(telescope: TelescopePointing, limit: float) -> Iterator[tuple[str, str, str, Figure]]:
-    from .pointing_figures import offset_figure, time_spans
+    from .pointing_figures import MANY, offset_figure, time_spans
 
     found, offsets = reference_offsets(telescope), telescope.offsets
     if found is None:
         return
     name, reference = found
     bad = np.count_nonzero(~offsets.is_valid)
+    has_many = np.count_nonzero(offsets.is_valid) > MANY
+    errors = "Light band: statistical errors; darker: systematic ones"
+    errors = errors if has_many else "Lines: statistical errors; bands: systematic ones"
     cut = " Long breaks are left out." if len(time_spans(offsets)) > 1 else ""
     told = f" Red bars at the foot: {counted(bad, 'block')} not valid." if bad else ""
     yield (
         "offsets",
         "Offsets over the night",
-        "True direction less the drive's. Lines: statistical errors; bands: systematic ones, "
-        f"common to most of the night. Black: {name}; dashed: the required {limit:g} arcsec on "
+        f"True direction less the drive's. {errors}, "
+        f"common to most of the night. Thin line: {name}; dashed: the required {limit:g} arcsec on "
         f"both sides of it.{told}{cut} Good: between the dashes, without steps. A slow change is "
         "flexure; a step is the mount, the drive or a clock.",
         offset_figure(offsets, reference, name, limit),

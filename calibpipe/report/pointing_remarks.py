@@ -259,7 +259,7 @@ FAILURES = {  # by a piece of the message of a failed step
 
 
 def _failure_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
-    """What a failed step of stars lacked, where its message tells."""
+    """What to do about a failed step of stars, where its message tells."""
     steps = {step.name for step in material.pointing_steps}
     absent = {entry["step"] for entry in absent_products(material)}
     for record in material.failures:
@@ -267,6 +267,6 @@ def _failure_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]:
         if step in steps & absent:
             name, _, rest = step.split("/")
             kind, _, block = rest.partition(".")
-            advice = next((told for piece, told in FAILURES.items() if piece in message), "")
             what = " ".join(filter(None, (kind.replace("_", " "), block)))
-            yield "warning", f"{name}: no {what}", f"{message.rstrip('.')}. {advice}".strip()
+            for advice in [told for piece, told in FAILURES.items() if piece in message][:1]:
+                yield "warning", f"{name}: no {what}", advice
