@@ -142,8 +142,9 @@ class _Tracking:
         radius = self.settings.search_radius.to_value(u.rad) * self.camera.focal_length
         for fit in self.fits:
             fit.place(self.rotation, self.plate_scale)
-            match = fit.search(self.table, radius)
-            why = why_no_match(match, len(fit.field.tracks), self.settings.search_radius)
+            n_stars = len(fit.field.tracks)
+            match = fit.search(self.table, radius) if n_stars >= MIN_STARS else None
+            why = why_no_match(match, n_stars, self.settings.search_radius)
             if why:
                 fit.status = [why] * len(fit.status)
                 continue

@@ -87,9 +87,9 @@ def mark_blocks(
             )
 
 
-def why_no_match(match: PatternMatch, n_stars: int, radius: u.Quantity) -> str:
+def why_no_match(match: PatternMatch | None, n_stars: int, radius: u.Quantity) -> str:
     """Why a pattern was not found; empty if it was."""
-    if n_stars < MIN_STARS:
+    if match is None:
         return f"{n_stars} stars of the catalogue in the camera, needs {MIN_STARS}"
     if match.n_seen < MIN_STARS:
         return (
