@@ -13,5 +13,6 @@ DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP = f"{_CALIBRATION}/optical_throughput/illum
 DL1_TEL_MUON_THROUGHPUT_GROUP = f"{_CALIBRATION}/optical_throughput/muon"
 DL1_CAMERA_COEFFICIENTS_GROUP = f"{_CALIBRATION}/camera/coefficients"
 DL1_PIXEL_STATISTICS_GROUP = f"{_CALIBRATION}/camera/pixel_statistics"
+DL1_TEL_STAR_TRACKING_GROUP = "/dl1/monitoring/telescope/pointing/star_tracking"
 DL2_SUBARRAY_INTER_CALIBRATION_GROUP = "/dl2/monitoring/subarray/inter_calibration"
 DL2_SUBARRAY_CROSS_CALIBRATION_GROUP = "/dl2/monitoring/subarray/cross_calibration"
