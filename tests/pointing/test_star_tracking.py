@@ -204,6 +204,35 @@ def test_star_at_a_wrong_place_is_left_out(pair):
     assert np.abs(error / stat).max() < 4.5
 
 
+def alone(tracks, names):
+    """Tracks of some stars."""
+    chosen = [tracks.names.index(name) for name in names]
+    parts = {
+        name: values[chosen]
+        for name, values in vars(tracks).items()
+        if name not in ("names", "rotation_error")
+    }
+    return replace(tracks, names=tuple(names), **parts)
+
+
+def test_two_stars_that_disagree(pair):
+    """One of two is 0.03 deg off the turn that the camera can have: nothing says which."""
+    sky = shown(pair)
+    images = sky.images()
+    fields, _ = star_fields(images, sky.drive, SITE, AIR, sky.camera)
+    tracks = alone(fields[0].tracks, pair)
+    moved = tracks.altitude.copy()
+    moved[0] += 0.03 * u.deg
+    field = replace(fields[0], tracks=replace(tracks, altitude=moved))
+    settings = TrackingSettings(rotation_error=6 * u.arcmin, plate_scale_error=5e-4)
+    with pytest.raises(InsufficientStatisticsError, match="20 blocks: stars disagree: chi2"):
+        track_stars([field], sky.camera, images.response_error, settings)
+    moved[1] += 0.03 * u.deg  # both alike: a misalignment
+    field = replace(fields[0], tracks=replace(tracks, altitude=moved))
+    found = track_stars([field], sky.camera, images.response_error, settings)
+    assert len(found.blocks[0]) == 20
+
+
 def test_star_brighter_than_the_catalogue_is_left_out(pair):
     """A variable star, ten times as bright."""
     sky = Sky(seed=13, start="2024-02-14T00:00:00")
