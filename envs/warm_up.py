@@ -10,8 +10,10 @@ from tempfile import TemporaryDirectory
 
 os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
 
+import numpy as np
 from ctapipe.core import run_tool
 
+from calibpipe.pointing.pixel_light import PixelShape, pixel_table, star_light
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
 from calibpipe.tools.calculate_muon_rings import CalculateMuonRings
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
@@ -40,6 +42,8 @@ def main() -> None:
         run(CalculateCamcalibCoefficients, f"--input={statistics}", f"--output={coefficients}")
         options = (f"--coefficients={coefficients}", f"--statistics={statistics}")
         run(CalculateMuonRings, *files, *options, f"--output={folder}/rings.h5")
+        table, zero = pixel_table(PixelShape("hexagon", 0.1), 0.05), np.zeros(1)
+        star_light(table, zero, zero, zero, zero, 0.04)
         array = ("--n-events=200", "--n-blocks=1", f"--output-folder={folder}")
         run(SimulateDl2Data, *array)
         files = [f"--input={path}" for path in folder.glob("dl2/**/*.dl2.h5")]

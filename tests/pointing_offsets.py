@@ -77,9 +77,11 @@ def write_tracking(folder, m, tel_id=1, name="LSTN-01", *, status=COMPLETE, **he
     subarray = telescope_subarray(tel_id)
     paths = []
     for k, night in enumerate(m.nights):
+        evening = Time(f"{night}T22:00:00")
         metadata = ProductMetadata(
             "pointing/star_tracking",
             "test",
+            validity=(evening, evening + 6 * u.h),
             night=night,
             category="C",
             status=status,

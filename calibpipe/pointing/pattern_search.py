@@ -2,8 +2,8 @@ r"""Where the pattern of stars is in the camera: coarse search for a misalignmen
 
 The light at a place is estimated from the pixel and its neighbours,
 :math:`M_i = \sum_j k_{ij} w_j v_j / \sum_j k_{ij}^2 w_j`. Of all displacements *d* the best has the
-largest :math:`\sum_s w_s\sqrt{\min(r, 1, 3/r)}`, :math:`r = M(x_s + d)/(c\,a_s)` with the light *a* of
-the catalogue: the number of stars that are there with the light they should have. A bright star,
+largest :math:`\sum_s w_s\sqrt{\min(r, 1, 3/r)}`, :math:`r = M(x_s + d)/(c\,a_s)` with the light *a*
+of the catalogue: the number of stars that are there with the light they should have. A bright star,
 or a planet, counts no more than others; stars too faint to be seen count less, :math:`w_s < 1`.
 """
 
@@ -16,7 +16,7 @@ from scipy.spatial import cKDTree
 __all__ = ["PatternMatch", "match_pattern"]
 
 SEEN = 5.0  # standard deviations of a star that is seen
-AMBIGUOUS = 0.85  # of the best sum at another place
+AMBIGUOUS = 0.93  # of the best sum at another place
 _CLEAR = 20.0  # standard deviations of a star that counts as one
 _TOO_BRIGHT = 3.0  # times the light that is expected: another star
 _STEP = 0.35  # pixels
@@ -94,7 +94,9 @@ def match_pattern(
     total = (counts * np.sqrt(np.minimum(np.minimum(ratio, 1), _TOO_BRIGHT / ratio))).sum((0, 1))
     top = int(np.argmax(total))
     near = np.hypot(dx - dx[top], dy - dy[top]) < 0.75 * width
-    share = np.where(near, (total / total[top]) ** 4 if total[top] > 0 else 1.0, 0.0)
+    # the sum is flat where all stars are bright enough; the light itself is not
+    fine = (counts * np.sqrt(np.minimum(ratio, _TOO_BRIGHT))).sum((0, 1))
+    share = np.where(near, (fine / fine[near].max()) ** 8, 0.0)
     far = np.hypot(dx - dx[top], dy - dy[top]) > 1.5 * width
     rival = float(total[far].max(initial=0) / total[top]) if total[top] > 0 else 1.0
     seen = np.any(found[:, :, top] > SEEN * noise[:, :, top], axis=0)

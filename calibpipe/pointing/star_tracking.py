@@ -20,6 +20,7 @@ from .pixel_light import PixelTable, pixel_table
 from .spot_systematics import spot_systematics
 from .star_verdicts import (
     MIN_STARS,
+    disagreement,
     mark_blocks,
     spots_that_count,
     stars_left_out,
@@ -142,8 +143,9 @@ class _Tracking:
         radius = self.settings.search_radius.to_value(u.rad) * self.camera.focal_length
         for fit in self.fits:
             fit.place(self.rotation, self.plate_scale)
-            match = fit.search(self.table, radius)
-            why = why_no_match(match, len(fit.field.tracks), self.settings.search_radius)
+            n_stars = len(fit.field.tracks)
+            match = fit.search(self.table, radius) if n_stars >= MIN_STARS else None
+            why = why_no_match(match, n_stars, self.settings.search_radius)
             if why:
                 fit.status = [why] * len(fit.status)
                 continue
@@ -236,6 +238,9 @@ class _Tracking:
         if worst is None:
             return False
         fit, star, residual = worst
+        if np.unique(fit.spots.star).size == MIN_STARS:  # either may be the wrong one
+            fit.status = [text or disagreement(residual.chi2, 2) for text in fit.status]
+            return True
         arcsec = np.hypot(*residual.mean) / self.camera.focal_length / _ARCSEC
         fit.left_out[star] = (
             f"{arcsec:.1f} arcsec from where the other stars say (chi2 {residual.chi2:.3g})"
@@ -262,8 +267,10 @@ class _Tracking:
         """Errors of everything, blocks that are too uncertain marked."""
         limit, trajectory = self.settings.max_error, self.trajectory
         used = [fit for fit, group in zip(self.fits, self.groups, strict=True) if group is not None]
-        for fit, covariance in zip(used, trajectory.own_covariance, strict=True):
-            mark_blocks(fit, covariance, trajectory.chi2, trajectory.n_degrees, limit)
+        for fit, covariance, chi2 in zip(
+            used, trajectory.own_covariance, trajectory.group_chi2, strict=True
+        ):
+            mark_blocks(fit, covariance, chi2, limit)
         if all(all(fit.status) for fit in self.fits):
             self._give_up()
         return StarTracking(

@@ -13,7 +13,14 @@ from .tracking_settings import TrackingSettings
 if TYPE_CHECKING:
     from .field_fit import FieldFit
 
-__all__ = ["MIN_STARS", "mark_blocks", "spots_that_count", "stars_left_out", "why_no_match"]
+__all__ = [
+    "MIN_STARS",
+    "disagreement",
+    "mark_blocks",
+    "spots_that_count",
+    "stars_left_out",
+    "why_no_match",
+]
 
 MIN_STARS = 2
 DISAGREEMENT = 1e-6  # chance of the chi2 of all stars together
@@ -68,11 +75,29 @@ def spots_that_count(fit: "FieldFit", settings: TrackingSettings) -> NDArray:
     return moves
 
 
-def mark_blocks(
-    fit: "FieldFit", covariance: NDArray, chi2: float, n_degrees: int, limit: u.Quantity
-) -> None:
-    """Status of blocks that are too uncertain, or whose stars do not agree."""
-    chance = chi2_distribution.sf(chi2, max(n_degrees, 1))
+def disagreement(chi2: float, n_degrees: int) -> str:
+    """Status of blocks whose stars do not agree."""
+    return (
+        f"stars disagree: chi2 {chi2:.0f} for {n_degrees} degrees of freedom; wrong time or "
+        "pointing, or one of few stars is wrong"
+    )
+
+
+def mark_blocks(fit: "FieldFit", covariance: NDArray, chi2: float, limit: u.Quantity) -> None:
+    """Status of the blocks of a fit that are too uncertain, or whose stars do not agree.
+
+    Parameters
+    ----------
+    fit : FieldFit
+    covariance : ndarray, shape (2 n, 2 n), rad²
+        Statistical, of the offsets of its n blocks.
+    chi2 : float
+        Of its displacements.
+    limit : Quantity, angle
+        Largest statistical error.
+    """
+    n_degrees = fit.spots.offset.size - len(covariance)
+    agrees = chi2_distribution.sf(chi2, max(n_degrees, 1)) > DISAGREEMENT
     errors = np.rad2deg(np.sqrt(np.diag(covariance)).reshape(-1, 2).max(axis=1)) * 3600
     for block, error in zip(np.unique(fit.spots.block), errors, strict=True):
         if error > limit.to_value(u.arcsec):
@@ -80,16 +105,13 @@ def mark_blocks(
                 f"statistical error of {error:.1f} arcsec exceeds {limit.to_value(u.arcsec):g}: "
                 "bright sky (Moon), cloud, or few stars"
             )
-        elif chance < DISAGREEMENT:
-            fit.status[block] = (
-                f"stars disagree: chi2 {chi2:.0f} for {n_degrees} degrees of freedom; wrong time "
-                "or pointing, or one of few stars is wrong"
-            )
+        elif not agrees:
+            fit.status[block] = disagreement(chi2, n_degrees)
 
 
-def why_no_match(match: PatternMatch, n_stars: int, radius: u.Quantity) -> str:
+def why_no_match(match: PatternMatch | None, n_stars: int, radius: u.Quantity) -> str:
     """Why a pattern was not found; empty if it was."""
-    if n_stars < MIN_STARS:
+    if match is None:
         return f"{n_stars} stars of the catalogue in the camera, needs {MIN_STARS}"
     if match.n_seen < MIN_STARS:
         return (

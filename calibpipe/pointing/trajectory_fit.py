@@ -83,7 +83,10 @@ class TrajectoryFit:
     common_systematics : dict of str to ndarray, shape (2,)
     residual, residual_covariance : list of ndarray, shape (n,), (n, n)
         Of each group: m, m².
+    group_chi2 : list of float
+        Of each group alone.
     chi2 : float
+        All, with that of the prior.
     n_degrees : int
     """
 
@@ -95,6 +98,7 @@ class TrajectoryFit:
     common_systematics: dict[str, NDArray]
     residual: list[NDArray]
     residual_covariance: list[NDArray]
+    group_chi2: list[float]
     chi2: float
     n_degrees: int
 
@@ -151,7 +155,7 @@ def fit_trajectories(groups: list[SpotGroup], prior: Prior | None = None) -> Tra
     }
     if prior is not None:
         systematics["plate_scale"] = np.sqrt(inverse[:, common] ** 2 @ known)
-    residual, covariance, chi2 = [], [], 0.0
+    residual, covariance, group_chi2 = [], [], []
     for group, place, factor in zip(groups, places, factors, strict=True):
         design = np.hstack([group.design, group.common_design])
         rest = group.offset - design @ solution[place]
@@ -159,7 +163,8 @@ def fit_trajectories(groups: list[SpotGroup], prior: Prior | None = None) -> Tra
         covariance.append(
             group.total_covariance - design @ inverse[np.ix_(place, place)] @ design.T
         )
-        chi2 += float(rest @ cho_solve(factor, rest))
+        group_chi2.append(float(rest @ cho_solve(factor, rest)))
+    chi2 = sum(group_chi2)
     if prior is not None:
         chi2 += float(known @ (solution[common] - prior.value) ** 2)
     n_points = sum(group.offset.size for group in groups) + np.count_nonzero(known)
@@ -172,6 +177,7 @@ def fit_trajectories(groups: list[SpotGroup], prior: Prior | None = None) -> Tra
         common_systematics={k: v[common] for k, v in systematics.items()},
         residual=residual,
         residual_covariance=covariance,
+        group_chi2=group_chi2,
         chi2=chi2,
         n_degrees=int(n_points - n),
     )

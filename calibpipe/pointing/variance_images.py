@@ -19,6 +19,7 @@ from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 
 __all__ = ["Blocks", "VarianceImages", "image_blocks", "photoelectron_variance", "shot_noise"]
 
+_JUMP = 3.0  # times the scatter of the median pair of images
 MIN_EVENTS = 10  # of an image: below, its variance says little about its own error
 
 
@@ -128,7 +129,7 @@ def shot_noise(images: VarianceImages) -> float:
     InsufficientStatisticsError
         With fewer than two images, or of fewer than 10 events each.
     """
-    few = np.min(images.n_events, initial=np.inf)
+    few = min(images.n_events, default=0)
     if len(images) < 2 or few < MIN_EVENTS:
         raise InsufficientStatisticsError(
             f"needs at least 2 variance images of {MIN_EVENTS} events, got {len(images)} of at "
@@ -138,7 +139,9 @@ def shot_noise(images: VarianceImages) -> float:
     mean = (images.image[1:] + images.image[:-1]) / 2
     squares = np.diff(images.image, axis=0) ** 2 / pair[:, np.newaxis]
     ratio = squares / mean - 2 * mean
-    known = np.isfinite(ratio)
+    # a jump of the sky (Moon, twilight) is no scatter
+    size = np.nanmedian(squares / (2 * mean**2 + mean), axis=1)
+    known = np.isfinite(ratio) & (size <= _JUMP * np.nanmedian(size))[:, np.newaxis]
     count = known.sum(axis=0)
     use = count > 0
     beta = np.where(known, ratio, 0)[:, use].sum(axis=0) / count[use]

@@ -98,7 +98,7 @@ class StarImagesTool(EventFilesTool):
         "density-profile": "StarImagesTool.density_profile",
     }
     required: ClassVar[tuple[str, ...]] = (*EventFilesTool.required, "coefficients", "pointing")
-    free_coma = False
+    free_coma: Any = False
 
     def tracked(self) -> dict[str, Any]:
         """Track the stars; all that a product tells of it."""
@@ -274,9 +274,7 @@ class StarImagesTool(EventFilesTool):
             "array_element": found["subarray"].name,
             **found["about"],
             "n_images": len(found["images"]),
-            "n_stars": sorted(
-                {fit.field.tracks.names[s] for fit in tracking.fits for s in _used(fit)}
-            ).__len__(),
+            "n_stars": len({name for fit in tracking.fits for name in _used(fit)}),
             "air": {
                 "pressure_in_hpa": float(air.pressure.to_value(u.hPa)),
                 "temperature_in_deg_c": float(
@@ -288,5 +286,6 @@ class StarImagesTool(EventFilesTool):
         }
 
 
-def _used(fit: Any) -> list[int]:
-    return [] if fit.spots is None else sorted({int(star) for star in fit.spots.star})
+def _used(fit: Any) -> set[str]:
+    """Names of the stars that count in an observation."""
+    return set() if fit.spots is None else {fit.field.tracks.names[k] for k in fit.spots.star}

@@ -58,7 +58,7 @@ class StarSimulation(NightTool):
     stars = traits.Bool(
         False, help="Whether the telescopes track a source and see the stars around it"
     ).tag(config=True)
-    star_magnitude_limit = traits.Float(7.0, max=8.0, help="Faintest V of the stars").tag(
+    star_magnitude_limit = traits.Float(8.0, max=8.0, help="Faintest V of the stars").tag(
         config=True
     )
     source_in_deg = traits.List(

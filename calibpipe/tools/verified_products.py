@@ -8,6 +8,7 @@ from ..core.ctapipe_groups import (
     DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
     DL1_TEL_MUON_THROUGHPUT_GROUP,
     DL1_TEL_OPTICAL_PSF_GROUP,
+    DL1_TEL_STAR_TRACKING_GROUP,
     DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
     DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
 )
@@ -40,6 +41,10 @@ TABLES = {  # of a product of a telescope, by the names that its metrics know
     },
     POINTING_MODEL: {"terms": TERMS_GROUP},
 }
+STARS = {  # the table of a product that stars gave
+    "pointing/star_tracking": DL1_TEL_STAR_TRACKING_GROUP,
+    "pointing/star_psf": DL1_TEL_OPTICAL_PSF_GROUP,
+}
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
         "telescopes": DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
@@ -56,10 +61,10 @@ ARRAY_TABLES = {
 
 def known_metrics() -> dict[str, set[str]]:
     """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
-    from ..verification import aerosol, array, atmosphere, camera, pointing, throughput
+    from ..verification import aerosol, array, atmosphere, camera, pointing, stars, throughput
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (aerosol, array, atmosphere, pointing, throughput):
+    for domain in (aerosol, array, atmosphere, pointing, stars, throughput):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -95,17 +100,21 @@ def product_metrics(
     """
     from ..verification import aerosol
 
-    if header.kind == CAMERA:
-        return *_camera(path, header, data, references), {}
-    if header.kind == POINTING_MODEL:
-        return _pointing(path, header, references)
-    if header.kind in TABLES:
-        return *_throughput(path, header, data, references), {}
-    if header.kind in ARRAY_TABLES:
-        return _array(path, header, references)
-    if header.kind in aerosol.INTERNAL:
-        return *_aerosol(path, header), {}
-    return *_atmosphere(path, header, references, site), {}
+    kind = header.kind
+    if kind == POINTING_MODEL or kind in ARRAY_TABLES:
+        named = _pointing if kind == POINTING_MODEL else _array
+        return named(path, header, references)
+    if kind == CAMERA:
+        found = _camera(path, header, data, references)
+    elif kind in STARS:
+        found = _stars(path, header, references)
+    elif kind in TABLES:
+        found = _throughput(path, header, data, references)
+    elif kind in aerosol.INTERNAL:
+        found = _aerosol(path, header)
+    else:
+        found = _atmosphere(path, header, references, site)
+    return *found, {}
 
 
 def _camera(
@@ -234,6 +243,27 @@ def _pointing(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[
         for period, certified in references.items()
     }
     return internal_metrics(kind, tables, own), external, element_names(kind, tables, own)
+
+
+def _stars(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:
+    """Metrics of star tracking or of the point spread function of stars."""
+    from ..core.product_header import read_product_header
+    from ..core.telescope_file import read_telescope_table
+    from ..verification.stars import external_metrics, internal_metrics
+
+    kind, tel_id = header.kind, header.own["tel_id"]
+    table = read_telescope_table(path, STARS[kind], tel_id, kind)
+    external = {
+        period: external_metrics(
+            kind,
+            table,
+            header.own,
+            read_telescope_table(certified, STARS[kind], tel_id, kind),
+            read_product_header(certified).own,
+        )
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, table, header.own), external
 
 
 def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:

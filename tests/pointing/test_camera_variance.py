@@ -1,0 +1,165 @@
+"""Variance images: scale, scatter, blocks, smooth sky, channels and masks of the camera."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from calibpipe.camera.outliers import PixelReason
+from calibpipe.camera.pixel_statistics import ChunkStatistics
+from calibpipe.core.exceptions import (
+    ConfigurationError,
+    CorruptedInputError,
+    InsufficientStatisticsError,
+)
+from calibpipe.pointing.camera_images import images_of_chunks
+from calibpipe.pointing.smooth_background import smooth_background, static_spread
+from calibpipe.pointing.variance_images import (
+    VarianceImages,
+    image_blocks,
+    photoelectron_variance,
+    shot_noise,
+)
+
+
+def images(image, n_events=100.0, step=10.0):
+    n = len(image)
+    times = step * (np.arange(n) + 0.5)
+    return VarianceImages(
+        times, np.full(n, step), image, np.full(n, n_events), np.zeros(image.shape[1])
+    )
+
+
+def test_photoelectrons_by_hand():
+    """Var(Q) = g² F² ε n, f = 1/(g ε): n photoelectrons."""
+    gain, efficiency, n = np.array([80.0, 90.0]), np.array([1.1, 0.9]), np.array([2.0, 7.0])
+    variance = gain**2 * 1.222 * efficiency * n
+    none = np.zeros(2, bool)
+    found = photoelectron_variance(variance, 1 / (gain * efficiency), gain, 1.222, none)
+    assert found == pytest.approx(n)
+    bad = photoelectron_variance(variance, np.array([0.0, 1.0]), gain, 1.222, ~none & [False, True])
+    assert np.isnan(bad).all()
+    with pytest.raises(ConfigurationError, match="squared_excess_noise_factor is 0"):
+        photoelectron_variance(variance, gain, gain, 0.9, none)
+    with pytest.raises(ConfigurationError, match="variances have 2 pixels, the coefficients 3"):
+        photoelectron_variance(variance, np.ones(3), np.ones(3), 1.2, np.zeros(3, bool))
+
+
+@pytest.mark.parametrize("rate", [0.5, 3.0])
+def test_shot_noise_of_poisson_charges(rate):
+    """Poisson: κ₄ = κ₂, so β = 1 for variances in the unit of the charge."""
+    rng = np.random.default_rng(7)
+    charge = rng.poisson(rate, (60, 100, 400))
+    found = shot_noise(images(charge.var(axis=1, ddof=1)))
+    # 60 × 400 squares, each good to √2 and correlated with its neighbour
+    scatter = (2 * rate + 1) * np.sqrt(3 / (60 * 400))
+    assert found == pytest.approx(1.0, abs=5 * scatter)
+
+
+def test_too_few_images():
+    with pytest.raises(InsufficientStatisticsError, match="at least 2 variance images"):
+        shot_noise(images(np.ones((1, 3))))
+    with pytest.raises(InsufficientStatisticsError, match="at least 9"):
+        shot_noise(images(np.ones((3, 3)), n_events=9))
+
+
+def test_blocks_are_means_and_nodes():
+    image = np.arange(14.0)[:, None] * np.ones(3) + 1
+    image[0:4, 1] = np.nan  # in 4 of 6 images of the first block
+    image[6, 2] = np.nan
+    blocks = image_blocks(images(image, 101.0), 60.0, 3)
+    assert blocks.time == pytest.approx([30, 90, 130])
+    assert blocks.duration == pytest.approx([60, 60, 20])
+    assert blocks.image[:, 0] == pytest.approx([3.5, 9.5, 13.5])
+    assert np.isnan(blocks.image[0, 1])
+    assert blocks.image[1, 2] == pytest.approx(10.0)
+    assert blocks.n_events == pytest.approx([600, 600, 200])
+    for block in range(3):
+        own = blocks.node_block == block
+        assert blocks.node_weight[own].sum() == pytest.approx(1)
+        assert blocks.node_weight[own] @ blocks.node_time[own] == pytest.approx(blocks.time[block])
+    with pytest.raises(ConfigurationError, match="duration of a block"):
+        image_blocks(images(image), 0.0, 3)
+
+
+def test_smooth_sky_and_static_pixels():
+    """Gradient of the Moon, stars left out though nobody told where they are."""
+    rng = np.random.default_rng(8)
+    x, y = rng.uniform(-1, 1, (2, 900))
+    sky = 5 + 2 * x - y + 0.5 * x * y
+    pixels = 0.03 * rng.standard_normal(900)
+    noise = 0.05
+    image = sky + pixels + noise * rng.standard_normal((20, 900))
+    image[:, :40] += 10
+    image[3, 50] = np.nan
+    found, used = smooth_background(image, x, y, np.ones(900, bool))
+    assert found.mean(axis=0) == pytest.approx(sky, abs=5 * 0.03 * np.sqrt(6 / 860) * 3)
+    assert not used[:, :40].any()
+    assert not used[3, 50]
+    spread = static_spread(image - found, np.full(image.shape, noise**2), used)
+    assert spread == pytest.approx(0.03, rel=4 / np.sqrt(2 * 860) * 1.5)
+    with pytest.raises(InsufficientStatisticsError, match="image 0 has 20 pixels"):
+        smooth_background(image, x, y, np.arange(900) >= 880)
+
+
+def chunk(std, n=101, start=0.0):
+    std = np.asarray(std, float)
+    full = np.full(std.shape, float(n))
+    nan = np.full(std.shape, np.nan)
+    return ChunkStatistics(
+        start, start + 9, 1, n, full, nan, nan, std, nan, nan, np.full(2, np.nan)
+    )
+
+
+def coefficients(n_pixels, **changes):
+    """One row, two channels of gain 80 and 5."""
+    gain = np.array([[[80.0], [5.0]]]) * np.ones((1, 2, n_pixels))
+    columns = {
+        "is_valid": np.array([True]),
+        "outlier_mask": np.zeros((1, 2, n_pixels), bool),
+        "factor": 1 / gain,
+        "gain": gain,
+        "gain_stat_error": 0.02 * gain,
+        "n_pe": np.full((1, 2, n_pixels), 80.0),
+        "reasons": np.zeros((1, 2, n_pixels), np.uint16),
+    }
+    return Table(columns | changes)
+
+
+def test_bright_pixels_are_those_of_low_gain():
+    """High gain is clipped above 10 p.e.; low gain has 0.6 p.e. of its electronics more."""
+    light = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 60.0])
+    seen = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 30.0])
+    scale = np.sqrt(1.222 * 100 / 101)
+    std = [80 * np.sqrt(seen) * scale, 5 * np.sqrt(light + 0.6) * scale]
+    found = images_of_chunks([chunk(std), chunk(std, start=10.0)], coefficients(6), 1.222)
+    assert found.image == pytest.approx(np.tile(light, (2, 1)))
+    assert found.response_error == pytest.approx(np.full(6, 0.02))
+    assert found.time == pytest.approx([4.5, 14.5])
+    assert found.n_events == pytest.approx([101, 101])
+
+
+def test_pixels_masked_for_their_stars_are_used():
+    """The camera's calibration masks what scatters; dead pixels stay masked."""
+    table = coefficients(4)
+    table["outlier_mask"][0, :, 1:3] = True
+    table["factor"][0, :, 1:3] = 0
+    table["reasons"][0, :, 1] = PixelReason.PEDESTAL_STD
+    table["reasons"][0, :, 2] = PixelReason.PEDESTAL_STD | PixelReason.DEAD
+    std = np.array([[100.0] * 4])
+    found = images_of_chunks([chunk(std)], table, 1.222).image[0]
+    assert np.isfinite(found).tolist() == [True, True, False, True]
+    assert found[1] == pytest.approx(found[0])
+
+
+def test_what_coefficients_must_have():
+    std = np.ones((2, 4))
+    table = coefficients(4)
+    table.remove_column("gain_stat_error")
+    with pytest.raises(CorruptedInputError, match="no column gain_stat_error"):
+        images_of_chunks([chunk(std)], table, 1.2, "LSTN-01")
+    with pytest.raises(ConfigurationError, match="pedestals of LSTN-01 have 4 pixels"):
+        images_of_chunks([chunk(std)], coefficients(5), 1.2, "LSTN-01")
+    with pytest.raises(InsufficientStatisticsError, match="0 chunks of pedestals"):
+        images_of_chunks([], coefficients(4), 1.2)
+    with pytest.raises(InsufficientStatisticsError, match="0 valid rows"):
+        images_of_chunks([chunk(std)], coefficients(4, is_valid=np.array([False])), 1.2)
