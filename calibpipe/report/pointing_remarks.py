@@ -48,7 +48,7 @@ AWAY = {  # from what the offsets are compared with: title, advice
         "model.",
     ),
 }
-FEW_STARS = 4  # per block, below which one wrong star is not found
+FEW_STARS = 3  # per block: two are needed, a third one checks them
 FAR = 300.0  # arcsec, of an offset that is more than a telescope's usual one
 UNLIKELY = 1e-3
 MAX_SIGMA = 3.0
@@ -135,7 +135,7 @@ def _offset_remarks(
         yield (
             "note",
             f"{name}: {few:g} stars in a block",
-            f"With fewer than {FEW_STARS} one wrong star cannot be told. More are had with a "
+            f"With fewer than {FEW_STARS} nothing checks the stars. More are had with a "
             "fainter magnitude_limit, longer blocks, or a field with more bright stars.",
         )
     mean = float(np.hypot(*np.mean(offsets.value[good], axis=0)))

@@ -272,8 +272,8 @@ def test_blocks_that_are_not_sure_enough(made_night):
 
 
 def test_few_stars(made_night):
-    add_tracking(made_night, n_stars=3)
-    assert remarks(made_night)["LSTN-01: 3 stars in a block"][0] == "note"
+    add_tracking(made_night, n_stars=2)
+    assert remarks(made_night)["LSTN-01: 2 stars in a block"][0] == "note"
 
 
 def test_far_beside_the_drive_is_a_clock_first(made_night):
