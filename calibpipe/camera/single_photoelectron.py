@@ -17,8 +17,8 @@ from ..core.exceptions import ConfigurationError
 from .spe_fit import FitResult
 from .spe_parameters import PhotoelectronModel, fixed_shape, free_shape, silicon
 from .spe_problem import SpeProblem, spe_problem
-from .spe_spectra import SeenSpectra, SpeSettings, Spectra, seen_spectra
-from .spe_start import ModelIndependent
+from .spe_spectra import SeenSpectra, Spectra, SpeSettings, seen_spectra
+from .spe_start import ModelIndependent, model_independent
 from .spe_status import FATAL, SpeStatus
 
 __all__ = ["SpeResult", "single_photoelectrons"]
@@ -44,8 +44,6 @@ class SpeResult:
         Light is corrected for photoelectrons below the cut.
     leakage : ndarray, shape (n_pixels,)
         Of them, over the events of the pedestal there.
-    expected : ndarray, shape (n_pixels, n_bins)
-        Counts of the fit.
     """
 
     names: tuple[str, ...]
@@ -60,7 +58,6 @@ class SpeResult:
     n_iterations: NDArray
     model_independent: ModelIndependent
     leakage: NDArray
-    expected: NDArray
 
     def __getitem__(self, name: str) -> NDArray:
         return self.value[self.names.index(name)]
@@ -94,9 +91,9 @@ def single_photoelectrons(
     n_pixels = len(nominal.charge.counts)
     seen = seen_spectra(nominal, settings)
     if high_voltage is None:
-        found = _Found.empty(model, n_pixels, nominal.charge.counts.shape[1], seen)
+        found = _Found.empty(model, n_pixels, seen)
         found.fit(nominal, None, seen, model, np.flatnonzero(seen.status == 0), settings)
-        return found.result(settings)
+        return found.result(nominal)
     if settings.sensor == "sipm" or len(high_voltage.charge.counts) != n_pixels:
         raise ConfigurationError(
             f"a run at high voltage with {len(high_voltage.charge.counts)} spectra cannot be "
@@ -104,14 +101,14 @@ def single_photoelectrons(
             "photomultipliers; leave it out"
         )
     high = seen_spectra(high_voltage, settings)
-    found = _Found.empty(model, n_pixels, nominal.charge.counts.shape[1], seen, high=True)
+    found = _Found.empty(model, n_pixels, seen, high=True)
     usable = seen.status == 0
     alone = np.flatnonzero(usable & (high.status != 0))
     together = np.flatnonzero(usable & (high.status == 0))
     found.fit(nominal, (high_voltage, high), seen, model, together, settings)
     found.status[alone] |= SpeStatus.WITHOUT_HIGH_VOLTAGE
     found.fit(nominal, None, seen, _model(settings, with_shape=True), alone, settings)
-    return found.result(settings)
+    return found.result(nominal)
 
 
 def _model(settings: SpeSettings, with_shape: bool) -> PhotoelectronModel:
@@ -133,37 +130,20 @@ class _Found:
     sys_error: NDArray
     status: NDArray
     numbers: dict[str, NDArray]
-    expected: NDArray
     leakage: NDArray
 
     @classmethod
     def empty(
-        cls,
-        model: PhotoelectronModel,
-        n_pixels: int,
-        n_bins: int,
-        seen: SeenSpectra,
-        high: bool = False,
+        cls, model: PhotoelectronModel, n_pixels: int, seen: SeenSpectra, high: bool = False
     ) -> "_Found":
         names = ("light", "pedestal", "pedestal_width", *model.fact_names)
         if high:
             names += ("high_light", "high_pedestal", "high_pedestal_width", "high_gain")
-        value, stat, sys = np.full((3, len(names), n_pixels), np.nan)
-        numbers = {name: np.full(n_pixels, np.nan) for name in ("chi2", "p_value", "deviance")} | {
-            name: np.zeros(n_pixels, int) for name in ("n_dof", "n_iterations")
-        }
-        expected = np.full((n_pixels, n_bins), np.nan)
-        return cls(
-            names,
-            seen,
-            value,
-            stat,
-            sys,
-            seen.status.copy(),
-            numbers,
-            expected,
-            np.full(n_pixels, np.nan),
-        )
+        values = np.full((3, len(names), n_pixels), np.nan)
+        numbers = {name: np.full(n_pixels, np.nan) for name in ("chi2", "p_value", "deviance")}
+        numbers |= {name: np.zeros(n_pixels, int) for name in ("n_dof", "n_iterations")}
+        unknown = np.full(n_pixels, np.nan)
+        return cls(names, seen, *values, seen.status.copy(), numbers, unknown)
 
     def fit(
         self,
@@ -191,20 +171,26 @@ class _Found:
         status = np.zeros(pixels.size, np.int32)
         status[~fit.converged] |= SpeStatus.NOT_CONVERGED
         status[fit.at_bound.any(axis=1)] |= SpeStatus.AT_BOUND
+        gain, width = (facts[self.names.index(n)] for n in ("gain", "pedestal_width"))
+        status[gain < settings.min_separation * width] |= SpeStatus.UNRESOLVED
         status[fit.p_value < settings.min_p_value] |= SpeStatus.POOR_FIT
         self.status[pixels] |= status
-        self.expected[pixels], self.leakage[pixels] = problem.spectrum(fit, seen.free.cut[pixels])
+        cut = self.free_of_model(nominal).cut[pixels]
+        self.leakage[pixels] = problem.leakage(fit, cut)
 
-    def result(self, settings: SpeSettings) -> SpeResult:
+    def free_of_model(self, nominal: Spectra) -> ModelIndependent:
+        """Estimate without a model; without a spectrum of the pedestal, that of the fit is used."""
+        if nominal.dark is not None:
+            return self.seen.free
+        pedestal, width = (self.value[self.names.index(n)] for n in ("pedestal", "pedestal_width"))
+        return model_independent(nominal.charge, pedestal, width)
+
+    def result(self, nominal: Spectra) -> SpeResult:
         """All that was found; NaN where the status is fatal."""
-        gain = self.value[self.names.index("gain")]
         fatal = (self.status & FATAL) != 0
         for values in (self.value, self.stat_error, self.sys_error):
             values[:, fatal] = np.nan
-        if np.isfinite(gain).any():
-            away = np.abs(gain / np.nanmedian(gain) - 1) > settings.max_relative_deviation
-            self.status[away & ~fatal] |= SpeStatus.OUTLIER
-        free = self.seen.free
+        free = self.free_of_model(nominal)
         with np.errstate(invalid="ignore", divide="ignore"):
             light = free.light + np.log1p(self.leakage)
             smaller = free.light / light
@@ -224,7 +210,6 @@ class _Found:
             **self.numbers,
             model_independent=corrected,
             leakage=self.leakage,
-            expected=self.expected,
         )
 
 

@@ -1,7 +1,9 @@
 """Maximum likelihood of many pixels at once: Fisher scoring within bounds, damped where needed.
 
-Every pixel has its own damping and its own end; all are moved together, so that the transforms and
-the matrices of a batch are one call each.
+In directions that the counts hardly determine the expected information may be less than half the
+observed one, and scoring runs to and fro: pixels that are not at their end after some steps go on
+with the observed information (Newton). Every pixel has its own damping and its own end; all are
+moved together, so that the transforms and the matrices of a batch are one call each.
 """
 
 from collections.abc import Sequence
@@ -23,7 +25,9 @@ __all__ = ["FitResult", "FitSettings", "fitted_spectra"]
 
 BATCH = 64  # pixels: 20 MB of transforms
 _DAMPING, _LESS, _MORE, _MOST = 1e-3, 0.2, 8.0, 1e9
+_SCORING_STEPS = 24  # then Newton's
 _CURVATURE_STEP = 0.02  # of an error, for the differences of gradients
+_SMALLEST = 1e-10  # eigenvalue of an information that is scaled to a unit diagonal
 _EDGE = 1e-9  # of the range of a parameter: nearer is at the bound
 
 
@@ -129,28 +133,29 @@ def _fitted_batch(
     converged = np.zeros(n_pixels, bool)
     n_iterations = np.zeros(n_pixels, int)
     active = np.flatnonzero(np.isfinite(now.value))
-    for _ in range(settings.max_iterations):
+    for iteration in range(settings.max_iterations):
         if not active.size:
             break
+        part = [s.of(active) for s in spectra]
         here = _of(now, active)
         box = lower[active], upper[active]
         free = _free(value[active], here.gradient, *box)
-        step = _step(here, free, damping[active])
-        proposed = np.clip(value[active] + step, *box)
+        if iteration >= _SCORING_STEPS:
+            here = _with_observed(value[active], here, free, part, photoelectron)
+        proposed = np.clip(value[active] + _step(here, free, damping[active]), *box)
         # what the quadratic form leaves to gain, undamped
-        undamped = np.where(free, _step(here, free, np.zeros(active.size)), 0.0)
-        distance = -0.5 * np.sum(undamped * here.gradient, axis=1)
+        undamped = _step(here, free, np.zeros(active.size))
+        distance = -0.5 * np.sum(np.where(free, undamped * here.gradient, 0.0), axis=1)
         reached = (distance < settings.tolerance) & (distance >= 0)
-        trial = deviance(proposed, [s.of(active) for s in spectra], photoelectron)
+        trial = deviance(proposed, part, photoelectron)
         better = trial.value <= here.value
         n_iterations[active] += 1
         taken = active[better]
         value[taken] = proposed[better]
         _put(now, taken, trial, better)
         damping[active] *= np.where(better, _LESS, _MORE)
-        stuck = damping[active] > _MOST
         converged[active[reached]] = True
-        active = active[~reached & ~stuck]
+        active = active[~reached & (damping[active] < _MOST)]
     return _result(value, now, bounds, spectra, photoelectron, settings, converged, n_iterations)
 
 
@@ -177,7 +182,7 @@ def _step(found: Deviance, free: NDArray, damping: NDArray) -> NDArray:
     """Step of the free parameters, the diagonal of the information enlarged by the damping."""
     matrix, scale = _scaled(found.information, free)
     n = matrix.shape[-1]
-    matrix[:, np.arange(n), np.arange(n)] += damping[:, np.newaxis] + 1e-12
+    matrix[:, np.arange(n), np.arange(n)] += damping[:, np.newaxis] + _SMALLEST
     right = np.where(free, -found.gradient, 0.0) / scale
     return np.linalg.solve(matrix, right[..., np.newaxis])[..., 0] / scale
 
@@ -237,31 +242,61 @@ def _covariance(
     spectra: list[Spectrum],
     photoelectron: CharacteristicFunction,
 ) -> NDArray:
-    """Inverse of the observed information: differences of the analytic gradient."""
-    n_parameters = value.shape[1]
-    expected, scale = _scaled(now.information, free)
-    expected[:, np.arange(n_parameters), np.arange(n_parameters)] += 1e-12
-    inverse = np.linalg.inv(expected)
-    step = _CURVATURE_STEP * np.sqrt(np.abs(np.einsum("nii->ni", inverse))) / scale
-    observed = np.zeros_like(now.information)
-    for k in range(n_parameters):
-        if not free[:, k].any():
-            continue
-        h = np.where(free[:, k], step[:, k], 0.0)
-        shift = h[:, np.newaxis] * (np.arange(n_parameters) == k)
-        up = deviance(value + shift, spectra, photoelectron).gradient
-        down = deviance(value - shift, spectra, photoelectron).gradient
-        observed[:, k] = (up - down) / np.where(h > 0, 2 * h, 1.0)[:, np.newaxis]
-    observed = (observed + np.swapaxes(observed, 1, 2)) / 2
-    usable = np.isfinite(observed).all(axis=(1, 2))
-    observed[~usable] = now.information[~usable]
+    """Inverse of the observed information; NaN where it is not positive definite."""
+    observed = _observed_information(value, now, free, spectra, photoelectron)
     scaled, scale = _scaled(observed, free)
-    definite = np.linalg.eigvalsh(np.where(np.isfinite(scaled), scaled, 0.0))[:, 0] > 1e-12
-    scaled[~definite] = np.nan
+    definite = _is_definite(scaled)
     covariance = np.full_like(scaled, np.nan)
     covariance[definite] = np.linalg.inv(scaled[definite])
     both = free[:, :, np.newaxis] & free[:, np.newaxis, :]
-    return np.where(both, covariance / (scale[:, :, None] * scale[:, None, :]), 0.0)
+    product = scale[:, :, np.newaxis] * scale[:, np.newaxis, :]
+    return np.where(both, covariance / product, np.where(definite[:, None, None], 0.0, np.nan))
+
+
+def _with_observed(
+    value: NDArray,
+    now: Deviance,
+    free: NDArray,
+    spectra: list[Spectrum],
+    photoelectron: CharacteristicFunction,
+) -> Deviance:
+    """The same with the observed information where it is positive definite."""
+    observed = _observed_information(value, now, free, spectra, photoelectron)
+    definite = _is_definite(_scaled(observed, free)[0])
+    information = np.where(definite[:, np.newaxis, np.newaxis], observed, now.information)
+    return Deviance(now.value, now.gradient, information)
+
+
+def _is_definite(scaled: NDArray) -> NDArray:
+    finite = np.isfinite(scaled).all(axis=(1, 2))
+    safe = np.where(finite[:, np.newaxis, np.newaxis], scaled, 0.0)
+    return finite & (np.linalg.eigvalsh(safe)[:, 0] > _SMALLEST)
+
+
+def _observed_information(
+    value: NDArray,
+    now: Deviance,
+    free: NDArray,
+    spectra: list[Spectrum],
+    photoelectron: CharacteristicFunction,
+) -> NDArray:
+    """Second derivatives: differences of the analytic gradient over a fraction of an error."""
+    n = value.shape[1]
+    expected, scale = _scaled(now.information, free)
+    expected[:, np.arange(n), np.arange(n)] += _SMALLEST
+    inverse = np.einsum("nii->ni", np.linalg.inv(expected))
+    step = _CURVATURE_STEP * np.sqrt(np.abs(inverse)) / scale
+    step = np.minimum(step, _CURVATURE_STEP * np.maximum(np.abs(value), 1e-3))
+    observed = np.zeros_like(now.information)
+    for k in range(n):
+        if not free[:, k].any():
+            continue
+        h = np.where(free[:, k], step[:, k], 0.0)
+        shift = h[:, np.newaxis] * (np.arange(n) == k)
+        up = deviance(value + shift, spectra, photoelectron).gradient
+        down = deviance(value - shift, spectra, photoelectron).gradient
+        observed[:, k] = (up - down) / np.where(h > 0, 2 * h, 1.0)[:, np.newaxis]
+    return (observed + np.swapaxes(observed, 1, 2)) / 2
 
 
 def _grouped_chi2(

@@ -5,8 +5,8 @@ r"""Charge of one photoelectron in a photomultiplier: half-normal at low charge 
 The half-normal stands for electrons that are lost at the first dynode. Parameters are the
 *components* (:math:`\mu, p, s_l/\mu, s_h/\mu`), or the *shape* (:math:`\mu, R, p_{raw}, n`): of a
 resolution *R* not every *p* and :math:`s_h` are possible, and :math:`p_{raw}, n \in (0, 1)` span
-those that are. At :math:`p_{raw} = 1 - 2/\pi`, where :math:`s_{min}` becomes zero, derivatives to the
-shape are discontinuous: fits use the components, unless :math:`p_{raw}` and *n* are fixed.
+those that are. At :math:`p_{raw} = 1 - 2/\pi`, where :math:`s_{min}` becomes zero, derivatives to
+the shape are discontinuous: fits use the components, unless :math:`p_{raw}` and *n* are fixed.
 
 References
 ----------
@@ -40,14 +40,14 @@ _TINY = 1e-30  # of a derivative by a complex step: exact, nothing is subtracted
 
 @dataclass(frozen=True)
 class PhotoelectronShape:
-    """Components of the charge of one photoelectron, in units of the Gaussian's mean.
+    r"""Components of the charge of one photoelectron, in units of the Gaussian's mean.
 
     Parameters
     ----------
     p : ndarray
         Fraction of the half-normal.
     low_width, high_width : ndarray
-        Scale of the half-normal and standard deviation of the Gaussian, over :math:`\\mu`.
+        Scale of the half-normal and standard deviation of the Gaussian, over :math:`\mu`.
     """
 
     p: NDArray

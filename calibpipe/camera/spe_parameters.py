@@ -20,6 +20,8 @@ from .spe_model import (
 
 __all__ = ["PhotoelectronModel", "fixed_shape", "free_shape", "silicon"]
 
+_LIKELY = (0.35, 0.52)  # resolutions to begin with: estimates without a pedestal are too large
+_WIDE = (0.8, 0.9)  # p_raw and n of a large and wide half-normal part
 _RESOLUTIONS = (0.2, 0.74)  # of photomultipliers; above 0.756 p_max is 1
 
 
@@ -41,6 +43,8 @@ class PhotoelectronModel:
         From parameters (n, n_pixels) to reported numbers (n_facts, n_pixels).
     fact_names : tuple of str
         Of the reported numbers: ``gain``, ``resolution``, ``squared_excess_noise_factor`` first.
+    second_start : callable, optional
+        Where another minimum may be found: the deeper one is taken.
     """
 
     names: tuple[str, ...]
@@ -50,6 +54,7 @@ class PhotoelectronModel:
     upper: tuple[float, ...]
     facts: Callable[[NDArray], NDArray]
     fact_names: tuple[str, ...]
+    second_start: Callable[[NDArray, NDArray], NDArray] | None = None
 
     def reported(self, value: NDArray, covariance: NDArray) -> tuple[NDArray, NDArray]:
         """Reported numbers and their errors.
@@ -76,21 +81,27 @@ def _with_components(components: NDArray) -> NDArray:
 
 
 def free_shape(p_raw: float = 0.42, n: float = 0.813) -> PhotoelectronModel:
-    """Photomultiplier, all components free; `p_raw` and `n` are where the fit begins."""
+    """Photomultiplier, all components free; `p_raw` and `n` are where the fit begins.
 
-    def start(gain: NDArray, resolution: NDArray) -> NDArray:
-        resolution = np.clip(resolution, 0.3, 0.7)
-        shape = photoelectron_shape(p_raw, resolution, n)
-        return np.stack([gain / shape.gain, shape.p, shape.low_width, shape.high_width], axis=-1)
+    A small narrow and a large wide half-normal part can look alike: both are tried.
+    """
+
+    def beginning(p_raw: float, n: float) -> Callable[[NDArray, NDArray], NDArray]:
+        def start(gain: NDArray, resolution: NDArray) -> NDArray:
+            shape = photoelectron_shape(p_raw, np.clip(resolution, *_LIKELY), n)
+            return np.stack([gain / shape.gain, shape.p, shape.low_width, shape.high_width], -1)
+
+        return start
 
     return PhotoelectronModel(
         COMPONENTS,
         component_function,
-        start,
+        beginning(p_raw, n),
         (0.2, 0.002, 0.02, 0.05),
         (4.0, 0.8, 2.0, 1.0),
         _with_components,
         _FACTS,
+        beginning(*_WIDE),
     )
 
 

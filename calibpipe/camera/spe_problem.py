@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from .spe_fit import FitResult, FitSettings, fitted_spectra
 from .spe_likelihood import DARK, Spectrum, bin_probabilities
 from .spe_parameters import PhotoelectronModel
-from .spe_spectra import SeenSpectra, SpeSettings, Spectra
+from .spe_spectra import SeenSpectra, Spectra, SpeSettings
 
 __all__ = ["SpeProblem", "spe_problem"]
 
@@ -16,6 +16,7 @@ _OF_RUN = 4  # light, pedestal, its width, charge: own to each run
 _LIGHT = (1e-3, 8.0)  # bounds
 _STARTS = ((0.9, 1.3), (1.15, 0.75), (0.75, 1.1))  # of charge and shape, after the first
 _BATCH = 64  # pixels
+_SAME = 1e-4  # of deviances: the first start counts
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class SpeProblem:
     model: PhotoelectronModel
     spectra: list[Spectrum]
     start: NDArray
+    second_start: NDArray | None
     bounds: tuple[NDArray, NDArray]
     n_runs: int
 
@@ -34,8 +36,12 @@ class SpeProblem:
         return 3 + len(self.model.names)
 
     def best(self, settings: FitSettings) -> FitResult:
-        """Fit; pixels that do not converge are tried from other starts."""
+        """Fit from all starts; pixels that do not converge are tried from others."""
         found = self._fitted(self.start, self.spectra, self.bounds, settings)
+        if self.second_start is not None:
+            other = self._fitted(self.second_start, self.spectra, self.bounds, settings)
+            deeper = other.deviance < found.deviance - _SAME
+            _take(found, other, other.converged & (deeper | ~found.converged))
         for gain, resolution in _STARTS:
             again = np.flatnonzero(~found.converged)
             if not again.size:
@@ -47,12 +53,16 @@ class SpeProblem:
                 start[:, self.n_own + 3] *= gain
             box = (self.bounds[0][again], self.bounds[1][again])
             new = self._fitted(start, [s.of(again) for s in self.spectra], box, settings)
-            better = new.converged
-            for name in FitResult.__dataclass_fields__:
-                getattr(found, name)[again[better]] = getattr(new, name)[better]
+            _take(found, new, new.converged, again)
         return found
 
-    def _fitted(self, start, spectra, bounds, settings) -> FitResult:  # noqa: ANN001
+    def _fitted(
+        self,
+        start: NDArray,
+        spectra: list[Spectrum],
+        bounds: tuple[NDArray, NDArray],
+        settings: FitSettings,
+    ) -> FitResult:
         return fitted_spectra(start, bounds, spectra, self.model.function, settings)
 
     def refitted(self, model: PhotoelectronModel, start: NDArray, settings: FitSettings) -> NDArray:
@@ -74,11 +84,10 @@ class SpeProblem:
             error += [*fit.error[:, self.n_own : self.n_own + 3].T, errors[0]]
         return np.stack(value), np.stack(error)
 
-    def spectrum(self, fit: FitResult, cut: NDArray) -> tuple[NDArray, NDArray]:
-        """Expected counts of the first run; photoelectrons below the cut over the pedestal there."""
+    def leakage(self, fit: FitResult, cut: NDArray) -> NDArray:
+        """Events with photoelectrons over those without, of the first run, below a bin."""
         first = self.spectra[0]
         n_bins = first.counts.shape[1]
-        expected = np.empty(first.counts.shape)
         leakage = np.empty(len(cut))
         below = np.arange(n_bins) < cut[:, np.newaxis]
         for begin in range(0, len(cut), _BATCH):
@@ -86,14 +95,14 @@ class SpeProblem:
             lit = fit.value[some, : self.n_own]
             dark = lit * (np.arange(self.n_own) > 0)
             edges = first.low_edge[some], first.bin_width[some]
-            p_lit, p_dark = (
-                bin_probabilities(p, *edges, n_bins, self.model.function)[0] for p in (lit, dark)
-            )
-            inside = p_lit.sum(axis=1, keepdims=True)
-            expected[some] = p_lit / inside * first.counts[some].sum(axis=1, keepdims=True)
-            lower = [np.sum(p * below[some], axis=1) for p in (p_lit, p_dark)]
+            lower = [
+                np.sum(
+                    bin_probabilities(p, *edges, n_bins, self.model.function)[0] * below[some], 1
+                )
+                for p in (lit, dark)
+            ]
             leakage[some] = lower[0] / (lower[1] * np.exp(-lit[:, 0])) - 1
-        return expected, leakage
+        return leakage
 
 
 def spe_problem(
@@ -140,9 +149,28 @@ def spe_problem(
                 ]
             )[:, :n]
         )
+    start = np.hstack(starts)
+    second = None
+    if model.second_start is not None:
+        second = start.copy()
+        for k, (_, seen) in enumerate(runs):
+            resolution = np.nan_to_num(seen.free.resolution[pixels], nan=0.5)
+            own = model.second_start(seen.free.gain[pixels], resolution)
+            first = 3 + k * (3 + len(model.names))
+            n = 1 if k else len(model.names)
+            second[:, first : first + n] = own[:, :n]
     return SpeProblem(
-        model, spectra, np.hstack(starts), (np.hstack(lowers), np.hstack(uppers)), len(runs)
+        model, spectra, start, second, (np.hstack(lowers), np.hstack(uppers)), len(runs)
     )
+
+
+def _take(
+    found: FitResult, other: FitResult, better: NDArray, pixels: NDArray | None = None
+) -> None:
+    """Put the better pixels of another fit into a result."""
+    into = better if pixels is None else pixels[better]
+    for name in FitResult.__dataclass_fields__:
+        getattr(found, name)[into] = getattr(other, name)[better]
 
 
 def _spectra(run: Spectra, index: tuple[int, ...], with_dark: bool) -> list[Spectrum]:

@@ -40,6 +40,8 @@ class SpeSettings:
         Below it the fit is poor.
     max_relative_deviation : float
         Of the gain from the camera's median.
+    min_separation : float
+        Gain over the width of the pedestal.
     dark_in_fit : bool
         Whether the spectrum without light is fitted with the others.
     fit : FitSettings
@@ -58,6 +60,7 @@ class SpeSettings:
     max_outside: float = 0.01
     min_p_value: float = 1e-6
     max_relative_deviation: float = 0.5
+    min_separation: float = 1.5
     dark_in_fit: bool = False
     fit: FitSettings = field(default_factory=FitSettings)
 

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
+from scipy.special import ndtr
 
 from .charge_histograms import ChargeHistograms
 
@@ -226,8 +227,6 @@ class _Part:
     def gaussian(
         cls, histograms: ChargeHistograms, pedestal: NDArray, width: NDArray, cut: NDArray
     ) -> "_Part":
-        from scipy.special import ndtr
-
         edge = histograms.low_edge + cut * histograms.bin_width
         zero = np.zeros_like(pedestal)
         return cls(ndtr((edge - pedestal) / width), pedestal, width**2, zero, zero, zero)

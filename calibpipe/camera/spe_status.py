@@ -19,6 +19,7 @@ class SpeStatus(IntFlag):
     POOR_FIT = 256
     OUTLIER = 512
     WITHOUT_HIGH_VOLTAGE = 1024
+    UNRESOLVED = 2048
 
 
 # numbers are NaN with one of these
@@ -30,6 +31,7 @@ FATAL = (
     | SpeStatus.NO_SIGNAL
     | SpeStatus.TOO_BRIGHT
     | SpeStatus.NOT_CONVERGED
+    | SpeStatus.UNRESOLVED
 )
 
 REASONS = {
@@ -44,6 +46,7 @@ REASONS = {
     SpeStatus.POOR_FIT: "the model does not describe the spectrum",
     SpeStatus.OUTLIER: "gain far from that of the camera",
     SpeStatus.WITHOUT_HIGH_VOLTAGE: "spectrum of high voltage unusable: shape is not its own",
+    SpeStatus.UNRESOLVED: "gain too small against the width of the pedestal: low gain",
 }
 
 

@@ -12,10 +12,16 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from ..camera.spe_model import photoelectron_facts, photoelectron_shape
-from .camera import CameraTruth
 from .light import Light
 
-__all__ = ["SpeShape", "few_photoelectrons", "multiplied_charge", "silicon_charge", "spe_charge"]
+__all__ = [
+    "SpeShape",
+    "few_photoelectron_light",
+    "few_photoelectrons",
+    "multiplied_charge",
+    "silicon_charge",
+    "spe_charge",
+]
 
 
 @dataclass(frozen=True)
@@ -109,9 +115,7 @@ def silicon_charge(
     return distance * charge + rng.normal(pedestal, pedestal_width, n_events)
 
 
-def few_photoelectron_light(
-    light: Light, truth: CameraTruth, shape: SpeShape, rng: Generator
-) -> Light:
+def few_photoelectron_light(light: Light, shape: SpeShape, rng: Generator) -> Light:
     """The same photoelectrons at the same times, with charges of a two-component shape."""
     charge = few_photoelectrons(light.n_pe, shape, rng)
     return Light(light.n_pe, charge, light.time)

@@ -18,6 +18,8 @@ from .cross_calibration import KIND as CROSS_CALIBRATION
 from .cross_calibration import SCALES
 from .fit_pointing_model import KIND as POINTING_MODEL
 from .fit_pointing_model import TERMS_GROUP
+from .fit_single_photoelectron import GROUP as SPE_GROUP
+from .fit_single_photoelectron import KIND as SPE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
 from .night_tool import require
@@ -39,6 +41,7 @@ TABLES = {  # of a product of a telescope, by the names that its metrics know
         "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
     },
     POINTING_MODEL: {"terms": TERMS_GROUP},
+    SPE: {"pixels": SPE_GROUP},
 }
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
@@ -56,10 +59,18 @@ ARRAY_TABLES = {
 
 def known_metrics() -> dict[str, set[str]]:
     """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
-    from ..verification import aerosol, array, atmosphere, camera, pointing, throughput
+    from ..verification import (
+        aerosol,
+        array,
+        atmosphere,
+        camera,
+        pointing,
+        single_photoelectron,
+        throughput,
+    )
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (aerosol, array, atmosphere, pointing, throughput):
+    for domain in (aerosol, array, atmosphere, pointing, single_photoelectron, throughput):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -100,7 +111,11 @@ def product_metrics(
     if header.kind == POINTING_MODEL:
         return _pointing(path, header, references)
     if header.kind in TABLES:
-        return *_throughput(path, header, data, references), {}
+        if header.kind == SPE:
+            found = _single_photoelectron(path, header, references)
+        else:
+            found = _throughput(path, header, data, references)
+        return *found, {}
     if header.kind in ARRAY_TABLES:
         return _array(path, header, references)
     if header.kind in aerosol.INTERNAL:
@@ -234,6 +249,20 @@ def _pointing(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[
         for period, certified in references.items()
     }
     return internal_metrics(kind, tables, own), external, element_names(kind, tables, own)
+
+
+def _single_photoelectron(
+    path: Path, header: Any, references: Mapping[str, Path]
+) -> tuple[dict, dict]:
+    """Metrics of single photoelectrons."""
+    from ..verification.single_photoelectron import external_metrics, internal_metrics
+
+    kind, tables = header.kind, _telescope_tables(path, header)
+    external = {
+        period: external_metrics(kind, tables, _telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, tables, header.own), external
 
 
 def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:
