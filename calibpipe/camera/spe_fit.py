@@ -64,7 +64,8 @@ class FitResult:
     deviance : ndarray, shape (n_pixels,)
         Over all bins.
     chi2, n_dof, p_value : ndarray, shape (n_pixels,)
-        Of bins that are joined.
+        Of bins that are joined; chi2 is Baker and Cousins', its mean a little above `n_dof`, which
+        the chance allows for.
     converged : ndarray of bool, shape (n_pixels,)
     n_iterations : ndarray, shape (n_pixels,)
     """
@@ -219,7 +220,7 @@ def _result(
     covariance[~is_minimum] = np.nan
     with np.errstate(invalid="ignore"):
         error = np.where(at_bound, np.nan, np.sqrt(np.einsum("nii->ni", covariance)))
-    chi2, n_groups = _grouped_chi2(value, spectra, photoelectron, settings.min_expected)
+    chi2, excess, n_groups = _grouped_chi2(value, spectra, photoelectron, settings.min_expected)
     n_dof = n_groups - len(spectra) - np.count_nonzero(free, axis=1)
     return FitResult(
         value=value,
@@ -229,7 +230,9 @@ def _result(
         deviance=now.value,
         chi2=chi2,
         n_dof=n_dof,
-        p_value=np.where(n_dof > 0, chi2_distribution.sf(chi2, np.maximum(n_dof, 1)), np.nan),
+        p_value=np.where(
+            n_dof > 0, chi2_distribution.sf(chi2 - excess, np.maximum(n_dof, 1)), np.nan
+        ),
         converged=converged & is_minimum,
         n_iterations=n_iterations,
     )
@@ -304,9 +307,12 @@ def _grouped_chi2(
     spectra: list[Spectrum],
     photoelectron: CharacteristicFunction,
     min_expected: float,
-) -> tuple[NDArray, NDArray]:
-    """Baker-Cousins chi2 of bins that are joined to enough expected events, and their number."""
-    chi2 = np.zeros(len(value))
+) -> tuple[NDArray, NDArray, NDArray]:
+    """Baker-Cousins chi2 of bins that are joined to enough expected events, and their number.
+
+    Between them what its mean has more than the number of bins, 1/(6 nu) each.
+    """
+    chi2, excess = np.zeros((2, len(value)))
     n_groups = np.zeros(len(value), int)
     for spectrum in spectra:
         expected = expected_counts(value, spectrum, photoelectron)
@@ -314,8 +320,9 @@ def _grouped_chi2(
             nu, n = _joined(expected[pixel], spectrum.counts[pixel], min_expected)
             logarithm = n * np.log(np.maximum(n, 1) / nu)
             chi2[pixel] += 2 * np.sum(nu - n + logarithm)
+            excess[pixel] += np.sum(1 / (6 * nu))
             n_groups[pixel] += nu.size
-    return chi2, n_groups
+    return chi2, excess, n_groups
 
 
 def _joined(expected: NDArray, counts: NDArray, min_expected: float) -> tuple[NDArray, NDArray]:

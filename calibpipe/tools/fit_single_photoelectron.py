@@ -153,6 +153,12 @@ class FitSinglePhotoelectron(EventFilesTool):
         from ..camera.charge_histograms import HistogramSettings, charge_run
 
         before = self.pedestal_window_start
+        require(
+            before < 0 or before + self.window_width <= self.window_start,
+            f"the window of the pedestal, samples {before} to {before + self.window_width - 1}, "
+            f"reaches into that of the light, which begins at {self.window_start}; move it before "
+            "the light, or set pedestal_window_start to -1",
+        )
         settings = HistogramSettings(
             event_type=self.event_type,
             window_start=self.window_start,

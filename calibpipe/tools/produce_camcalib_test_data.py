@@ -95,7 +95,8 @@ class ProduceCamcalibTestData(StarSimulation):
         "and Gaussian, with `single_pe_shape`",
     ).tag(config=True)
     single_pe_shape = traits.Dict(
-        {},
+        default_value={},
+        value_trait=traits.Float(),
         help="What differs from calibpipe.simulation.single_photoelectron.SpeShape, such as "
         "{'resolution': 0.45}",
     ).tag(config=True)
