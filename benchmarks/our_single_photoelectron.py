@@ -16,6 +16,9 @@ from calibpipe.camera.spe_spectra import Spectra
 from calibpipe.simulation.single_photoelectron import SpeShape, spe_charge
 
 N_EVENTS, N_BINS, LOW = 35_000, 600, -110.5
+# about the peer's bounds of p_raw, R and n: a spectrum that is not of high voltage tells
+# a narrow half-normal part from more pedestal only within them
+BOUNDS = ((1e-3, 5), (-45, 45), (6, 37), (10, 200), (0.08, 0.44), (0.2, 1.0), (0.2, 0.5))
 GAIN, WIDTH = 49.3, 15.0  # NectarCAM-like pixels of reference/peer.md
 
 
@@ -55,7 +58,7 @@ def fit(path: str, output: str) -> dict:
             for model in (free_shape(), free_shape(0.8, 0.9))
         )
     ]
-    bounds = _bounds(found["gain"])
+    bounds = _bounds(n)
     spectrum = Spectrum(counts, low, width, tuple(range(7)))
     begin = time.process_time()
     both = [fitted_spectra(s, bounds, [spectrum], component_function) for s in start]
@@ -73,11 +76,8 @@ def fit(path: str, output: str) -> dict:
     }
 
 
-def _bounds(gain: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    n = len(gain)
-    lower = np.tile([1e-3, -45.0, 6.0, 0, 0.002, 0.02, 0.05], (n, 1))
-    upper = np.tile([8.0, 45.0, 37.0, 0, 0.8, 2.0, 1.0], (n, 1))
-    lower[:, 3], upper[:, 3] = 0.2 * gain, 4 * gain
+def _bounds(n: int) -> tuple[np.ndarray, np.ndarray]:
+    lower, upper = (np.tile(box, (n, 1)) for box in np.transpose(BOUNDS))
     return lower, upper
 
 

@@ -15,6 +15,7 @@ from calibpipe.telescope.camera.spe_algorithm import SPEalgorithm
 from hist import Hist, axis
 from iminuit import Minuit
 
+BOUNDS = ((1e-3, 5), (-45, 45), (6, 37), (10, 200), (0.08, 0.44), (0.2, 1.0), (0.2, 0.5))
 CAMERA = Path(__file__).resolve().parents[1] / "calibpipe/camera"
 
 
@@ -63,9 +64,10 @@ def migrad(counts: np.ndarray, edges: np.ndarray, ours: np.ndarray) -> float:
         value = likelihood.deviance(row, [spectrum], model.component_function).value[0]
         return float(value) if np.isfinite(value) else 1e9
 
-    minuit = Minuit(function, 1.05 * ours)
+    lower, upper = np.array(BOUNDS).T
+    minuit = Minuit(function, np.clip(1.05 * ours, lower, upper))
     minuit.errordef = Minuit.LEAST_SQUARES
-    minuit.limits = [(1e-3, 8), (-45, 45), (6, 37), (10, 200), (0.002, 0.8), (0.02, 2), (0.05, 1)]
+    minuit.limits = BOUNDS
     minuit.strategy = 2
     for _ in range(3):
         minuit.migrad()

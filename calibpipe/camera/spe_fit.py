@@ -13,13 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import chi2 as chi2_distribution
 
-from .spe_likelihood import (
-    CharacteristicFunction,
-    Deviance,
-    Spectrum,
-    deviance,
-    expected_counts,
-)
+from .spe_goodness import grouped_chi2
+from .spe_likelihood import CharacteristicFunction, Deviance, Spectrum, deviance
 
 __all__ = ["FitResult", "FitSettings", "fitted_spectra"]
 
@@ -220,7 +215,7 @@ def _result(
     covariance[~is_minimum] = np.nan
     with np.errstate(invalid="ignore"):
         error = np.where(at_bound, np.nan, np.sqrt(np.einsum("nii->ni", covariance)))
-    chi2, excess, n_groups = _grouped_chi2(value, spectra, photoelectron, settings.min_expected)
+    chi2, excess, n_groups = grouped_chi2(value, spectra, photoelectron, settings.min_expected)
     n_dof = n_groups - len(spectra) - np.count_nonzero(free, axis=1)
     return FitResult(
         value=value,
@@ -300,42 +295,3 @@ def _observed_information(
         down = deviance(value - shift, spectra, photoelectron).gradient
         observed[:, k] = (up - down) / np.where(h > 0, 2 * h, 1.0)[:, np.newaxis]
     return (observed + np.swapaxes(observed, 1, 2)) / 2
-
-
-def _grouped_chi2(
-    value: NDArray,
-    spectra: list[Spectrum],
-    photoelectron: CharacteristicFunction,
-    min_expected: float,
-) -> tuple[NDArray, NDArray, NDArray]:
-    """Baker-Cousins chi2 of bins that are joined to enough expected events, and their number.
-
-    Between them what its mean has more than the number of bins, 1/(6 nu) each.
-    """
-    chi2, excess = np.zeros((2, len(value)))
-    n_groups = np.zeros(len(value), int)
-    for spectrum in spectra:
-        expected = expected_counts(value, spectrum, photoelectron)
-        for pixel in np.flatnonzero(np.isfinite(expected).all(axis=1)):
-            nu, n = _joined(expected[pixel], spectrum.counts[pixel], min_expected)
-            logarithm = n * np.log(np.maximum(n, 1) / nu)
-            chi2[pixel] += 2 * np.sum(nu - n + logarithm)
-            excess[pixel] += np.sum(1 / (6 * nu))
-            n_groups[pixel] += nu.size
-    return chi2, excess, n_groups
-
-
-def _joined(expected: NDArray, counts: NDArray, min_expected: float) -> tuple[NDArray, NDArray]:
-    """Neighbouring bins added until they expect enough; a rest goes to the last group."""
-    edges = [0]
-    total = 0.0
-    for j, nu in enumerate(expected.tolist()):
-        total += nu
-        if total >= min_expected:
-            edges.append(j + 1)
-            total = 0.0
-    if len(edges) == 1:
-        edges.append(expected.size)
-    edges[-1] = expected.size
-    begins = edges[:-1]
-    return np.add.reduceat(expected, begins), np.add.reduceat(counts.astype(float), begins)

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.fft import irfft, next_fast_len
 
-__all__ = ["DARK", "Deviance", "Spectrum", "bin_probabilities", "deviance"]
+__all__ = ["DARK", "Deviance", "Spectrum", "bin_probabilities", "deviance", "expected_counts"]
 
 DARK = -1  # index of a parameter that is zero: no light
 FLOOR = 1e-13  # probability of a bin below which rounding of the transform decides
