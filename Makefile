@@ -69,6 +69,7 @@ lint: $(VENV)/.installed
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/atmospheric_model.py
 	@$(BIN)/python benchmarks/camera_calibration.py
+	@$(BIN)/python benchmarks/single_photoelectron.py
 	@$(BIN)/python benchmarks/muon_throughput.py
 	@$(BIN)/python benchmarks/array_calibration.py
 	@$(BIN)/python benchmarks/our_allsky.py

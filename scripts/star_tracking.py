@@ -7,9 +7,7 @@ from calibpipe.tools.star_tracking import StarTracking
 from calibpipe.tools.step import run_step
 
 given = snakemake.input.get("drive")
-is_file = (
-    given and Path(str(given)).is_file()
-)  # else a folder of records, or none
+is_file = given and Path(str(given)).is_file()  # else a folder of records, or none
 run_step(
     StarTracking,
     snakemake,

@@ -8,8 +8,8 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from ..core.site import Site
+from ..core.star_catalogue import MEAN_COLOUR, Stars, bright_stars
 from .apparent_place import SurfaceAir, catalogue_places, observed_places
-from .star_catalogue import MEAN_COLOUR, Stars, bright_stars
 from .star_flux import FLUX_ERROR, band_photons, effective_wavelength
 
 __all__ = ["StarTracks", "field_stars", "neighbour_error", "star_tracks"]

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
 from ..core.site import Site
+from ..core.star_catalogue import Stars, bright_stars
 from ..pointing.apparent_place import SurfaceAir, catalogue_places, observed_places
 from ..pointing.coma_psf import ComaPsf, coma_of_focal_lengths
 from ..pointing.focal_plane import Alignment, FocalPlane, camera_position, focal_plane_of
 from ..pointing.pixel_light import PixelShape, pixel_shape, pixel_table, star_light
-from ..pointing.star_catalogue import Stars, bright_stars
 from ..pointing.star_flux import band_photons
 
 if TYPE_CHECKING:

@@ -88,6 +88,21 @@ class ProduceCamcalibTestData(StarSimulation):
     single_pe_n_pe = traits.Float(0.8, min=0, help="Mean p.e. of a single-p.e. event").tag(
         config=True
     )
+    single_pe_charge = traits.CaselessStrEnum(
+        ["gamma", "two-component"],
+        "gamma",
+        help="Charge of the photoelectrons of single-p.e. events: as of all light, or half-normal "
+        "and Gaussian, with `single_pe_shape`",
+    ).tag(config=True)
+    single_pe_shape = traits.Dict(
+        default_value={},
+        value_trait=traits.Float(),
+        help="What differs from calibpipe.simulation.single_photoelectron.SpeShape, such as "
+        "{'resolution': 0.45}",
+    ).tag(config=True)
+    voltage_gain = traits.Float(
+        1.0, min=0.1, max=100, help="Gain of this block over that of the truth: high voltage"
+    ).tag(config=True)
     intensity_jitter = traits.Float(
         0.01, min=0, max=0.3, help="Relative rms of the light source from event to event (B)"
     ).tag(config=True)
@@ -383,6 +398,8 @@ class ProduceCamcalibTestData(StarSimulation):
 
         The random numbers of a telescope are its own.
         """
+        from dataclasses import replace
+
         import numpy as np
         from ctapipe.containers import EventType
         from tqdm import tqdm
@@ -398,6 +415,7 @@ class ProduceCamcalibTestData(StarSimulation):
         rng = np.random.default_rng(seed)
         spread = self.camera_spread(camera)
         truth = camera_truth(camera.geometry.n_pixels, rng, spread, readout.n_channels)
+        truth = replace(truth, gain=self.voltage_gain * truth.gain)
         templates = pulse_templates(
             readout.reference_pulse_shape,
             readout.reference_pulse_sample_width,
@@ -485,7 +503,7 @@ class ProduceCamcalibTestData(StarSimulation):
         if name == "SUBARRAY":
             x, y = camera.geometry.pix_x, camera.geometry.pix_y
             return shower_light(n_events, truth, rng, pixel_x=x, pixel_y=y, **timing)
-        return flat_field_light(
+        light = flat_field_light(
             n_events,
             truth,
             rng,
@@ -494,6 +512,26 @@ class ProduceCamcalibTestData(StarSimulation):
             time_jitter=self.time_jitter_in_ns * u.ns,
             **timing,
         )
+        if name == "SINGLE_PE" and self.single_pe_charge == "two-component":
+            from ..simulation.single_photoelectron import few_photoelectron_light
+
+            return few_photoelectron_light(light, self.shape_of_charge(), rng)
+        return light
+
+    def shape_of_charge(self) -> Any:
+        """Shape of the charge of one photoelectron."""
+        from dataclasses import fields
+
+        from ..simulation.single_photoelectron import SpeShape
+
+        known = {entry.name for entry in fields(SpeShape)}
+        unknown = sorted(set(self.single_pe_shape) - known)
+        require(
+            not unknown,
+            f"single_pe_shape has unknown entries {unknown}; known ones: "
+            f"{', '.join(sorted(known))}",
+        )
+        return SpeShape(**self.single_pe_shape)
 
     def muons(
         self, n_events: int, mirror: Any, pixels: Any, truth: Any, rng: Any
@@ -536,13 +574,17 @@ class ProduceCamcalibTestData(StarSimulation):
         from ..simulation.camera import truth_table
 
         path = self.truth_path(observation, "camera_truth")
+        table = truth_table(truth)
+        if self.n_single_pe and self.single_pe_charge == "two-component":
+            for name, column in self.shape_of_charge().columns(len(table)).items():
+                table[f"single_pe_{name}"] = column
         metadata = self.metadata(
             KIND,
             f"True camera of {observation.array_element} in the simulated night {self.night}",
             validity=self.validity(observation),
             details=self.details(observation),
         )
-        write_table(path, truth_table(truth), metadata)
+        write_table(path, table, metadata)
         self.add_output(path, KIND)
 
     def write_showers(self, observation: Any, showers: list[tuple]) -> None:

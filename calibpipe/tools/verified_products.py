@@ -19,6 +19,8 @@ from .cross_calibration import KIND as CROSS_CALIBRATION
 from .cross_calibration import SCALES
 from .fit_pointing_model import KIND as POINTING_MODEL
 from .fit_pointing_model import TERMS_GROUP
+from .fit_single_photoelectron import GROUP as SPE_GROUP
+from .fit_single_photoelectron import KIND as SPE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
 from .night_tool import require
@@ -40,6 +42,7 @@ TABLES = {  # of a product of a telescope, by the names that its metrics know
         "chunks": DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP,
     },
     POINTING_MODEL: {"terms": TERMS_GROUP},
+    SPE: {"pixels": SPE_GROUP},
 }
 STARS = {  # the table of a product that stars gave
     "pointing/star_tracking": DL1_TEL_STAR_TRACKING_GROUP,
@@ -61,10 +64,19 @@ ARRAY_TABLES = {
 
 def known_metrics() -> dict[str, set[str]]:
     """Names of the metrics of each kind and mode, as `criteria_of` wants them."""
-    from ..verification import aerosol, array, atmosphere, camera, pointing, stars, throughput
+    from ..verification import (
+        aerosol,
+        array,
+        atmosphere,
+        camera,
+        pointing,
+        single_photoelectron,
+        stars,
+        throughput,
+    )
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (aerosol, array, atmosphere, pointing, stars, throughput):
+    for domain in (aerosol, array, atmosphere, pointing, single_photoelectron, stars, throughput):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -108,6 +120,8 @@ def product_metrics(
         found = _camera(path, header, data, references)
     elif kind in STARS:
         found = _stars(path, header, references)
+    elif kind == SPE:
+        found = _single_photoelectron(path, header, references)
     elif kind in TABLES:
         found = _throughput(path, header, data, references)
     elif kind in aerosol.INTERNAL:
@@ -264,6 +278,20 @@ def _stars(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dic
         for period, certified in references.items()
     }
     return internal_metrics(kind, table, header.own), external
+
+
+def _single_photoelectron(
+    path: Path, header: Any, references: Mapping[str, Path]
+) -> tuple[dict, dict]:
+    """Metrics of single photoelectrons."""
+    from ..verification.single_photoelectron import external_metrics, internal_metrics
+
+    kind, tables = header.kind, _telescope_tables(path, header)
+    external = {
+        period: external_metrics(kind, tables, _telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, tables, header.own), external
 
 
 def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict, dict]:

@@ -11,10 +11,10 @@ from astropy.time import Time
 
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.site import load_site
+from calibpipe.core.star_catalogue import Stars
 from calibpipe.core.telescope import subarray_of
 from calibpipe.pointing.apparent_place import SurfaceAir, observed_places
 from calibpipe.pointing.focal_plane import camera_pointing, sky_position
-from calibpipe.pointing.star_catalogue import Stars
 from calibpipe.pointing.star_flux import band_photons
 from calibpipe.simulation.stars import (
     PointingTruth,

@@ -118,6 +118,18 @@ def test_a_telescope_left_out_leaves_nothing(produce):
     assert len(list(folder.glob("DL0/ARRAY/**/*.fits.fz"))) == 1
 
 
+def test_single_photoelectrons_at_high_voltage(produce):
+    """Gains and the shape of the charge are in the truth; other random numbers stay."""
+    closed = (f"{OWN}n_single_pe=2", f"{OWN}single_pe_charge=two-component")
+    shape = f"{OWN}single_pe_shape=resolution=0.45"
+    nominal = truth(produce(*closed, shape))
+    high = truth(produce(*closed, shape, f"{OWN}voltage_gain=5", folder="high"))
+    np.testing.assert_allclose(high["gain"].value, 5 * nominal["gain"].value)
+    np.testing.assert_allclose(nominal["single_pe_resolution"], 0.45)
+    with pytest.raises(ConfigurationError, match=r"unknown entries \['width'\]"):
+        produce(*closed, f"{OWN}single_pe_shape=width=1", "--overwrite")
+
+
 def test_pedestals_and_showers_are_those_of_the_truth(produce):
     folder = produce()
     camera = truth_from_table(truth(folder))

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from ctapipe.core import run_tool
 
@@ -124,3 +125,22 @@ def test_all_sky_camera(root, tmp_path):
     assert found["rms"] < 0.03
     assert found["cpu"]["reading"] > 0
     assert found["cpu"]["judging"] > 0
+
+
+def test_our_side_of_single_photoelectrons(root, tmp_path):
+    """Spectra are made and fitted; the deviances of both sides are compared."""
+    path = root / "benchmarks/our_single_photoelectron.py"
+    spec = importlib.util.spec_from_file_location("our_single_photoelectron", path)
+    worker = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(worker)
+    spectra, ours, theirs = (str(tmp_path / f"{name}.npz") for name in ("spectra", "ours", "peer"))
+    assert worker.make(spectra, "8") == {"n_pixels": 8}
+    found = worker.fit(spectra, ours)
+    assert found["good"] == 8
+    assert found["cpu_per_pixel"] < 0.05  # the peer needs seconds
+    assert abs(found["gain_bias"]) < 5 * found["gain_rms"] / 8**0.5
+    true = np.array([[0.42, 0.5, 0.813, 1.0, 0.0, worker.WIDTH, worker.GAIN / 0.8507574]])
+    np.savez(theirs, values=true, migrad=np.load(ours)["deviance"][:1])
+    compared = worker.compare(spectra, ours, theirs)
+    assert compared["ours"] == compared["migrad"]
+    assert compared["peer"][0] > compared["ours"][0]

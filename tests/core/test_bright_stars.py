@@ -10,8 +10,8 @@ from astropy.time import Time
 from ctapipe.utils.astro import get_bright_stars
 
 from calibpipe.core.exceptions import ConfigurationError
+from calibpipe.core.star_catalogue import bright_stars, colour_from_tycho
 from calibpipe.core.star_files import read_star_catalogue
-from calibpipe.pointing.star_catalogue import bright_stars, colour_from_tycho
 
 NOW = Time("2024-07-10T23:00:00")
 VEGA = (279.23473479, 38.78368896)  # ICRS, J2000
