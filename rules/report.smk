@@ -50,6 +50,8 @@ rule night_report:
         camera=lambda wildcards: wanted("camera") and bool(telescopes(wildcards.site)),
         throughput=lambda wildcards: wanted("throughput")
         and bool(telescopes(wildcards.site)),
+        pointing=lambda wildcards: wanted("pointing")
+        and bool(telescopes(wildcards.site)),
         illuminator=lambda wildcards: list(
             runs_of_night(wildcards.site, wildcards.night)
         ),

@@ -17,6 +17,7 @@ run_step(
     throughput=snakemake.params.throughput,
     illuminator=snakemake.params.illuminator,
     aerosol=list(snakemake.params.aerosol),
+    pointing=snakemake.params.pointing,
     array=snakemake.params.array,
     output=snakemake.output.product,
 )

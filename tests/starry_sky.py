@@ -106,6 +106,7 @@ class Sky:
             image,
             np.full(self.n_images, float(self.n_events)),
             np.full(n_pixels, self.gain_error),
+            np.zeros(n_pixels),
         )
 
     def tracked(self, settings=None, images=None, drive=None, **field_settings):

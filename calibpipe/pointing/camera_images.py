@@ -9,10 +9,13 @@ from ..camera.pixel_statistics import ChunkStatistics
 from ..core.exceptions import ConfigurationError, CorruptedInputError, InsufficientStatisticsError
 from .variance_images import VarianceImages, photoelectron_variance
 
-__all__ = ["images_of_chunks"]
+__all__ = ["images_of_chunks", "low_gain_scale", "mean_gain_error"]
 
 # ASSUME: high gain is linear up to this (LST: 400 ADC above 0 are 3.5 standard deviations)
 BRIGHT = 10.0  # p.e. in the window
+LIT = 2.0  # times the median pixel: light that scales low gain to high gain
+UNLIKE = 0.5  # from the median of such pixels: noisy ones
+MAX_SCALE_ERROR = 0.05  # above, bright pixels are not known
 _OF_STARS = PixelReason.PEDESTAL_STD | PixelReason.PEDESTAL_MEAN
 
 
@@ -26,7 +29,7 @@ def images_of_chunks(
 
     The scales of pixels are means over the rows of the coefficients, their errors those of the
     gains: the signal of the flat field cancels in factor over gain. High gain; bright pixels are
-    those of low gain, less what its electronics have more in the median pixel.
+    those of low gain on the scale of high gain (`low_gain_scale`), NaN if that is not known to 5 %.
 
     Parameters
     ----------
@@ -60,8 +63,8 @@ def images_of_chunks(
     chunks = sorted(chunks, key=lambda chunk: chunk.time_start)
     masked, factors = _scales(rows)
     gain, error = (np.asarray(rows[name], float)[:, 0] for name in ("gain", "gain_stat_error"))
+    response_error = mean_gain_error(gain, error)
     with np.errstate(invalid="ignore", divide="ignore"):
-        response_error = np.sqrt(np.sum((error / gain) ** 2, axis=0)) / len(rows)
         n = np.array([chunk.n_events for chunk in chunks], float)
         std = np.array([chunk.std for chunk in chunks], float)
         variance = np.where(n > 1, std**2 * n / (n - 1), np.nan)
@@ -70,7 +73,7 @@ def images_of_chunks(
             f"pedestals of {where} have {variance.shape[2]} pixels, the coefficients "
             f"{gain.shape[1]}; give those of the same camera"
         )
-    image = _joined(
+    image, low_gain_error = _joined(
         [
             photoelectron_variance(
                 variance[:, channel],
@@ -85,7 +88,12 @@ def images_of_chunks(
     begin = np.array([chunk.time_start for chunk in chunks])
     end = np.array([chunk.time_end for chunk in chunks])
     return VarianceImages(
-        (begin + end) / 2, end - begin, image, np.median(n[:, 0], axis=1), response_error
+        (begin + end) / 2,
+        end - begin,
+        image,
+        np.median(n[:, 0], axis=1),
+        response_error,
+        low_gain_error,
     )
 
 
@@ -108,12 +116,84 @@ def _scales(rows: Table) -> tuple[NDArray, NDArray]:
     return masked.any(axis=(0, 1)), factor.mean(axis=0)
 
 
-def _joined(channels: list[NDArray]) -> NDArray:
-    """High gain; low gain where that is bright."""
-    if len(channels) == 1:
-        return channels[0]
-    high, low = channels
+def mean_gain_error(gain: NDArray, error: NDArray) -> NDArray:
+    """Relative statistical error of the mean of rows of gains, shape (n_pixels,).
+
+    A row begins where pedestals or flat fields do: rows in succession may follow from the same
+    flat fields, and have the same error. They do if half of the pixels differ by less than those
+    of rows with a correlation of 0.5 (median of χ² of one number: 0.455).
+
+    Parameters
+    ----------
+    gain, error : ndarray, shape (n_rows, n_pixels)
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        squares = np.diff(gain, axis=0) ** 2 / (error[1:] ** 2 + error[:-1] ** 2)
+        differ = np.nanmedian(squares, axis=1) > 0.5 * 0.455
+        first = np.append(0, np.flatnonzero(differ) + 1)
+        same = np.add.reduceat(error / gain, first, axis=0)
+    return np.sqrt(np.sum(same**2, axis=0)) / len(gain)
+
+
+def low_gain_scale(high: NDArray, low: NDArray) -> tuple[float, float, NDArray]:
+    r"""Scale of variances of low gain against high gain, from pixels that both see.
+
+    .. math:: v_\mathrm{low} = r\,v_\mathrm{high} + b_t
+
+    A window holds another part :math:`T_2` of the pulses of low gain, which are wider (LST, 8
+    samples: r = 1.16); b is the noise of its electronics. r is the light of all pixels above twice
+    the median pixel and below 10 p.e., in low gain over high gain; noisy ones, 50 % off the median
+    of them, do not count.
+
+    # ASSUME: the pulses of a channel have one shape in all pixels.
+
+    Parameters
+    ----------
+    high, low : ndarray, shape (n_images, n_pixels), p.e.
+        NaN where not usable.
+
+    Returns
+    -------
+    ratio, error : float
+        r, its statistical error; NaN with fewer than three such pixels, or an image without any.
+    offset : ndarray, shape (n_images, 1), p.e.
+        b.
+    """
+    both = np.isfinite(high) & np.isfinite(low)
+    unknown = np.nan, np.nan, np.full((len(high), 1), np.nan)
+    if not both.any(axis=1).all():
+        return unknown
+    n = both.sum(axis=0)
+    seen, wide = (
+        np.divide(np.where(both, v, 0).sum(axis=0), n, out=np.full(n.shape, np.nan), where=n > 0)
+        for v in (high, low)
+    )
     with np.errstate(invalid="ignore"):
-        dark = low < BRIGHT
-    low = low - np.nanmedian(np.where(dark, low - high, np.nan), axis=1, keepdims=True)
-    return np.where(low > BRIGHT, low, high)
+        dark = seen <= LIT * np.median(seen[n > 0])
+        lit = ~dark & (seen < BRIGHT) & (n == len(high))
+    x, y = (v[lit] - np.median(v[dark]) for v in (seen, wide))
+    like_others = np.abs(y / x / np.median(y / x) - 1) < UNLIKE if x.size else lit[lit]
+    x, y = x[like_others], y[like_others]
+    if x.size < 3:
+        return unknown
+    ratio = y.sum() / x.sum()
+    error = np.sqrt(np.sum((y - ratio * x) ** 2) * x.size / (x.size - 1)) / x.sum()
+    offset = np.nanmedian((low - ratio * high)[:, dark], axis=1, keepdims=True)
+    return float(ratio), float(error), offset
+
+
+def _joined(channels: list[NDArray]) -> tuple[NDArray, NDArray]:
+    """High gain, low gain where that is bright; the latter's error of scale, by its share.
+
+    High gain decides: to choose by low gain would prefer what its noise makes bright.
+    """
+    high = channels[0]
+    if len(channels) == 1:
+        return high, np.zeros(high.shape[1])
+    ratio, error, offset = low_gain_scale(high, channels[1])
+    low = (channels[1] - offset) / ratio
+    with np.errstate(invalid="ignore"):
+        bright = (high > BRIGHT) | (np.isnan(high) & (low > BRIGHT))
+    is_known = error / ratio < MAX_SCALE_ERROR
+    share = bright.mean(axis=0) * (error / ratio if is_known else 0.0)
+    return np.where(bright, low if is_known else np.nan, high), share

@@ -32,7 +32,8 @@ class StarPsf:
     covariance, systematic_covariance : ndarray, shape (2, 2)
         Of σ (deg) and coma.
     systematics : dict of str to ndarray, shape (2,)
-        Errors of σ (deg) and coma by name: ``response``, ``pixel``, ``scatter``.
+        Errors of σ (deg) and coma by name: ``response``, ``low_gain``, ``pixel``,
+        ``scatter``.
     field_angle, sigma, sigma_error : Quantity, shape (n_stars,), deg
         Of single stars with the coma of all; statistical error.
     names : tuple of str
@@ -60,13 +61,13 @@ class StarPsf:
         )
 
 
-def star_psf(tracking: StarTracking, response_error: NDArray) -> StarPsf:
+def star_psf(tracking: StarTracking, response_error: NDArray, low_gain_error: NDArray) -> StarPsf:
     """Point spread function of the spots of a tracking with free σ.
 
     Parameters
     ----------
     tracking : StarTracking
-    response_error : ndarray, shape (n_pixels,)
+    response_error, low_gain_error : ndarray, shape (n_pixels,)
         Of `VarianceImages`.
 
     Raises
@@ -90,13 +91,15 @@ def star_psf(tracking: StarTracking, response_error: NDArray) -> StarPsf:
     # what the scatter has beyond the errors, of the mean of so many stars
     excess = max(np.sum((width - np.mean(width)) ** 2) / max(n - 1, 1) - np.mean(error**2), 0)
     response = _by_response(tracking, response_error) @ to_sigma
+    low_gain = _by_response(tracking, low_gain_error).sum(axis=0) @ to_sigma
     pixel = tracking.fits[0].camera.shape.width ** 2 / 12 * 2 * PIXEL_ERROR * to_sigma[0, 0]
     systematics = {
         "response": np.sqrt(np.sum(response**2, axis=0)),
+        "low_gain": np.abs(low_gain),
         "pixel": np.array([pixel, 0.0]),
         "scatter": np.array([np.sqrt(excess / n), 0.0]),
     }
-    systematic = response.T @ response
+    systematic = response.T @ response + np.outer(low_gain, low_gain)
     systematic[0, 0] += sum(systematics[name][0] ** 2 for name in ("pixel", "scatter"))
     return StarPsf(
         psf=tracking.psf,

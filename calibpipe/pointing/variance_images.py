@@ -36,6 +36,9 @@ class VarianceImages:
     n_events : ndarray, shape (n_images,)
     response_error : ndarray, shape (n_pixels,)
         Relative error of a pixel's own scale, the same in all images.
+    low_gain_error : ndarray, shape (n_pixels,)
+        Relative error of the scale of low gain, times the share of the images that a pixel has of
+        it: of all pixels together.
     """
 
     time: NDArray
@@ -43,13 +46,16 @@ class VarianceImages:
     image: NDArray
     n_events: NDArray
     response_error: NDArray
+    low_gain_error: NDArray
 
     def __len__(self) -> int:
         return self.time.size
 
     def __getitem__(self, chosen: NDArray) -> "VarianceImages":
         parts = (self.time, self.duration, self.image, self.n_events)
-        return VarianceImages(*(part[chosen] for part in parts), self.response_error)
+        return VarianceImages(
+            *(part[chosen] for part in parts), self.response_error, self.low_gain_error
+        )
 
 
 @dataclass(frozen=True)

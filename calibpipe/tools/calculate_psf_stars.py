@@ -46,7 +46,8 @@ class CalculatePsfStars(StarImagesTool):
         from ..pointing.optical_psf import star_psf
 
         found = self.tracked()
-        psf = star_psf(found["tracking"], found["images"].response_error)
+        images = found["images"]
+        psf = star_psf(found["tracking"], images.response_error, images.low_gain_error)
         self.write(found, psf, self.comparison(psf, found["tel_id"]))
 
     def comparison(self, psf: Any, tel_id: int) -> dict[str, float] | None:

@@ -72,6 +72,7 @@ def make_page(site, category, night):
     command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
+    command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items()]
     command += ["--array"] * bool(dl2_files(site, night))
     expected = expected_aerosol(keys_of_night((site, category, night)))

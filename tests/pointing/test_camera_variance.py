@@ -1,5 +1,7 @@
 """Variance images: scale, scatter, blocks, smooth sky, channels and masks of the camera."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from astropy.table import Table
@@ -11,7 +13,8 @@ from calibpipe.core.exceptions import (
     CorruptedInputError,
     InsufficientStatisticsError,
 )
-from calibpipe.pointing.camera_images import images_of_chunks
+from calibpipe.core.telescope import subarray_of
+from calibpipe.pointing.camera_images import images_of_chunks, low_gain_scale, mean_gain_error
 from calibpipe.pointing.smooth_background import smooth_background, static_spread
 from calibpipe.pointing.variance_images import (
     VarianceImages,
@@ -19,13 +22,22 @@ from calibpipe.pointing.variance_images import (
     photoelectron_variance,
     shot_noise,
 )
+from calibpipe.simulation.camera import CameraSpread, camera_truth
+from calibpipe.simulation.light import no_light
+from calibpipe.simulation.variance_images import charge_window
+from calibpipe.simulation.waveforms import pulse_templates, waveforms
 
 
 def images(image, n_events=100.0, step=10.0):
     n = len(image)
     times = step * (np.arange(n) + 0.5)
     return VarianceImages(
-        times, np.full(n, step), image, np.full(n, n_events), np.zeros(image.shape[1])
+        times,
+        np.full(n, step),
+        image,
+        np.full(n, n_events),
+        np.zeros(image.shape[1]),
+        np.zeros(image.shape[1]),
     )
 
 
@@ -126,16 +138,93 @@ def coefficients(n_pixels, **changes):
 
 
 def test_bright_pixels_are_those_of_low_gain():
-    """High gain is clipped above 10 p.e.; low gain has 0.6 p.e. of its electronics more."""
-    light = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 60.0])
-    seen = np.array([1.5, 1.5, 1.5, 1.5, 1.5, 30.0])
+    """High gain is clipped above 10 p.e.; low gain has 1.16 of the light, and 0.6 p.e. of noise.
+
+    Three pixels of 4, 5 and 6 p.e. say so.
+    """
+    light = np.array([*(9 * [1.5]), 4.0, 5.0, 6.0, 60.0])
+    seen = np.array([*light[:-1], 30.0])
     scale = np.sqrt(1.222 * 100 / 101)
-    std = [80 * np.sqrt(seen) * scale, 5 * np.sqrt(light + 0.6) * scale]
-    found = images_of_chunks([chunk(std), chunk(std, start=10.0)], coefficients(6), 1.222)
+    std = [80 * np.sqrt(seen) * scale, 5 * np.sqrt(1.16 * light + 0.6) * scale]
+    found = images_of_chunks([chunk(std), chunk(std, start=10.0)], coefficients(13), 1.222)
     assert found.image == pytest.approx(np.tile(light, (2, 1)))
-    assert found.response_error == pytest.approx(np.full(6, 0.02))
+    assert found.response_error == pytest.approx(np.full(13, 0.02))
+    assert found.low_gain_error == pytest.approx(np.zeros(13), abs=1e-9)
     assert found.time == pytest.approx([4.5, 14.5])
     assert found.n_events == pytest.approx([101, 101])
+
+
+def test_scale_of_low_gain_by_hand():
+    """Light of 2.5, 3.5 and 4.5 above the sky: 3.0, 4.2 and 6.3 in low gain are 1.2857.
+
+    A noisy pixel, 900 p.e. in low gain, does not count.
+    """
+    high = np.array([[*(7 * [1.5]), 4.0, 5.0, 6.0, 40.0, 4.5]])
+    low = np.array([[*(7 * [2.0]), 5.0, 6.2, 8.3, 99.0, 900.0]])
+    ratio, error, offset = low_gain_scale(high, low)
+    assert ratio == pytest.approx(13.5 / 10.5)
+    rest = np.array([3.0, 4.2, 6.3]) - ratio * np.array([2.5, 3.5, 4.5])
+    assert error == pytest.approx(np.sqrt(np.sum(rest**2) * 3 / 2) / 10.5)
+    assert offset == pytest.approx(2.0 - 1.5 * ratio)
+
+
+@pytest.mark.parametrize("lit", [[], [4.0, 5.0], [2.0, 5.0, 9.0, 4.0]])
+def test_bright_pixels_without_a_scale_are_not_known(lit):
+    """No pixels that tell, too few, or such that disagree."""
+    light = np.array([*(9 * [1.5]), *lit, 60.0])
+    low = light + 0.6
+    if len(lit) == 4:
+        low[9:13] *= [3, 1, 0.5, 1.5]
+    scale = np.sqrt(1.222 * 100 / 101)
+    std = [80 * np.sqrt(light) * scale, 5 * np.sqrt(low) * scale]
+    found = images_of_chunks([chunk(std)], coefficients(light.size), 1.222)
+    assert np.isnan(found.image[0, -1])
+    assert found.image[0, :-1] == pytest.approx(light[:-1])
+    assert not found.low_gain_error.any()
+
+
+def test_scale_of_low_gain_of_waveforms():
+    """A window of 8 ns has 1.16 times the light in low gain of an LST; images are linear in it."""
+    readout = subarray_of([1])[1].tel[1].camera.readout
+    pulse = readout.reference_pulse_shape, readout.reference_pulse_sample_width
+    templates = pulse_templates(*pulse, readout.sampling_rate)
+    rng = np.random.default_rng(21)
+    truth = camera_truth(400, rng, CameraSpread())
+    star = np.zeros(400)
+    star[:40], star[40:80] = np.linspace(0.3, 1.5, 40), 8.0
+    lit = replace(truth, nsb_rate=truth.nsb_rate + star * truth.relative_efficiency)
+    chunks = []
+    for start in 10.0 * np.arange(15):
+        waves = waveforms(no_light(100, lit), lit, templates, 30, rng)
+        chunks.append(chunk(waves[..., 14:22].sum(axis=-1).std(axis=0), n=100, start=start))
+    table = coefficients(400)
+    table["gain"] = truth.gain[np.newaxis]
+    table["factor"] = 1 / (truth.gain * truth.relative_efficiency)[np.newaxis]
+    second = [charge_window(templates, 8, channel).second for channel in (0, 1)]
+    found = images_of_chunks(chunks, table, truth.squared_excess_noise_factor)
+    light = found.image.mean(axis=0) - np.median(found.image[:, 80:])
+    bright, expected = light[40:80], 8.0 * second[0]
+    statistics = np.std(bright) / np.sqrt(40)
+    error = found.low_gain_error[40]
+    assert 0 < error < 0.02
+    assert np.mean(bright) == pytest.approx(
+        expected, abs=4 * np.hypot(statistics, error * expected)
+    )
+    assert np.hypot(statistics / expected, error) < 0.03  # of 0.16
+    assert second[1] / second[0] == pytest.approx(1.164, abs=2e-3)
+
+
+def test_error_of_the_mean_of_gains(rng):
+    """Rows in pairs of the same flat fields, as pedestals begin beside them: three numbers."""
+    error = np.full((6, 2000), 5.0)
+    own = rng.normal(80, 5, (3, 2000))
+    pairs = np.repeat(own, 2, axis=0) + rng.normal(0, 0.5, (6, 2000))
+    assert mean_gain_error(pairs, error).mean() == pytest.approx(5 / 80 / np.sqrt(3), rel=0.02)
+    scatter = pairs.mean(axis=0).std() / 80
+    assert mean_gain_error(pairs, error).mean() == pytest.approx(scatter, rel=5 / np.sqrt(4000))
+    single = rng.normal(80, 5, (6, 2000))
+    assert mean_gain_error(single, error).mean() == pytest.approx(5 / 80 / np.sqrt(6), rel=0.02)
+    assert mean_gain_error(single[:1], error[:1]) == pytest.approx(5 / single[0])
 
 
 def test_pixels_masked_for_their_stars_are_used():

@@ -1,5 +1,7 @@
 """Point spread function from stars: σ and coma come back, containment, muons."""
 
+from dataclasses import replace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ def sky():
 def found(sky):
     images = sky.images()
     tracking, _ = sky.tracked(TrackingSettings(free_coma=True), images=images)
-    return star_psf(tracking, images.response_error)
+    return star_psf(tracking, images.response_error, images.low_gain_error)
 
 
 def test_sigma_and_coma_are_those_of_the_simulation(sky, found):
@@ -51,6 +53,29 @@ def test_containment_against_field_angle(sky, found):
     assert np.all(np.abs(radius - true) < 4 * np.hypot(stat, sys))
     assert radius[0].to_value("deg") == pytest.approx(1.794 * found.psf.sigma.value, rel=1e-3)
     assert stat[0].value == pytest.approx(1.794 * found.sigma_errors[0].value, rel=0.01)
+
+
+def test_error_of_low_gain_is_common(sky, monkeypatch):
+    """Bright pixels 1 % brighter, all together: coma and σ change as in a new fit.
+
+    σ by two thirds of it: weights follow the light in the fit.
+    """
+    monkeypatch.setattr("calibpipe.pointing.star_tracking._PSF_TOLERANCE", 1e-5)
+    settings = TrackingSettings(free_coma=True)
+    images = sky.images()
+    mean = np.nan_to_num(images.image).mean(axis=0)
+    bright, dark = mean > 4, np.median(mean)
+    assert bright.sum() > 5
+    tracking, _ = sky.tracked(settings, images=images)
+    found = star_psf(tracking, np.zeros(bright.size), 0.01 * bright)
+    brighter = dark + (images.image - dark) * np.where(bright, 1.01, 1)
+    other, _ = sky.tracked(settings, images=replace(images, image=brighter))
+    sigma, coma = found.systematics["low_gain"]
+    assert coma == pytest.approx(tracking.psf.coma - other.psf.coma, rel=0.1)
+    assert 0.5 * sigma < (tracking.psf.sigma - other.psf.sigma).to_value("deg") < 1.1 * sigma
+    assert not found.systematics["response"].any()
+    squares = sum(one[0] ** 2 for one in found.systematics.values())
+    assert found.sigma_errors[1].value == pytest.approx(np.sqrt(squares))
 
 
 def by_hand(sigma, coma, errors):
@@ -89,7 +114,7 @@ def test_comparison_with_muons_by_hand():
 def test_sigma_must_be_free(sky):
     tracking, _ = sky.tracked(TrackingSettings(free_sigma=False))
     with pytest.raises(ConfigurationError, match="set free_sigma"):
-        star_psf(tracking, np.zeros(sky.optics.pixel_x.size))
+        star_psf(tracking, *np.zeros((2, sky.optics.pixel_x.size)))
 
 
 def test_tables(found):
