@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from enum import IntFlag
 
 import numpy as np
+from scipy.special import gammaincc
 
 from ..core.exceptions import ConfigurationError
 from .ffactor import check_noise
@@ -49,8 +50,8 @@ class TransferSettings:
     max_turned_off : float
         A point at which more than this fraction of the lit pixels of a channel turns off does not
         count in any of them: in others saturation has begun unseen.
-    max_reduced_chi2_sigma : float
-        A fit is bad whose chi2 is this many standard deviations above its degrees of freedom.
+    min_p_value : float
+        Of chi2, below which a fit is bad.
     early_turn_off : float
         A turn-off below this part of the camera's median is early.
     max_signal : sequence of float or None
@@ -62,7 +63,7 @@ class TransferSettings:
     quadratic_noise: str = "fitted"
     turn_off_sigma: float = 3.5
     max_turned_off: float = 0.05
-    max_reduced_chi2_sigma: float = 5.0
+    min_p_value: float = 1e-6
     early_turn_off: float = 0.5
     max_signal: tuple[float, ...] | None = None
 
@@ -242,8 +243,7 @@ def _status(
     few = n_degrees < 1
     with np.errstate(invalid="ignore"):
         no_gain = ~few & ~(fit.linear > 0)
-        excess = (fit.chi2 - n_degrees) / np.sqrt(2.0 * np.maximum(n_degrees, 1))
-        bad = ~few & (excess > settings.max_reduced_chi2_sigma)
+        bad = ~few & (gammaincc(np.maximum(n_degrees, 1) / 2, fit.chi2 / 2) < settings.min_p_value)
         usual = np.array([np.median(channel[~np.isnan(channel)]) for channel in turn_off])
         early = turn_off < settings.early_turn_off * usual[:, np.newaxis]
     early &= np.isfinite(usual)[:, np.newaxis]
