@@ -17,6 +17,7 @@ from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 __all__ = [
     "PulseShape",
     "WindowCorrection",
+    "centroid",
     "fixed_window_correction",
     "local_peak_correction",
     "measured_pulse",
@@ -25,7 +26,7 @@ __all__ = [
 
 N_NODES = 31  # of the quadrature over a Gaussian jitter
 N_PHASES = 400  # of the pulse within a sample
-_PULSE_THRESHOLD = 0.01  # of the maximum: undershoot and ringing are not the pulse
+_PULSE_THRESHOLD = 0.01  # of the maximum
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class PulseShape:
     time : ndarray, (n_channels, n_edges), ns
         After the maximum.
     cumulative : ndarray, (n_channels, n_edges)
-        From 0 to 1.
+        From 0 to 1, not monotone where the pulse undershoots.
     """
 
     time: np.ndarray
@@ -53,7 +54,8 @@ class PulseShape:
 def pulse_shape(reference_pulse: np.ndarray, step: u.Quantity[u.ns]) -> PulseShape:
     """Shape of reference pulses (``CameraReadout.reference_pulse_shape``) or measured ones.
 
-    The pulse ends where it falls below 1 % of its maximum.
+    The pulse begins and ends where it is above 1 % of its maximum for the first and the last time;
+    undershoot in between is a part of it.
 
     Parameters
     ----------
@@ -74,13 +76,10 @@ def pulse_shape(reference_pulse: np.ndarray, step: u.Quantity[u.ns]) -> PulseSha
         )
     width = step.to_value(u.ns)
     peak = pulse.argmax(axis=1)
-    place = np.arange(pulse.shape[1])
-    for channel in range(len(pulse)):
-        low = pulse[channel] <= _PULSE_THRESHOLD * pulse[channel].max()
-        first = np.flatnonzero(low & (place < peak[channel]))
-        last = np.flatnonzero(low & (place > peak[channel]))
-        pulse[channel, : first[-1] + 1 if first.size else 0] = 0.0
-        pulse[channel, last[0] if last.size else len(place) :] = 0.0
+    above = pulse > _PULSE_THRESHOLD * pulse.max(axis=1, keepdims=True)
+    begun = np.logical_or.accumulate(above, axis=1)
+    not_over = np.logical_or.accumulate(above[:, ::-1], axis=1)[:, ::-1]
+    pulse = np.where(begun & not_over, pulse, 0.0)
     total = np.cumsum(pulse, axis=1)
     cumulative = np.concatenate([np.zeros((len(pulse), 1)), total], axis=1) / total[:, -1:]
     edges = (np.arange(pulse.shape[1] + 1) - peak[:, np.newaxis] - 0.5) * width
@@ -196,6 +195,39 @@ def local_peak_correction(
         found.append(pulse.contained(channel, begin, begin + width * step))
     part = np.array(found)
     return _correction(part.mean(axis=1), part.std(axis=1), np.zeros(len(part)))
+
+
+@u.quantity_input
+def centroid(
+    pulse: PulseShape,
+    sampling_rate: u.Quantity[u.GHz],
+    time: u.Quantity[u.ns],
+    *,
+    start: int,
+    width: int,
+) -> np.ndarray:
+    """Centroid of the positive samples of a window, (n_channels, n_pixels), ns.
+
+    As `calibpipe.camera.extraction.fixed_window_sum` finds it without noise. A tail draws it away
+    from the maximum, the window's end back.
+
+    Parameters
+    ----------
+    pulse, sampling_rate, time, start, width
+        As for `fixed_window_correction`.
+    """
+    step = 1 / sampling_rate.to_value(u.GHz)
+    t = time.to_value(u.ns)[..., np.newaxis]
+    middle = np.arange(start, start + width) * step
+    parts = np.stack(
+        [
+            pulse.contained(c, middle - step / 2 - of, middle + step / 2 - of)
+            for c, of in enumerate(t)
+        ]
+    )
+    parts = np.maximum(parts, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return parts @ middle / parts.sum(axis=-1)
 
 
 def _correction(fraction: np.ndarray, spread: np.ndarray, error: np.ndarray) -> WindowCorrection:

@@ -11,11 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.exceptions import ConfigurationError
-from .light_scan import LightScan
+from .light_scan import LightScan, camera_median
 
 __all__ = ["LightLevels", "independent_error", "light_levels"]
-
-ROUNDS, CONVERGED = 500, 1e-9
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,10 @@ def light_levels(
     """Light of the points of a scan by least squares over all pixels, gains and filters.
 
     A point's light is the mean of what pixels say, to `common_bend`, and of what is nominal, to
-    its tolerance: a monitor diode of 0.1 % decides, filters of 5 % only set the scale. Points of a
-    pixel from the one on at which its signal is `max_residual` (and 5 errors) too small do not
-    count: the gain that is not saturated decides.
+    its tolerance: a monitor diode of 0.1 % decides, filters of 5 % only set the scale. The
+    brightest point of a pixel and gain does not count, and then the next one, if its signal is
+    `max_residual` (and 5 errors) too small, or the median of all pixels is half of that too small:
+    the gain that is not saturated decides.
 
     Parameters
     ----------
@@ -97,16 +96,22 @@ def light_levels(
         y = np.where(used, np.log(scan.signal), 0.0)
         weight = np.where(used, error**-2, 0.0)
     for _ in range(len(nominal)):
-        found = _additive_fit(y, weight, np.log(nominal), tolerance**-2, common_bend**-2)
-        residual = y - found[0][:, np.newaxis, np.newaxis] - found[1]
-        low = (weight > 0) & (residual < -max_residual - 5 * error)
-        low = np.logical_or.accumulate(low, axis=0) & (weight > 0)
+        of_pixels, log_response = _additive_fit(
+            y, weight, np.log(nominal), tolerance**2 + common_bend**2
+        )
+        residual = y - of_pixels[:, np.newaxis, np.newaxis] - log_response
+        brighter = np.logical_or.accumulate(weight[::-1] > 0, axis=0)[::-1]
+        is_last = (weight > 0) & ~np.concatenate([brighter[1:], np.zeros_like(brighter[:1])])
+        low = is_last & (residual < -max_residual - 5 * error)
+        median = camera_median(np.where(is_last, residual, np.nan))
+        low |= is_last & (median < -max_residual / 2)
         if not low.any():
             break
         weight = np.where(low, 0.0, weight)
-    log_level, log_response, of_pixels = found
     known = (weight > 0).any(axis=(1, 2))
-    squared = known * common_bend**-2 + tolerance**-2
+    of_known, of_filter = known * common_bend**-2, tolerance**-2
+    squared = of_known + of_filter
+    log_level = (of_known * of_pixels + of_filter * np.log(nominal)) / squared
     with np.errstate(divide="ignore", invalid="ignore"):
         pull = (of_pixels - np.log(nominal)) / np.hypot(common_bend, tolerance)
         total = weight.sum(axis=0)
@@ -144,27 +149,20 @@ def _check(nominal: np.ndarray, tolerance: np.ndarray, n_points: int, bend: floa
 
 
 def _additive_fit(
-    y: np.ndarray, weight: np.ndarray, known: np.ndarray, known_weight: np.ndarray, most: float
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """l_j, r_i of y = l_j + r_i, and l_j of the pixels alone; alternating least squares.
+    y: np.ndarray, weight: np.ndarray, known: np.ndarray, known_variance: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """p_j, r_i of y = p_j + r_i by least squares, with p_j known to a variance.
 
-    Weights of all pixels together are not above `most`. The common shift, which alternating
-    steps hardly move, is set by what is known.
+    The responses are eliminated: normal equations of the points alone. What is known decides
+    only the common scale, and that of points which no pixel connects.
     """
-    per_point, per_pixel = weight.sum(axis=(1, 2)), np.maximum(weight.sum(axis=0), 1e-300)
-    of_pixels_weight = np.where(per_point > 0, most, 0.0)
-    level, of_pixels = known.copy(), known.copy()
-    for _ in range(ROUNDS):
-        response = (weight * (y - level[:, np.newaxis, np.newaxis])).sum(axis=0) / per_pixel
-        total = (weight * (y - response)).sum(axis=(1, 2))
-        of_pixels = np.where(per_point > 0, total / np.maximum(per_point, 1e-300), known)
-        shift = np.average(of_pixels - known, weights=known_weight)
-        of_pixels, response = of_pixels - shift, response + shift
-        new = (of_pixels_weight * of_pixels + known_weight * known) / (
-            of_pixels_weight + known_weight
-        )
-        moved = np.abs(new - level).max()
-        level = new
-        if moved < CONVERGED:
-            break
-    return level, response, of_pixels
+    n_points = len(y)
+    y, w = (values.reshape(n_points, -1) for values in (y, weight))
+    total = w.sum(axis=0)
+    share = np.divide(w, total, out=np.zeros_like(w), where=total > 0)
+    known_weight = 1.0 / known_variance
+    matrix = np.diag(w.sum(axis=1) + known_weight) - share @ w.T
+    right = (w * (y - (share * y).sum(axis=0))).sum(axis=1) + known_weight * known
+    level = np.linalg.solve(matrix, right)
+    response = (share * (y - level[:, np.newaxis])).sum(axis=0)
+    return level, response.reshape(weight.shape[1:])

@@ -8,7 +8,7 @@ import numpy as np
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .nodes import Chunk
 
-__all__ = ["CombinedChunks", "LightScan", "combined_chunks", "light_scan"]
+__all__ = ["CombinedChunks", "LightScan", "camera_median", "combined_chunks", "light_scan"]
 
 MIN_POINTS = 3
 MIN_EVENTS = 4  # below it the error of a variance is not known
@@ -224,11 +224,11 @@ def _unsaturated(level: np.ndarray) -> np.ndarray:
 def _kurtosis(of: dict[str, np.ndarray], is_lit: np.ndarray) -> np.ndarray:
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = of["n_events"] * (of["variance_error"] / of["variance"]) ** 2
-    values = _camera_median(np.where(is_lit, ratio, np.nan))
+    values = camera_median(np.where(is_lit, ratio, np.nan))
     return np.where(np.isfinite(values), values, GAUSSIAN)
 
 
-def _camera_median(values: np.ndarray) -> np.ndarray:
+def camera_median(values: np.ndarray) -> np.ndarray:
     """Median of the finite pixels, that axis kept with length 1; NaN without any."""
     values = np.where(np.isfinite(values), values, np.nan)
     median = np.full((*values.shape[:-1], 1), np.nan)

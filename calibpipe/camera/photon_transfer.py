@@ -19,10 +19,12 @@ from scipy.special import gammaincc
 
 from ..core.exceptions import ConfigurationError
 from .ffactor import check_noise
-from .light_scan import MIN_POINTS, LightScan
+from .light_scan import MIN_POINTS, LightScan, camera_median
 from .photon_transfer_fit import CurveFit, curve_fit
 
 __all__ = ["PhotonTransfer", "PhotonTransferReason", "TransferSettings", "photon_transfer"]
+
+MEDIAN = np.sqrt(np.pi / 2)  # standard error of a median over that of a mean
 
 
 class PhotonTransferReason(IntFlag):
@@ -47,9 +49,10 @@ class TransferSettings:
         ``fitted`` per pixel, or ``common``: B² of each point is that of the camera's mean charge.
     turn_off_sigma : float
         A point whose variance is this far below what the darker ones predict ends the curve.
-    max_turned_off : float
-        A point at which more than this fraction of the lit pixels of a channel turns off does not
-        count in any of them: in others saturation has begun unseen.
+    max_turned_off, min_turn_off : float
+        A point at which more than this fraction of the lit pixels of a channel turns off, or their
+        median variance is significantly less by more than this fraction, does not count in any of
+        them: in others saturation has begun unseen.
     min_p_value : float
         Of chi2, below which a fit is bad.
     early_turn_off : float
@@ -63,6 +66,7 @@ class TransferSettings:
     quadratic_noise: str = "fitted"
     turn_off_sigma: float = 3.5
     max_turned_off: float = 0.05
+    min_turn_off: float = 0.02
     min_p_value: float = 1e-6
     early_turn_off: float = 0.5
     max_signal: tuple[float, ...] | None = None
@@ -205,14 +209,27 @@ def _below_turn_off(
         fit = curve_fit(scan, darker, F2, common)
         S = scan.signal[k]
         var_a, var_b, covariance = fit.inverse
-        with np.errstate(invalid="ignore"):
+        with np.errstate(divide="ignore", invalid="ignore"):
             prediction = S**2 * var_a + S**4 * var_b + 2 * S**3 * covariance
             missing = fit.model[k] - scan.variance[k]
-            is_off = missing > settings.turn_off_sigma * np.sqrt(fit.spread[k] + prediction)
-        is_off &= used[k] & (darker.sum(axis=0) >= n_start) & (fit.linear > 0)
-        lit = scan.is_lit[k]
-        n_off, n_lit = ((part & lit).sum(axis=-1, keepdims=True) for part in (is_off, lit))
-        is_off |= used[k] & (n_off > settings.max_turned_off * n_lit)
+            pull = missing / np.sqrt(fit.spread[k] + prediction)
+            V = fit.model[k] + scan.pedestal_variance[k]
+            # of the noise that all pixels have in common the fluctuations are common, too
+            in_common = np.sqrt(2 / scan.n_events[k]) * np.maximum(1 - fit.linear * S / V, 0.0)
+        known = used[k] & (darker.sum(axis=0) >= n_start) & (fit.linear > 0)
+        is_off = known & (pull > settings.turn_off_sigma)
+        lit = known & scan.is_lit[k]
+        n_lit = lit.sum(axis=-1, keepdims=True)
+        many = (is_off & lit).sum(axis=-1, keepdims=True) > settings.max_turned_off * n_lit
+        median, part, common_part = (
+            camera_median(np.where(lit, values, np.nan))
+            for values in (pull, missing / V, in_common)
+        )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            many |= (median > settings.turn_off_sigma * MEDIAN / np.sqrt(n_lit)) & (
+                part > settings.min_turn_off + settings.turn_off_sigma * common_part
+            )
+        is_off |= used[k] & many
         turn_off = np.where(is_off, np.minimum(turn_off, S), turn_off)
         used[k:] &= ~is_off
     return used, turn_off

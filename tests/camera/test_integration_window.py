@@ -6,6 +6,7 @@ import pytest
 from scipy.stats import norm
 
 from calibpipe.camera.integration_window import (
+    centroid,
     fixed_window_correction,
     local_peak_correction,
     measured_pulse,
@@ -73,6 +74,14 @@ def test_pulse_outside_the_window_has_no_factor(gaussian):
     found = fixed_window_correction(gaussian, GHZ, [[30.0]] * u.ns, start=5, width=4)
     assert found.fraction[0, 0] == 0
     assert np.isnan(found.factor[0, 0])
+
+
+def test_centroid_of_a_window_is_the_maximum_of_a_symmetric_pulse(gaussian):
+    time = np.array([[9.8, 10.0, 10.4]])
+    found = centroid(gaussian, GHZ, time * u.ns, start=4, width=13)
+    assert found == pytest.approx(time, abs=2e-3)
+    cut = centroid(gaussian, GHZ, time * u.ns, start=10, width=10)
+    assert (cut > time + 0.3).all()
 
 
 def test_measured_pulse_gives_the_same_correction(gaussian):
