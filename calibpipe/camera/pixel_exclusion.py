@@ -92,6 +92,8 @@ class Exclusion:
     Parameters
     ----------
     is_excluded : ndarray, bool
+    excluded_by_evidence : ndarray, bool
+        Without the decisions of operators.
     reasons : ndarray, uint16
         Bits of `ExclusionReason` of the nights that count, of an excluded pixel; 0 of others.
     n_bad, n_good : ndarray, int
@@ -103,6 +105,7 @@ class Exclusion:
     """
 
     is_excluded: np.ndarray
+    excluded_by_evidence: np.ndarray
     reasons: np.ndarray
     n_bad: np.ndarray
     n_good: np.ndarray
@@ -237,6 +240,7 @@ def excluded_pixels(
     known = np.where(np.asarray(since).astype(str) != "", since, nights[-1])
     return Exclusion(
         is_excluded=is_excluded,
+        excluded_by_evidence=by_evidence,
         reasons=np.where(is_excluded, reasons, 0).astype(np.uint16),
         n_bad=n_bad,
         n_good=n_good,

@@ -31,7 +31,7 @@ def history(*pixels, rule=RULE, overrides=()):
             hysteresis=rule,
             overrides=overrides,
         )
-        excluded, since = found.is_excluded & (found.by_operator == 0), found.since
+        excluded, since = found.excluded_by_evidence, found.since
         out.append(found)
     return out
 
