@@ -85,8 +85,8 @@ def night_sky_table(
     extraction: Mapping[str, Any],
     window_width: int,
     baseline: np.ndarray | float,
-    squared_excess_noise_factor: float,
-    squared_excess_noise_factor_error: float,
+    squared_excess_noise_factor: float | np.ndarray,
+    squared_excess_noise_factor_error: float | np.ndarray,
 ) -> Table:
     """One row with (n_channels, n_pixels) numbers: dark baseline, window, rate of the night sky.
 

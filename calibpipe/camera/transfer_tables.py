@@ -1,6 +1,6 @@
 """Tables of a filter scan: photon transfer of pixels, linearity by point, ratio of gains."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 from astropy.table import Table
@@ -13,18 +13,75 @@ from .linearity import Linearity, monotone_knots
 from .photon_transfer import PhotonTransfer
 
 __all__ = [
-    "POINT_COLUMNS",
     "SCAN_COLUMNS",
+    "SPE_COLUMNS",
+    "SinglePhotoelectrons",
     "gain_ratio_table",
     "nominal_light",
     "points_table",
     "scan_rows",
+    "spe_of_table",
     "transfer_table",
 ]
 
 SCAN_COLUMNS = ("obs_id", "run_type", "transmission", "transmission_error")
-POINT_COLUMNS = ("obs_id", "light", "light_error", "nominal", "nominal_error", "pull")
+_SPE = ("gain", "squared_excess_noise_factor")
+_ERRORS = ("stat_error", "sys_error")
+SPE_COLUMNS = (
+    *("channel", "pixel_id", "outlier_mask", *_SPE),
+    *(f"{name}_{error}" for name in _SPE for error in _ERRORS),
+)
 _OF_POINTS = {"is_used"}
+
+
+@dataclass(frozen=True)
+class SinglePhotoelectrons:
+    """Of high gain, arrays (n_pixels,); the camera median of F² where a pixel has none.
+
+    Parameters
+    ----------
+    gain, gain_error : ndarray, ADC per p.e.
+        NaN where there is none; statistical and systematic error.
+    squared_excess_noise_factor, squared_excess_noise_factor_error : ndarray
+        F² of a pixel with both errors.
+    """
+
+    gain: np.ndarray
+    gain_error: np.ndarray
+    squared_excess_noise_factor: np.ndarray
+    squared_excess_noise_factor_error: np.ndarray
+
+
+def spe_of_table(table: Table, n_pixels: int) -> SinglePhotoelectrons:
+    """Single photoelectrons of a table with one row for each channel and pixel (`SPE_COLUMNS`).
+
+    Raises
+    ------
+    ConfigurationError
+        If a column is missing, the camera is another one, or no pixel is usable.
+    """
+    missing = [name for name in SPE_COLUMNS if name not in table.colnames]
+    if missing:
+        raise ConfigurationError(f"single photoelectrons have no {', '.join(missing)}")
+    high = table[np.asarray(table["channel"]) == 0]
+    if len(high) != n_pixels:
+        raise ConfigurationError(
+            f"single photoelectrons are of {len(high)} pixels, the camera has {n_pixels}"
+        )
+    high = high[np.argsort(np.asarray(high["pixel_id"]))]
+    bad = np.asarray(high["outlier_mask"], bool)
+    found = []
+    for name in _SPE:
+        value = np.where(bad, np.nan, np.asarray(high[name], float))
+        errors = (np.asarray(high[f"{name}_{error}"], float) for error in _ERRORS)
+        found += [value, np.where(bad, np.nan, np.hypot(*errors))]
+    if not np.isfinite(found[2]).any():
+        raise ConfigurationError("no pixel has single photoelectrons; leave the product out")
+    spread = np.nanstd(found[2])
+    # ASSUME: a pixel without its own has that of the camera, to the spread between pixels.
+    found[3] = np.where(np.isnan(found[2]), np.hypot(np.nanmedian(found[3]), spread), found[3])
+    found[2] = np.where(np.isnan(found[2]), np.nanmedian(found[2]), found[2])
+    return SinglePhotoelectrons(*found)
 
 
 def scan_rows(table: Table, obs_ids: list[int], *, allow_missing: bool = False) -> Table:
@@ -94,10 +151,23 @@ def nominal_light(rows: Table) -> tuple[np.ndarray, np.ndarray, str]:
     )
 
 
-def transfer_table(found: PhotonTransfer, bent: Linearity) -> Table:
-    """One row with (n_channels, n_pixels) numbers of the pixels."""
+def transfer_table(
+    found: PhotonTransfer, bent: Linearity, spe: SinglePhotoelectrons | None = None
+) -> Table:
+    """One row with (n_channels, n_pixels) numbers of the pixels.
+
+    ``relative_to_spe``: gain over that of single photoelectrons, of high gain, with its error;
+    NaN without them.
+    """
     columns = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in _OF_POINTS}
     columns |= {name: getattr(bent, name) for name in ("range_low", "range_high", "saturation")}
+    ratio, error = np.full((2, *found.gain.shape), np.nan)
+    if spe is not None:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratio[0] = found.gain[0] / spe.gain
+            gain = np.hypot(found.gain_stat_error[0], found.gain_sys_error[0]) / found.gain[0]
+            error[0] = ratio[0] * np.hypot(gain, spe.gain_error / spe.gain)
+    columns |= {"relative_to_spe": ratio, "relative_to_spe_error": error}
     return Table({name: _stored(values)[np.newaxis] for name, values in columns.items()})
 
 

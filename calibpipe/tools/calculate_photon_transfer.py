@@ -57,6 +57,14 @@ class CalculatePhotonTransfer(NightTool):
     allow_missing_points = traits.Bool(
         False, help="Do without filter positions that have no statistics"
     ).tag(config=True)
+    single_photoelectron = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="Single photoelectrons, whose F² each pixel gets, and with whose gain its own is "
+        "compared; not given: the same F² for all",
+    ).tag(config=True)
     squared_excess_noise_factor = traits.Float(
         1.222, min=1.0, help="F²; LST 1.222 (Kobayashi et al. 2021)"
     ).tag(config=True)
@@ -95,6 +103,7 @@ class CalculatePhotonTransfer(NightTool):
         ("i", "input"): "CalculatePhotonTransfer.input_files",
         "runs": "CalculatePhotonTransfer.runs",
         "dark": "CalculatePhotonTransfer.dark",
+        "single-photoelectron": "CalculatePhotonTransfer.single_photoelectron",
     }
     required: ClassVar[tuple[str, ...]] = (*NightTool.required, "input_files", "runs")
 
@@ -121,6 +130,7 @@ class CalculatePhotonTransfer(NightTool):
         names = [f"observation {obs_id}" for obs_id in obs_ids]
         runs = [self.combined(entry) for entry in statistics]
         scan = light_scan(*zip(*runs, strict=True), names=names)
+        self._spe = self.photoelectrons(statistics[0].tel_id, scan.signal.shape[2])
         found = photon_transfer(scan, self.settings(statistics[0]))
         light, tolerance, source = nominal_light(rows)
         levels = light_levels(
@@ -133,7 +143,7 @@ class CalculatePhotonTransfer(NightTool):
         )
         bent = linearity(scan, levels, tolerance=self.linearity_tolerance)
         tables = {
-            PIXELS_GROUP: transfer_table(found, bent),
+            PIXELS_GROUP: transfer_table(found, bent, self._spe),
             POINTS_GROUP: points_table(obs_ids, scan, found, levels, bent),
         }
         electronics = self.electronics(scan, statistics[0])
@@ -205,13 +215,35 @@ class CalculatePhotonTransfer(NightTool):
             f"{n_channels} gain channels; give as many or none",
         )
         return TransferSettings(
-            squared_excess_noise_factor=self.squared_excess_noise_factor,
-            squared_excess_noise_factor_error=self.squared_excess_noise_factor_error,
+            **self.excess_noise(),
             quadratic_noise=self.quadratic_noise,
             turn_off_sigma=self.turn_off_sigma,
             min_p_value=self.min_p_value,
             max_signal=tuple(self.max_signal_in_adc) or None,
         )
+
+    def photoelectrons(self, tel_id: int, n_pixels: int) -> Any:
+        """Single photoelectrons of high gain, if they are given."""
+        from ..camera.transfer_tables import SPE_COLUMNS, spe_of_table
+        from ..core.telescope_file import read_telescope_table
+
+        if self.single_photoelectron is None:
+            return None
+        group, kind = "/calibpipe/camera/single_photoelectron", "camera/single_photoelectron"
+        path = self.add_input(self.single_photoelectron, kind)
+        return spe_of_table(read_telescope_table(path, group, tel_id, kind, SPE_COLUMNS), n_pixels)
+
+    def excess_noise(self) -> dict[str, Any]:
+        """F² and its error, of the single photoelectrons or of the configuration."""
+        known = self._spe
+        return {
+            "squared_excess_noise_factor": self.squared_excess_noise_factor
+            if known is None
+            else known.squared_excess_noise_factor,
+            "squared_excess_noise_factor_error": self.squared_excess_noise_factor_error
+            if known is None
+            else known.squared_excess_noise_factor_error,
+        }
 
     def electronics(self, scan: Any, first: Any) -> Any:
         """Variance of charges by the electronics alone, (n_channels, n_pixels)."""
@@ -245,8 +277,7 @@ class CalculatePhotonTransfer(NightTool):
             extraction=statistics[0].header["extraction"],
             window_width=header["window_width"],
             baseline=0.0 if self._dark.baseline is None else self._dark.baseline,
-            squared_excess_noise_factor=self.squared_excess_noise_factor,
-            squared_excess_noise_factor_error=self.squared_excess_noise_factor_error,
+            **self.excess_noise(),
         )
 
     def peak_time(self, scan: Any, found: Any, statistics: list[Any]) -> tuple[Any, Any]:
