@@ -158,13 +158,16 @@ def photon_transfer(scan: LightScan, settings: TransferSettings | None = None) -
         | PhotonTransferReason.NO_POSITIVE_GAIN
     )
     gain = np.where(bad, np.nan, fit.linear / F2)
+    gain_error, B2_error = (
+        np.sqrt(np.where(bad, np.nan, values)) for values in (fit.inverse[0], fit.inverse[1])
+    )
     read_noise, read_noise_error = _read_noise(scan)
     return PhotonTransfer(
         gain=gain,
-        gain_stat_error=np.where(bad, np.nan, np.sqrt(fit.inverse[0]) / F2),
+        gain_stat_error=gain_error / F2,
         gain_sys_error=gain * F2_error / F2,
         squared_quadratic_noise=np.where(bad, np.nan, fit.quadratic),
-        squared_quadratic_noise_error=np.where(bad, np.nan, np.sqrt(fit.inverse[1])),
+        squared_quadratic_noise_error=B2_error,
         covariance=np.where(bad, np.nan, fit.inverse[2] / F2),
         read_noise=read_noise,
         read_noise_error=read_noise_error,

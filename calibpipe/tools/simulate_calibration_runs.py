@@ -73,7 +73,7 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
     lit_pixels = traits.List(
         traits.Int(min=0), default_value=[], help="Pixels that are lit one by one; all if empty"
     ).tag(config=True)
-    single_pixel_n_pe = traits.Float(200.0, min=0, help="Mean p.e. of the lit pixel").tag(
+    single_pixel_n_pe = traits.Float(100.0, min=0, help="Mean p.e. of the lit pixel").tag(
         config=True
     )
     crosstalk = traits.Float(
