@@ -50,9 +50,14 @@ class StatisticsSettings:
         Samples that are integrated, of pedestals and of flat fields alike.
     flatfield_window_shift : int
         Samples of the window before the highest sample of a flat-field pulse.
+    flatfield_window_start : int or None
+        First sample of a fixed window of flat fields; None: about the highest sample. Of faint
+        light the highest sample is often noise.
     pedestal_window_start : int
         First sample of the window of pedestals, which is fixed: a search for the highest sample
         would find upward fluctuations.
+    pedestals_only : bool
+        The observation has no flat fields (closed camera), and needs none.
     pedestal_type : str
         ``SKY_PEDESTAL``, ``DARK_PEDESTAL`` or ``PEDESTAL``.
     flatfield_chunk_size, pedestal_chunk_size : int
@@ -69,7 +74,9 @@ class StatisticsSettings:
 
     window_width: int = 12
     flatfield_window_shift: int = 5
+    flatfield_window_start: int | None = None
     pedestal_window_start: int = 12
+    pedestals_only: bool = False
     pedestal_type: str = "SKY_PEDESTAL"
     flatfield_chunk_size: int = 1000
     pedestal_chunk_size: int = 1000
@@ -145,7 +152,7 @@ def observation_statistics(
     batches = read_batches(
         paths,
         batch_size=BATCH,
-        event_types={FLATFIELD, pedestal_type},
+        event_types={pedestal_type} if settings.pedestals_only else {FLATFIELD, pedestal_type},
         tel_id=tel_id,
         report=report,
         is_checked=is_checked,
@@ -167,7 +174,7 @@ def observation_statistics(
         for chunk in unfinished.rest():
             _append(out, name, chunk, settings)
     out.baseline = extraction.baseline
-    if not out.flatfield_charge:
+    if not (out.flatfield_charge or settings.pedestals_only):
         raise _none("FLATFIELD", report, paths)
     if not out.pedestal_charge:
         raise _none(settings.pedestal_type, report, paths)
@@ -363,6 +370,15 @@ class _Extraction:
         self, waveform: np.ndarray, baseline: np.ndarray | None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Charge and peak time (ns) of flat-field pulses."""
+        if self.settings.flatfield_window_start is not None:
+            charge, peak_time = fixed_window_sum(
+                waveform,
+                self.sampling_rate,
+                peak_index=self.settings.flatfield_window_start,
+                window_width=self.settings.window_width,
+                pedestal=baseline,
+            )
+            return charge, peak_time.value
         charge, peak_time = local_peak_window_sum(
             waveform,
             self.sampling_rate,

@@ -297,12 +297,12 @@ def fit_quadratic_noise(
         spread = np.where(usable, var, 1.0) ** 2  # var², replaced by that of the fit
         for _ in range(REWEIGHTINGS):
             weight = np.where(usable, (N - 1.0) / (2.0 * spread), 0.0)
-            linear, quadratic, inverse = _two_term_fit(S, y, weight)
+            linear, quadratic, inverse = two_term_fit(S, y, weight)
             model = linear * S + quadratic * S**2
             spread = (model + pedestal_variance) ** 2
         # one pedestal for all points: its error moves them together
         of_pedestal = 2.0 * np.square(pedestal_variance) / (np.asarray(pedestal_n_events) - 1.0)
-        shift = _two_term_fit(S, np.ones_like(S), weight)
+        shift = two_term_fit(S, np.ones_like(S), weight)
         n_points = usable.sum(axis=0)
         possible = n_points >= 3
 
@@ -319,7 +319,7 @@ def fit_quadratic_noise(
         )
 
 
-def _two_term_fit(
+def two_term_fit(
     x: np.ndarray, y: np.ndarray, weight: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, tuple[np.ndarray, np.ndarray]]:
     """Coefficients of y = a x + b x² over axis 0, and their variances."""

@@ -32,11 +32,21 @@ class CalculatePixelStatistics(EventFilesTool):
     flatfield_window_shift = traits.Int(
         5, min=0, help="Samples of the window before the highest sample of a flat-field pulse"
     ).tag(config=True)
+    flatfield_window_start = traits.Int(
+        None,
+        allow_none=True,
+        min=0,
+        help="First sample of a fixed window of flat fields, for scans with faint light; not "
+        "given: about the highest sample",
+    ).tag(config=True)
     pedestal_window_start = traits.Int(
         12, min=0, help="First sample of the fixed window of pedestals"
     ).tag(config=True)
     pedestal_type = traits.CaselessStrEnum(
         ["PEDESTAL", "DARK_PEDESTAL", "SKY_PEDESTAL"], "SKY_PEDESTAL", help="Events that are used"
+    ).tag(config=True)
+    pedestals_only = traits.Bool(
+        False, help="Of an observation without flat fields (closed camera)"
     ).tag(config=True)
     flatfield_chunk_size = traits.Int(1000, min=2, help="Flat-field events in a chunk").tag(
         config=True
@@ -88,7 +98,9 @@ class CalculatePixelStatistics(EventFilesTool):
         return StatisticsSettings(
             window_width=self.window_width,
             flatfield_window_shift=self.flatfield_window_shift,
+            flatfield_window_start=self.flatfield_window_start,
             pedestal_window_start=self.pedestal_window_start,
+            pedestals_only=self.pedestals_only,
             pedestal_type=self.pedestal_type,
             flatfield_chunk_size=self.flatfield_chunk_size,
             pedestal_chunk_size=self.pedestal_chunk_size,
@@ -129,16 +141,17 @@ class CalculatePixelStatistics(EventFilesTool):
                 "remarks": found.report.remarks(),
             },
         )
+        quantities = {
+            "sky_pedestal_image": found.pedestal_charge,
+            "sky_pedestal_variance": found.pedestal_variance,
+            "flatfield_image": found.flatfield_charge,
+            "flatfield_peak_time": found.flatfield_peak_time,
+        }
         write_pixel_statistics(
             self.output,
             subarray,
             tel_id,
-            {
-                "sky_pedestal_image": statistics_table(found.pedestal_charge),
-                "sky_pedestal_variance": statistics_table(found.pedestal_variance),
-                "flatfield_image": statistics_table(found.flatfield_charge),
-                "flatfield_peak_time": statistics_table(found.flatfield_peak_time),
-            },
+            {name: statistics_table(chunks) for name, chunks in quantities.items() if chunks},
             metadata,
             baseline=None if found.baseline is None else found.baseline.mean,
         )

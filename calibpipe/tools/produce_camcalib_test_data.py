@@ -169,8 +169,11 @@ class ProduceCamcalibTestData(StarSimulation):
 
         site = self.load_site()
         self.check_request(site)
-        begin = astronomical_night(self.night, site).dusk
         subarray_id, subarray = self.described(site)
+        self.simulate_block(astronomical_night(self.night, site).dusk, subarray_id, subarray)
+
+    def simulate_block(self, begin: Any, subarray_id: int, subarray: Any) -> None:
+        """Simulate and write the observation block."""
         observations = [
             self.observation(begin, subarray_id, tel_id, subarray.tel[tel_id].camera)
             for tel_id in self.tel_ids
@@ -416,6 +419,7 @@ class ProduceCamcalibTestData(StarSimulation):
         spread = self.camera_spread(camera)
         truth = camera_truth(camera.geometry.n_pixels, rng, spread, readout.n_channels)
         truth = replace(truth, gain=self.voltage_gain * truth.gain)
+        rng = self.event_rng(rng, seed)
         templates = pulse_templates(
             readout.reference_pulse_shape,
             readout.reference_pulse_sample_width,
@@ -439,6 +443,10 @@ class ProduceCamcalibTestData(StarSimulation):
                         records[name].append((event_id[i], *record, gain))
                 progress.update(len(events))
         return truth, records
+
+    def event_rng(self, rng: Any, seed: list[int]) -> Any:
+        """Source of the randomness of events, after that of the camera."""
+        return rng
 
     def event_types(self) -> Any:
         """Type of each event, in the order of time: closed camera first, then the open one."""

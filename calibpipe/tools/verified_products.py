@@ -15,15 +15,22 @@ from ..core.ctapipe_groups import (
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .calculate_array_timing import KIND as TIMING
 from .calculate_array_timing import OFFSETS, RESIDUALS
+from .calculate_crosstalk import KIND as CROSSTALK
+from .calculate_crosstalk import PAIRS_GROUP
+from .calculate_photon_transfer import KIND as TRANSFER
+from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .cross_calibration import KIND as CROSS_CALIBRATION
 from .cross_calibration import SCALES
 from .fit_pointing_model import KIND as POINTING_MODEL
 from .fit_pointing_model import TERMS_GROUP
 from .fit_single_photoelectron import GROUP as SPE_GROUP
 from .fit_single_photoelectron import KIND as SPE
+from .import_pde import KIND as PDE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
 from .night_tool import require
+from .select_excluded_pixels import KIND as EXCLUSION
+from .select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
 
 __all__ = ["known_metrics", "product_metrics"]
 
@@ -48,6 +55,12 @@ STARS = {  # the table of a product that stars gave
     "pointing/star_tracking": DL1_TEL_STAR_TRACKING_GROUP,
     "pointing/star_psf": DL1_TEL_OPTICAL_PSF_GROUP,
 }
+DEDICATED = {TRANSFER, CROSSTALK, EXCLUSION, PDE}  # of the camera
+TABLES |= {
+    TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
+    CROSSTALK: {"pairs": PAIRS_GROUP},
+    EXCLUSION: {"pixels": EXCLUSION_GROUP},
+}
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
         "telescopes": DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
@@ -69,6 +82,7 @@ def known_metrics() -> dict[str, set[str]]:
         array,
         atmosphere,
         camera,
+        dedicated_camera,
         pointing,
         single_photoelectron,
         stars,
@@ -76,7 +90,16 @@ def known_metrics() -> dict[str, set[str]]:
     )
 
     metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
-    for domain in (aerosol, array, atmosphere, pointing, single_photoelectron, stars, throughput):
+    for domain in (
+        aerosol,
+        array,
+        atmosphere,
+        dedicated_camera,
+        pointing,
+        single_photoelectron,
+        stars,
+        throughput,
+    ):
         metrics |= {f"{name} internal": known for name, known in domain.INTERNAL.items()}
         metrics |= {f"{name} external": known for name, known in domain.EXTERNAL.items()}
     return metrics
@@ -122,6 +145,8 @@ def product_metrics(
         found = _stars(path, header, references)
     elif kind == SPE:
         found = _single_photoelectron(path, header, references)
+    elif kind in DEDICATED:
+        found = _dedicated(path, header, references)
     elif kind in TABLES:
         found = _throughput(path, header, data, references)
     elif kind in aerosol.INTERNAL:
@@ -206,6 +231,24 @@ def _statistics(path: Path, header: Any) -> tuple[Any, Any]:
 def _centre(table: Any) -> Any:
     begin, end = (table[f"time_{name}"].unix_tai for name in ("start", "end"))
     return (begin + end) / 2
+
+
+def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:
+    """Metrics of a calibration of the camera by dedicated runs."""
+    from ..core.products import read_table
+    from ..verification.dedicated_camera import external_metrics, internal_metrics
+
+    def tables(of: Path) -> dict[str, Any]:
+        if header.kind == PDE:
+            return {"table": read_table(of, PDE)}
+        return _telescope_tables(of, header)
+
+    own = tables(path)
+    external = {
+        period: external_metrics(header.kind, own, tables(certified))
+        for period, certified in references.items()
+    }
+    return internal_metrics(header.kind, own), external
 
 
 def _throughput(
