@@ -1,7 +1,6 @@
 """Rule allsky."""
 
 from calibpipe.tools.process_allsky import ProcessAllsky
-
 from calibpipe.tools.step import run_step
 
 run_step(

@@ -1,7 +1,6 @@
 """Rule observation_conditions."""
 
 from calibpipe.tools.select_observation_conditions import SelectObservationConditions
-
 from calibpipe.tools.step import run_step
 
 run_step(

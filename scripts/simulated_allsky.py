@@ -1,7 +1,6 @@
 """Rule simulated_allsky."""
 
 from calibpipe.tools.simulate_allsky_data import SimulateAllskyData
-
 from calibpipe.tools.step import run_step
 
 run_step(

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from calibpipe.tools.calculate_psf_stars import CalculatePsfStars
-
 from calibpipe.tools.step import run_step
 
 given = snakemake.input.get("drive")

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 from calibpipe.tools.star_tracking import StarTracking
-
 from calibpipe.tools.step import run_step
 
 given = snakemake.input.get("drive")
