@@ -96,7 +96,7 @@ class Sky:
         gain = camera.gain[0] * (1 + self.gain_error * rng.standard_normal(n_pixels))
         good = gain > 0
         factor = np.zeros(n_pixels)
-        factor[good] = 1 / (gain * camera.relative_efficiency)[good]
+        factor[good] = 1 / (camera.gain[0] * camera.relative_efficiency)[good]
         image = photoelectron_variance(
             variance, factor, gain, camera.squared_excess_noise_factor, ~good
         )

@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from ..camera.outliers import PixelReason
 from ..camera.pixel_statistics import ChunkStatistics
 from ..core.exceptions import ConfigurationError, CorruptedInputError, InsufficientStatisticsError
+from .pixel_gains import mean_gain_error, shrunk_gains
 from .variance_images import VarianceImages, photoelectron_variance
 
-__all__ = ["images_of_chunks", "low_gain_scale", "mean_gain_error"]
+__all__ = ["images_of_chunks", "low_gain_scale"]
 
 # ASSUME: high gain is linear up to this (LST: 400 ADC above 0 are 3.5 standard deviations)
 BRIGHT = 10.0  # p.e. in the window
@@ -28,8 +29,9 @@ def images_of_chunks(
     """Variance images in photoelectrons, in the order of time.
 
     The scales of pixels are means over the rows of the coefficients, their errors those of the
-    gains: the signal of the flat field cancels in factor over gain. High gain; bright pixels are
-    those of low gain on the scale of high gain (`low_gain_scale`), NaN if that is not known to 5 %.
+    gains, shrunk towards the camera's mean (`shrunk_gains`): the signal of the flat field cancels
+    in factor over gain. High gain; bright pixels are those of low gain on the scale of high gain
+    (`low_gain_scale`), NaN if that is not known to 5 %.
 
     Parameters
     ----------
@@ -62,23 +64,22 @@ def images_of_chunks(
         )
     chunks = sorted(chunks, key=lambda chunk: chunk.time_start)
     masked, factors = _scales(rows)
-    gain, error = (np.asarray(rows[name], float)[:, 0] for name in ("gain", "gain_stat_error"))
-    response_error = mean_gain_error(gain, error)
     with np.errstate(invalid="ignore", divide="ignore"):
         n = np.array([chunk.n_events for chunk in chunks], float)
         std = np.array([chunk.std for chunk in chunks], float)
         variance = np.where(n > 1, std**2 * n / (n - 1), np.nan)
-    if gain.shape[1] != variance.shape[2]:
+    if masked.size != variance.shape[2]:
         raise ConfigurationError(
             f"pedestals of {where} have {variance.shape[2]} pixels, the coefficients "
-            f"{gain.shape[1]}; give those of the same camera"
+            f"{masked.size}; give those of the same camera"
         )
+    gains, response_errors = _gains(rows, masked)
     image, low_gain_error = _joined(
         [
             photoelectron_variance(
                 variance[:, channel],
                 factors[channel],
-                np.asarray(rows["gain"], float)[:, channel].mean(axis=0),
+                gains[channel],
                 squared_excess_noise_factor,
                 masked,
             )
@@ -92,7 +93,7 @@ def images_of_chunks(
         end - begin,
         image,
         np.median(n[:, 0], axis=1),
-        response_error,
+        response_errors[0],
         low_gain_error,
     )
 
@@ -116,23 +117,15 @@ def _scales(rows: Table) -> tuple[NDArray, NDArray]:
     return masked.any(axis=(0, 1)), factor.mean(axis=0)
 
 
-def mean_gain_error(gain: NDArray, error: NDArray) -> NDArray:
-    """Relative statistical error of the mean of rows of gains, shape (n_pixels,).
-
-    A row begins where pedestals or flat fields do: rows in succession may follow from the same
-    flat fields, and have the same error. They do if half of the pixels differ by less than those
-    of rows with a correlation of 0.5 (median of χ² of one number: 0.455).
-
-    Parameters
-    ----------
-    gain, error : ndarray, shape (n_rows, n_pixels)
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        squares = np.diff(gain, axis=0) ** 2 / (error[1:] ** 2 + error[:-1] ** 2)
-        differ = np.nanmedian(squares, axis=1) > 0.5 * 0.455
-        first = np.append(0, np.flatnonzero(differ) + 1)
-        same = np.add.reduceat(error / gain, first, axis=0)
-    return np.sqrt(np.sum(same**2, axis=0)) / len(gain)
+def _gains(rows: Table, masked: NDArray) -> tuple[NDArray, NDArray]:
+    """Shrunk mean gains of the rows and their relative errors, (n_channels, n_pixels)."""
+    gain, error = (np.asarray(rows[name], float) for name in ("gain", "gain_stat_error"))
+    channels = [
+        shrunk_gains(g.mean(axis=0), mean_gain_error(g, e), ~masked)
+        for g, e in zip(np.moveaxis(gain, 1, 0), np.moveaxis(error, 1, 0), strict=True)
+    ]
+    gains, errors = zip(*channels, strict=True)
+    return np.array(gains), np.array(errors)
 
 
 def low_gain_scale(high: NDArray, low: NDArray) -> tuple[float, float, NDArray]:

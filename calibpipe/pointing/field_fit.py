@@ -130,8 +130,9 @@ class FieldFit:
         Why a block has no result; empty if it has.
     """
 
-    def __init__(self, field: StarField, camera: StarCamera):
+    def __init__(self, field: StarField, camera: StarCamera, response_error: NDArray):
         self.field, self.camera = field, camera
+        self.response_error = np.nan_to_num(response_error)
         n_blocks, n_stars = len(field.blocks), len(field.tracks)
         self.dlon, self.dlat = np.zeros((2, n_blocks))
         self.flux = np.full((n_stars, n_blocks), np.nan)
@@ -260,17 +261,17 @@ class FieldFit:
             level = np.where(self.usable, np.maximum(level, self.signal + level), level)
         weight = np.where(self.usable, 1 / self._variance(level), 0)
         signal = np.where(self.usable, self.signal, 0)
-        information = self._information(signal - shine, shine, weight, light)
-        self.data = SpotData(signal, weight, information, light)
+        typical = np.abs(shine).mean(axis=0)
+        response = (self.response_error[self.local] * typical) ** 2
+        static = self._static(signal - shine, typical, weight, light)
+        self.data = SpotData(signal, weight, 1 / (static + response), light, response)
         self.spots = fit_spots(self.data, self.flux, moves, free_psf, sensitivities=sensitivities)
         self.flux, self.flux_error = self.spots.flux, self.spots.flux_error
         self.contained = np.einsum("sbi,bi->sb", light[SHARE], self.usable)
         return self.spots
 
-    def _information(
-        self, rest: NDArray, shine: NDArray, weight: NDArray, light: NDArray
-    ) -> NDArray:
-        """1/τ² of the pixels, of those that are unlike the others by what they have too much.
+    def _static(self, rest: NDArray, typical: NDArray, weight: NDArray, light: NDArray) -> NDArray:
+        """τ² of the pixels; what they have too much for those that are unlike the others.
 
         Faulty pixels, stars that no catalogue has. In a star only when the stars are in place, and
         only what no error of their place can make.
@@ -280,6 +281,5 @@ class FieldFit:
         error2 = np.divide(1, total, out=0 * total, where=total > 0) + self.static**2
         outside = light[SHARE].max(axis=(0, 1), initial=0) < _STARLESS
         unlike = mean**2 > _FREE_PIXEL**2 * error2
-        typical = np.abs(shine).mean(axis=0)
         unlike &= outside | (self.is_placed & (np.abs(mean) > _UNLIKE_STAR * typical))
-        return 1 / np.where(unlike, mean**2, self.static**2)
+        return np.where(unlike, mean**2, self.static**2)

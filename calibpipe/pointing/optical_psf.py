@@ -127,7 +127,7 @@ def _by_response(tracking: StarTracking, response_error: NDArray) -> NDArray:
 
 
 def _single_stars(tracking: StarTracking):
-    """Names, field angles, σ and statistical errors of stars that count, deg."""
+    """Names, field angles, σ and errors (events, response) of stars that count, deg."""
     names, angles, widths, errors = [], [], [], []
     for fit, group in zip(tracking.fits, tracking.groups, strict=True):
         if group is None:

@@ -32,15 +32,18 @@ class SpotData:
     signal, weight : ndarray, shape (n_blocks, n_pixels)
         Above the smooth background, p.e.; inverse variance, 0 where a pixel is not usable.
     information : ndarray, shape (n_pixels,)
-        1/τ² of the static part of a pixel.
+        1/τ² of the static part of a pixel; error of its response to the stars included.
     light : ndarray, shape (5, n_stars, n_blocks, n_pixels)
         `light_of_stars`.
+    response : ndarray, shape (n_pixels,), p.e.²
+        How much of τ² is that.
     """
 
     signal: NDArray
     weight: NDArray
     information: NDArray
     light: NDArray
+    response: NDArray | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Spots:
     offset : ndarray, shape (2 n_spots,), m
         (δx, δy) of one spot after the other.
     covariance : ndarray, shape (2 n_spots, 2 n_spots), m²
-        Statistical: events, static parts of the pixels, fluxes, and what else is free.
+        Statistical: events, static parts of the pixels, fluxes, and what else is free. Not the
+        response of the pixels, which is in the weights alone.
     flux, flux_error : ndarray, shape (n_stars, n_blocks), p.e.
         NaN where a star is not in the image.
     psf, psf_covariance : ndarray, shape (2,), (2, 2)
@@ -157,6 +161,9 @@ def fit_spots(
     n_own = own.kind.size
     normal[np.diag_indices(n_own)] += np.where(own.kind > 0, largest_offset**-2.0, 0.0)
     inverse, solution = _solved(normal, np.concatenate(rights, axis=1))
+    if sensitivities:  # of the same displacements, if all pixels had the response they should
+        static = inverse @ equations.project_pixels(np.ones_like(data.signal))
+        inverse -= static * data.response @ static.T
     found = solution[:, 0]
     spots, of_flux, psf = np.flatnonzero(own.kind), own.kind == 0, np.arange(n_own, found.size)
     fluxes, errors = np.full((2, *flux.shape), np.nan)

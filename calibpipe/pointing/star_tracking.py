@@ -126,7 +126,7 @@ class _Tracking:
     fits: list[FieldFit] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.fits = [FieldFit(one, self.camera) for one in self.fields]
+        self.fits = [FieldFit(one, self.camera, self.response_error) for one in self.fields]
         self.psf, self.psf_covariance = self.camera.psf, np.zeros((2, 2))
         self.table = self._table()
 

@@ -14,7 +14,8 @@ from calibpipe.core.exceptions import (
     InsufficientStatisticsError,
 )
 from calibpipe.core.telescope import subarray_of
-from calibpipe.pointing.camera_images import images_of_chunks, low_gain_scale, mean_gain_error
+from calibpipe.pointing.camera_images import images_of_chunks, low_gain_scale
+from calibpipe.pointing.pixel_gains import mean_gain_error, shrunk_gains
 from calibpipe.pointing.smooth_background import smooth_background, static_spread
 from calibpipe.pointing.variance_images import (
     VarianceImages,
@@ -225,6 +226,52 @@ def test_error_of_the_mean_of_gains(rng):
     single = rng.normal(80, 5, (6, 2000))
     assert mean_gain_error(single, error).mean() == pytest.approx(5 / 80 / np.sqrt(6), rel=0.02)
     assert mean_gain_error(single[:1], error[:1]) == pytest.approx(5 / single[0])
+
+
+@pytest.mark.parametrize("error", [0.036, 0.08])
+def test_shrunk_gains_are_nearer_to_the_truth(rng, error):
+    """Spread of 5 %: error below both, and true (to the 3 % by which products are not normal)."""
+    n = 20_000
+    true = rng.normal(80, 4, n)
+    gain = true * (1 + error * rng.standard_normal(n))
+    found, left = shrunk_gains(gain, np.full(n, error), np.ones(n, bool))
+    expected = error * 0.05 / np.hypot(error, 0.05)
+    assert np.median(left) == pytest.approx(expected, rel=0.05)
+    assert np.median(left) < min(error, 0.05)
+    pulls = (found / true - 1) / left
+    assert abs(np.mean(pulls)) < 0.05
+    assert np.std(pulls) == pytest.approx(1, abs=0.06)
+
+
+def test_gains_that_are_not_shrunk(rng):
+    """Few pixels; a pixel of half the gain; no number. Equal gains may differ."""
+    gain, error = rng.normal(80, 4, 2000), np.full(2000, 0.03)
+    few, left = shrunk_gains(gain[:99], error[:99], np.ones(99, bool))
+    assert (few == gain[:99]).all()
+    assert (left == error[:99]).all()
+    gain[0], gain[1] = 40.0, np.nan
+    found, left = shrunk_gains(gain, error, np.ones(2000, bool))
+    assert found[0] == 40
+    assert left[0] == 0.03
+    assert np.isnan(found[1])
+    same, left = shrunk_gains(np.full(2000, 80.0), error, np.ones(2000, bool))
+    spread2 = (np.sqrt(2 / 2000) + 0.1) * 0.03**2
+    assert same == pytest.approx(80)
+    assert left == pytest.approx(0.03 * np.sqrt(spread2 / (spread2 + 0.03**2)))
+
+
+def test_images_have_shrunk_gains(rng):
+    """Half of the variance of measured gains is error: half the way to the mean."""
+    table = coefficients(4000)
+    true = 80 * (1 + 0.05 * rng.standard_normal(4000))
+    table["gain"][0, 0] = true * (1 + 0.05 * rng.standard_normal(4000))
+    table["gain_stat_error"][0, 0] = 0.05 * table["gain"][0, 0]
+    std = np.tile([[80.0], [5.0]], 4000) * np.sqrt(3 * 1.222)
+    std[0] = np.sqrt(3 * 1.222 * 80 * true)
+    found = images_of_chunks([chunk(std)], table, 1.222)
+    assert np.median(found.response_error) == pytest.approx(0.05 / np.sqrt(2), rel=0.05)
+    off = found.image[0] / 3 / (101 / 100) - 1
+    assert off.std() == pytest.approx(0.05 / np.sqrt(2), rel=0.05)
 
 
 def test_pixels_masked_for_their_stars_are_used():

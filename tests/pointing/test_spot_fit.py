@@ -140,6 +140,23 @@ def test_response_of_a_pixel_moves_a_star():
     assert again.offset - spots.offset == pytest.approx(0.02 * spots.by_pixel[:, pixel], abs=1e-7)
 
 
+def test_response_is_in_the_weights_alone():
+    """Pixels off by 1 p.e. more than others: images of events alone scatter by `covariance`."""
+    rng = np.random.default_rng(11)
+    response = np.where(np.arange(PIXEL_X.size) % 2, 1.0, 0.0)
+    pulls, before = [], []
+    for _ in range(300):
+        one = data(rng)
+        known = SpotData(
+            one.signal, one.weight, 1 / (1 / one.information + response), one.light, response
+        )
+        spots = fit_spots(known, FLUX, MOVES, sensitivities=True)
+        pulls.append(spots.offset / np.sqrt(np.diag(spots.covariance)))
+        before.append(np.diag(fit_spots(known, FLUX, MOVES).covariance)[0])
+    assert np.std(pulls) == pytest.approx(1, abs=5 / np.sqrt(2 * 300))  # blocks share pixels
+    assert before[0] > 1.05 * spots.covariance[0, 0]
+
+
 def test_width_is_corrected():
     """Images of σ 2 % larger than expected; both correction and sensitivity."""
     wide = pixel_table(PixelShape("square", WIDTH), 1.02 * SIGMA)

@@ -179,6 +179,36 @@ def test_gain_errors_are_in_the_systematic_error():
     assert np.abs(pulls).max() < 3
 
 
+@pytest.mark.parametrize("error", [0.036, 0.08])
+def test_pulls_with_errors_of_gains(error):
+    """1500 and 300 flat fields: events with `response`, the same in all blocks; events alone fail.
+
+    Other systematic errors are not simulated.
+    """
+    total, events = [], []
+    for seed in range(10, 52):
+        sky = many(seed)
+        sky.n_images, sky.gain_error = 12, error
+        try:
+            found, _ = sky.tracked()
+        except InsufficientStatisticsError:  # fewer than two stars
+            continue
+        fit = found.trajectory
+        truth = sky.truth.rotation.to_value(u.rad), sky.truth.plate_scale
+        turned = [found.rotation, found.plate_scale] - np.array(truth)
+        off = np.r_[sky.errors(found)[0][:, 0] * ARCSEC, turned]
+        variance = np.array([*np.diag(fit.own_covariance[0])[:2], *np.diag(fit.common_covariance)])
+        own, common = fit.own_systematics[0], fit.common_systematics
+        response = np.r_[own["response"][:2], common["response"]]
+        events.append(off / np.sqrt(variance))
+        total.append(off / np.sqrt(variance + response**2))
+    n = np.size(total)
+    assert n > 120
+    assert abs(np.mean(total)) < 4 / np.sqrt(n)
+    assert np.std(total) == pytest.approx(1, abs=4 / np.sqrt(2 * n))
+    assert np.std(events) > 1 + 4 / np.sqrt(2 * n)
+
+
 def test_clouds_change_the_light():
     """Transparency from 1 to 0.3: nothing but the errors changes."""
     sky = Sky(seed=13, start="2024-02-14T00:00:00")

@@ -54,7 +54,7 @@ def finished(workflow, tmp_path_factory):
     """A simulated block of twenty minutes."""
     many = workflow / "config/tools/produce_camcalib_test_data.yaml"
     settings = yaml.safe_load(many.read_text())
-    settings["ProduceCamcalibTestData"] |= {"n_pedestal": 1500, "n_flatfield": 300, "n_muon": 0}
+    settings["ProduceCamcalibTestData"] |= {"n_pedestal": 1500, "n_flatfield": 1500, "n_muon": 0}
     many.write_text(yaml.safe_dump(settings))
     folder = configured(tmp_path_factory.mktemp("night"))
     snakemake(folder, workflow)
