@@ -74,13 +74,25 @@ rule all:
             "archive",
             of_night=illuminator_blocks,
         ),
-        *every_block("{tel}/pointing/star_tracking.{block}.h5", "pointing"),
-        *every_block("{tel}/pointing/star_psf.{block}.h5", "pointing"),
+        *every_block(
+            "{tel}/pointing/star_tracking.{block}.h5", "pointing", of_night=muon_blocks
+        ),
+        *every_block(
+            "{tel}/pointing/star_psf.{block}.h5", "pointing", of_night=muon_blocks
+        ),
         *every_pointing_model("{tel}/pointing/pointing_model.h5"),
         *every_block(
-            "certification/star_tracking.{tel}.{block}.json", "pointing", "archive"
+            "certification/star_tracking.{tel}.{block}.json",
+            "pointing",
+            "archive",
+            of_night=muon_blocks,
         ),
-        *every_block("certification/star_psf.{tel}.{block}.json", "pointing", "archive"),
+        *every_block(
+            "certification/star_psf.{tel}.{block}.json",
+            "pointing",
+            "archive",
+            of_night=muon_blocks,
+        ),
         *every_pointing_model("certification/pointing_model.{tel}.json"),
         every_array_block("array/energy_asymmetry.{block}.h5"),
         every_array_block("array/image_asymmetry.{block}.h5"),

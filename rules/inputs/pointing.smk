@@ -47,7 +47,7 @@ def star_certifications(wildcards):
         f"{NIGHT}/certification/star_tracking.{{tel}}.OBSID{obs_id}.json".format(
             **wildcards
         )
-        for tel, obs_id in blocks_of_night(*keys)
+        for tel, obs_id in muon_blocks(*keys)
         if tel == wildcards.tel
     ]
 
@@ -64,8 +64,12 @@ def every_pointing_model(name, *domains):
 
 
 def pointing_products(name):
-    """Input function: a product for every telescope and observation block of the rule's night."""
-    return products_of_night(name, "pointing", products_of_blocks)
+    """Input function: a product for every block of the rule's night but those with flashes."""
+
+    def of_night(name, *keys):
+        return products_of_blocks(name, *keys, of_night=muon_blocks)
+
+    return products_of_night(name, "pointing", of_night)
 
 
 def pointing_models(name):

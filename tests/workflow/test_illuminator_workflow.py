@@ -36,6 +36,7 @@ CONFIG = {
     "categories": ["C"],
     "nights": ["2024-07-10"],
     "telescopes": ["LSTN-01", "LSTN-02"],
+    "domains": ["atmosphere", "camera", "throughput", "archive", "report"],
     "data_roots": {"dl0": "data", "meteo": "cache/meteo", "co2": "cache/co2"},
     "meteo": {"source": "simulation"},
     "co2": {"online": False},
