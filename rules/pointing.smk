@@ -27,7 +27,7 @@ rule star_tracking:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
-        drive=drive_pattern,
+        drive=drive_path,
         version=VERSION,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: star tracking"
@@ -56,7 +56,7 @@ rule star_psf:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
-        drive=drive_pattern,
+        drive=drive_path,
         version=VERSION,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: point spread from stars"

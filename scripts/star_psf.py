@@ -1,12 +1,8 @@
 """Rule star_psf."""
 
-from pathlib import Path
-
 from calibpipe.tools.calculate_psf_stars import CalculatePsfStars
 from calibpipe.tools.step import run_step
 
-given = snakemake.input.get("drive")
-is_file = given and Path(str(given)).is_file()  # else a folder of records, or none
 run_step(
     CalculatePsfStars,
     snakemake,
@@ -19,7 +15,7 @@ run_step(
     obs_id=snakemake.wildcards.block.removeprefix("OBSID"),
     coefficients=snakemake.input.coefficients,
     density_profile=snakemake.input.get("density_profile"),
-    pointing=str(given) if is_file else snakemake.params.drive,
+    pointing=snakemake.params.drive,
     muon_psf=list(snakemake.input.muon_psf),
     output=snakemake.output.product,
 )

@@ -1,12 +1,8 @@
 """Rule star_tracking."""
 
-from pathlib import Path
-
 from calibpipe.tools.star_tracking import StarTracking
 from calibpipe.tools.step import run_step
 
-given = snakemake.input.get("drive")
-is_file = given and Path(str(given)).is_file()  # else a folder of records, or none
 run_step(
     StarTracking,
     snakemake,
@@ -19,6 +15,6 @@ run_step(
     obs_id=snakemake.wildcards.block.removeprefix("OBSID"),
     coefficients=snakemake.input.coefficients,
     density_profile=snakemake.input.get("density_profile"),
-    pointing=str(given) if is_file else snakemake.params.drive,
+    pointing=snakemake.params.drive,
     output=snakemake.output.product,
 )

@@ -27,6 +27,12 @@ def drive_record(wildcards):
     return sorted(map(str, pattern.parent.glob(pattern.name)))[:1]
 
 
+def drive_path(wildcards):
+    """The record of the drive, or where it should be: the step says that it is not there."""
+    pattern = Path(drive_pattern(wildcards))
+    return str(min(pattern.parent.glob(pattern.name), default=pattern))
+
+
 def muon_psf_of_night(wildcards):
     """Point spread function from muons, if it is wanted, to compare with."""
     keys = wildcards.site, wildcards.category, wildcards.night
