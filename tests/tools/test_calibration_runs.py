@@ -210,6 +210,12 @@ def test_night_sky(made):
     assert np.mean(row["dark_mean"] - truth.pedestal) == pytest.approx(0, abs=0.02)
 
 
+def test_it_holds_for_a_month(made):
+    begin, end = read_product_header(made.folder / "transfer.h5").validity
+    assert (end - begin).to_value("day") == pytest.approx(30)
+    assert begin.utc.isot.startswith("2024-07-10T21:4")  # dusk, and the dark run before the scan
+
+
 def test_statistics_without_dark_pedestals_say_so(runs):
     runs.transfer(dark=False)
     header = read_product_header(runs.folder / "transfer.h5").own
@@ -232,7 +238,8 @@ def test_verification_reads_every_product(made, root):
         path = made.folder / f"{name}.h5"
         header = read_product_header(path)
         internal, external, _ = product_metrics(path, header, [], {"day": path}, None)
-        assert set(internal) == known_metrics()[f"{header.kind} internal"]
+        known = known_metrics()[f"{header.kind} internal"]
+        assert set(internal) == known - {"relative_to_spe"}  # no single photoelectrons
         assert set(external["day"]) == known_metrics()[f"{header.kind} external"]
         for values in external["day"].values():
             assert np.nanmax(np.abs(values)) == 0
@@ -401,6 +408,8 @@ def test_crosstalk_of_lit_pixels(root, tmp_path):
     header = table.meta["calibpipe"]
     assert (header["has_direction"], header["unit"]) == (True, "ADC")
     assert header["n_events"] == 40 * len(LIT)
+    begin, end = read_product_header(tmp_path / "crosstalk.h5").validity
+    assert (end - begin).to_value("day") == pytest.approx(365)
 
 
 def test_crosstalk_of_flat_fields_in_photoelectrons(runs):
