@@ -437,6 +437,24 @@ def test_wrong_runs_for_crosstalk(runs):
     assert (code, "has 2 gain channels" in message) == (CONFIGURATION, True)
 
 
+def test_runs_of_single_photoelectrons_before_dusk(root, tmp_path):
+    runs = Runs(root, tmp_path)
+    options = ["--n-dark-pedestal=2", "--n-single-pe=3", "--n-high-voltage=4", "--n-flatfield=0"]
+    runs.simulate(*options, transmissions=[], begin_in_minutes=-30.0, high_voltage_gain=5.0)
+    table = QTable.read(tmp_path / "dl0/calibration_runs.2024-07-10.ecsv")
+    kinds = ["dark", "single_pe", "high_voltage"]
+    assert list(zip(table["obs_id"], table["run_type"], strict=True)) == [
+        (101 + k, kind) for k, kind in enumerate(kinds)
+    ]
+    for k, counts in enumerate([("DARK_PEDESTAL", 2), ("SINGLE_PE", 3), ("SINGLE_PE", 4)]):
+        (path,) = tmp_path.glob(f"dl0/truth/**/*OBSID{101 + k}.camera_truth.ecsv")
+        own = read_product_header(path).own
+        assert {name: n for name, n in own["n_events"].items() if n} == dict([counts])
+        assert own["reference_time_tai"].startswith(f"2024-07-10T21:1{6 + k}")  # dusk is 21:45
+    ratio = runs.truth(103).gain / runs.truth(102).gain
+    assert ratio == pytest.approx(5.0)
+
+
 def test_exclusion_with_history_and_decisions(runs, made):
     dead = made.truth().gain[0] == 0
     transfer = "--photon-transfer=transfer.h5"
