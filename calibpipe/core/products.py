@@ -23,7 +23,15 @@ from .. import __version__
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path, sha256
 
-__all__ = ["ProductMetadata", "content_hash", "digest", "read_table", "write_json", "write_table"]
+__all__ = [
+    "ProductMetadata",
+    "content_hash",
+    "digest",
+    "read_table",
+    "repeatable",
+    "write_json",
+    "write_table",
+]
 
 DATA_MODEL_VERSION = "1.0.0"
 COMPLETE = "COMPLETE"
@@ -45,7 +53,7 @@ _OF_THE_RUN = (
 )
 # The five layers are a least-squares fit to the column `thickness`, which is in the hash. The fit
 # is ill-conditioned: the last bit of a thickness moves its parameters in the seventh digit.
-_HEADER_OF_THE_RUN = ("software", "five_layers")
+_HEADER_OF_THE_RUN = ("software", "run", "five_layers")
 _CONTENT_OF_THE_RUN = ("retrieved",)
 
 
@@ -63,13 +71,21 @@ def _without(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: entry for key, entry in value.items() if key not in keys}
 
 
-def _document_hash(document: dict[str, Any]) -> str:
-    """Hash of what a repetition on another machine has in common with this document."""
+def repeatable(document: dict[str, Any]) -> dict[str, Any]:
+    """What a repetition on another machine has in common with a document or header.
+
+    Without times, software and places; floats as text of six digits.
+    """
     kept = _without(document, _OF_THE_RUN)
-    kept["calibpipe"] = _without(kept["calibpipe"], _HEADER_OF_THE_RUN)
-    if "content" in kept:
+    if "calibpipe" in kept:
+        kept["calibpipe"] = _without(kept["calibpipe"], _HEADER_OF_THE_RUN)
+    if isinstance(kept.get("content"), dict):
         kept["content"] = _without(kept["content"], _CONTENT_OF_THE_RUN)
-    return digest(_stable(kept))
+    return _stable(kept)
+
+
+def _document_hash(document: dict[str, Any]) -> str:
+    return digest(repeatable(document))
 
 
 def _stable(value: Any) -> Any:
@@ -335,9 +351,14 @@ def content_hash(path: str | Path) -> str:
     """Hash of a product's content without creation times, software versions and paths.
 
     Floats count with six significant digits, so that same input and configuration give the same
-    hash on machines with other processors. The product's identifier is made from it.
+    hash on machines with other processors; those of HDF5 tables (float32, large) with all of
+    theirs. The product's identifier is made from it.
     """
     path = Path(path)
+    if path.suffix in (".h5", ".hdf5"):
+        from .hdf5_content import hdf5_content_hash
+
+        return hdf5_content_hash(path)
     if path.suffix == ".json":
         return _document_hash(json.loads(path.read_text()))
     table = QTable.read(path, format="ascii.ecsv")
