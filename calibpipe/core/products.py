@@ -11,7 +11,6 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from astropy.table import QTable
 from astropy.time import Time
 
 from .. import __version__
+from .code_version import software_versions
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path, sha256
 
@@ -128,6 +128,8 @@ class ProductMetadata:
         ``COMPLETE``, or why the product is not.
     details : dict
         Further facts of this kind of product, JSON-like.
+    run : dict
+        What it takes to make the product again; says nothing about its content.
     """
 
     kind: str
@@ -142,6 +144,7 @@ class ProductMetadata:
     status: str = COMPLETE
     details: dict[str, Any] = field(default_factory=dict)
     contact: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     def calibpipe_header(self) -> dict[str, Any]:
         """Nested header of our own."""
@@ -163,7 +166,8 @@ class ProductMetadata:
                 {"role": role, "path": _portable(path), "sha256": sha256(path)} | _identity(path)
                 for role, path in self.inputs
             ],
-            "software": {"calibpipe": __version__} | _versions(),
+            "software": software_versions(),
+            "run": self.run,
             **self.details,
         }
 
@@ -240,10 +244,6 @@ def _hdf5_identity(path: Path) -> dict[str, str]:
         attributes = h5file.root._v_attrs
         found = "CTA PRODUCT ID" in attributes and "calibpipe" in attributes
         return {"product_id": str(attributes["CTA PRODUCT ID"])} if found else {}
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("astropy", "ctapipe", "numpy", "scipy")}
 
 
 def _product_id(content: str) -> str:
