@@ -8,8 +8,8 @@ from ctapipe.core import traits
 
 from .night_tool import NightTool, require
 
-KIND = "camera/pixel_exclusion"
-PIXELS_GROUP = "/calibpipe/camera/pixel_exclusion"
+KIND = "camera/excluded_pixels"
+PIXELS_GROUP = "/calibpipe/camera/excluded_pixels"
 HISTORY_GROUP = "/calibpipe/camera/pixel_evidence"
 
 
@@ -29,8 +29,8 @@ class SelectExcludedPixels(NightTool):
     calibpipe-select-excluded-pixels --site config/sites/CTAO-North.yaml --night 2024-07-10 \\
         --coefficients LSTN-01/camera/coefficients.OBSID1.h5 \\
         --photon-transfer LSTN-01/camera/photon_transfer.h5 \\
-        --previous ../2024-07-09/LSTN-01/camera/pixel_exclusion.h5 \\
-        --overrides config/pixel_overrides.yaml --output LSTN-01/camera/pixel_exclusion.h5
+        --previous ../2024-07-09/LSTN-01/camera/excluded_pixels.h5 \\
+        --overrides config/pixel_overrides.yaml --output LSTN-01/camera/excluded_pixels.h5
     """
 
     coefficients = traits.List(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["EXTERNAL", "INTERNAL", "external_metrics", "internal_metrics"]
 
 TRANSFER, CROSSTALK = "camera/photon_transfer", "camera/crosstalk"
-EXCLUSION, PDE = "camera/pixel_exclusion", "camera/photon_detection_efficiency"
+EXCLUSION, PDE = "camera/excluded_pixels", "camera/photon_detection_efficiency"
 INTERNAL = {
     TRANSFER: {
         "unusable_fraction",

@@ -7,7 +7,7 @@ from astropy.table import Table
 from calibpipe.verification.dedicated_camera import external_metrics, internal_metrics
 
 TRANSFER, CROSSTALK = "camera/photon_transfer", "camera/crosstalk"
-EXCLUSION, PDE = "camera/pixel_exclusion", "camera/photon_detection_efficiency"
+EXCLUSION, PDE = "camera/excluded_pixels", "camera/photon_detection_efficiency"
 
 
 def transfer(gain=(80.0, 84.0, 76.0, 10.0), status=(0, 0, 0, 8), error=0.4, ratio=17.0):
