@@ -10,6 +10,7 @@ configfile: workflow.source_path("config/config.yaml")
 
 include: "rules/common.smk"
 include: "rules/inputs/dl0.smk"
+include: "rules/inputs/camera.smk"
 include: "rules/inputs/atmosphere.smk"
 include: "rules/inputs/aerosol.smk"
 include: "rules/inputs/array.smk"
@@ -47,6 +48,7 @@ rule all:
         every_aerosol_night("observation_conditions"),
         *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
         *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
+        *every_exclusion("{tel}/camera/excluded_pixels.h5"),
         *every_block(
             "{tel}/throughput/muon_rings.{block}.h5",
             "throughput",
@@ -59,6 +61,7 @@ rule all:
         *every_block(
             "certification/camera_coefficients.{tel}.{block}.json", "camera", "archive"
         ),
+        *every_exclusion("certification/excluded_pixels.{tel}.json", "archive"),
         *every_telescope(
             "certification/muon_throughput.{tel}.json", "throughput", "archive"
         ),

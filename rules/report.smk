@@ -20,6 +20,7 @@ rule night_report:
         models=reference_models,
         aerosol=aerosol_products,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
+        excluded_pixels=exclusion_products("{tel}/camera/excluded_pixels.h5"),
         throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
         psf=throughput_products("{tel}/throughput/muon_psf.h5"),
         illuminator=illuminator_products(

@@ -6,6 +6,7 @@ def certification_records(wildcards):
     if not wanted("archive"):
         return []
     cameras = camera_products("certification/camera_coefficients.{tel}.{block}.json")
+    excluded = exclusion_products("certification/excluded_pixels.{tel}.json")
     throughputs = [
         throughput_products(f"certification/{name}.{{tel}}.json")
         for name in ("muon_throughput", "muon_psf")
@@ -25,6 +26,7 @@ def certification_records(wildcards):
         *[f"{NIGHT}/certification/aerosol.json".format(**wildcards)] * bool(aerosol),
         *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
         *cameras(wildcards),
+        *excluded(wildcards),
         *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
         *sum((products(wildcards) for products in stars), []),
