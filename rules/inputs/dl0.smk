@@ -52,19 +52,28 @@ def all_blocks(site, category, night):
 
 
 def blocks_of_night(site, category, night):
-    """Blocks with calibration events: flashes of a run may need the coefficients of another."""
+    """Blocks with calibration events: flashes of a run may need the coefficients of another.
+
+    Of dedicated runs those of flat fields.
+    """
     runs = runs_of_night(site, night)
+    flat_fields, dedicated = flat_field_runs(site, night), dedicated_runs(site, night)
     return [
         (tel, obs_id)
         for tel, obs_id in all_blocks(site, category, night)
-        if obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id
+        if (obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id)
+        and ((tel, obs_id) not in dedicated or (tel, obs_id) in flat_fields)
     ]
 
 
 def muon_blocks(site, category, night):
-    """Blocks with muons: none while an illuminator flashes."""
-    runs = runs_of_night(site, night)
-    return [b for b in blocks_of_night(site, category, night) if b[1] not in runs]
+    """Blocks with muons: none while an illuminator flashes, none in dedicated runs."""
+    runs, dedicated = runs_of_night(site, night), dedicated_runs(site, night)
+    return [
+        block
+        for block in blocks_of_night(site, category, night)
+        if block[1] not in runs and block not in dedicated
+    ]
 
 
 def illuminator_blocks(site, category, night):
