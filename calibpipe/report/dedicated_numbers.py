@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from ..camera.photon_transfer import PhotonTransferReason
 from ..camera.spe_status import REASONS as SPE_REASONS
 from .completeness import absent_products
+from .dedicated_agreement import compared_sets
 from .dedicated_night import (
     CROSSTALK,
     EXCLUSION,
@@ -21,7 +22,7 @@ from .dedicated_night import (
 )
 from .exclusion_figures import REASONS as EXCLUSION_REASONS
 from .material import NightMaterial
-from .wording import counted, rounded, with_errors
+from .wording import counted, listed, rounded, with_errors
 
 __all__ = [
     "camera_median",
@@ -274,6 +275,14 @@ def overview(
     return rows
 
 
+def without_set(material: NightMaterial, name: str) -> str:
+    """That there is no set, and what certified ones the night was compared with."""
+    compared = compared_sets(material, name)
+    told = [f"{kind} of {night}" if night else kind for kind, night in compared.items()]
+    more = f"; compared with certified {listed(told)}" if told else ""
+    return f"no calibration set this night{more}"
+
+
 def _state(
     camera: DedicatedCamera,
     material: NightMaterial,
@@ -298,5 +307,5 @@ def _state(
     told = [title.removeprefix(f"{camera.name}: ") for _, title in mine]
     doubtful = any(level == "warning" for level, _ in mine)
     state = "bad" if bad else "warning" if doubtful else "good"
-    usual = "complete" if camera.has_set else "no calibration set this night"
+    usual = "complete" if camera.has_set else without_set(material, camera.name)
     return {"state": state, "status": "; ".join([*bad, *told]) or usual}

@@ -91,7 +91,7 @@ DL0_INDEX = "array/dl0_index"
 HISTORY = "array/throughput_history"
 ARRAY_RESULTS = ("inter_calibration", "cross_calibration", "timing")
 _OF_CAMERAS = re.compile(
-    rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/\w+\..*|simulation/[A-Z]{{3,4}}-\d\d"
+    rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/(?:pixel_statistics|coefficients)\..*|simulation/[A-Z]{{3,4}}-\d\d"
 )
 
 

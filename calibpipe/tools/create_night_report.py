@@ -67,7 +67,8 @@ class CreateNightReport(NightSteps):
     ).tag(config=True)
     calibration_runs = traits.List(
         traits.Int(min=1),
-        help="Observations of dedicated runs: nothing of them is expected beside --dedicated",
+        help="Observations of dedicated runs: no muon rings and no stars are expected of them, and "
+        "of cameras, beside --dedicated, only what there is a trace of",
     ).tag(config=True)
     throughput = traits.Bool(
         False,

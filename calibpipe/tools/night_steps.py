@@ -38,16 +38,19 @@ class NightSteps(NightTool):
         failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
         if not (self.camera or self.throughput or self.pointing or index or failed):
             return ()
-        known = [b for b in self.blocks(index) if b[1] not in self.illuminator or self.traced(b)]
+        known = [b for b in self.blocks(index) if b[1] not in self.special or self.traced(b)]
         return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
 
+    @property
+    def special(self) -> set[int]:
+        """Observations with external light or of dedicated runs: no showers, no stars."""
+        return {*self.illuminator, *self.calibration_runs}
+
     def blocks(self, index: Any) -> list[tuple[str, int]]:
-        """Array element and observation of the index; those of dedicated runs are left out."""
+        """Array element and observation of the index, if it is there and can be used."""
         from ..core.dl0_files import blocks
 
-        if not index or index.problem:
-            return []
-        return [block for block in blocks(index.table) if block[1] not in self.calibration_runs]
+        return blocks(index.table) if index and not index.problem else []
 
     def dedicated_steps(self, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
         """Steps of dedicated runs of cameras: with a product or a failure, or expected."""
@@ -111,7 +114,7 @@ class NightSteps(NightTool):
             found.setdefault(match[1], set()).update(filter(None, [match[2]]))
         for array_element, obs_id in self.blocks(index):
             expected = self.throughput or array_element in found
-            if expected and obs_id not in self.illuminator:
+            if expected and obs_id not in self.special:
                 found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
         return throughput_steps(ordered, [step.name for step in cameras])
@@ -130,7 +133,7 @@ class NightSteps(NightTool):
                 found[match[2]].setdefault(match[1], set()).add(match[3])
         for array_element, obs_id in self.blocks(index) if self.pointing else ():
             for of_kind in found.values():
-                if obs_id not in self.illuminator:
+                if obs_id not in self.special:
                     of_kind.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = (
             {name: sorted(names, key=_of_number) for name, names in of_kind.items()}

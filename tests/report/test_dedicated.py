@@ -2,6 +2,8 @@
 
 import re
 import runpy
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +33,8 @@ from report.test_throughput import material
 from calibpipe.camera.pixel_exclusion import ExclusionReason
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.report.completeness import absent_products
+from calibpipe.report.dedicated_agreement import METRICS
+from calibpipe.report.dedicated_figures import MAPS
 from calibpipe.report.dedicated_night import (
     DedicatedCamera,
     dedicated_cameras,
@@ -38,7 +42,7 @@ from calibpipe.report.dedicated_night import (
     gain_ratios,
 )
 from calibpipe.report.dedicated_numbers import left_out_rows, numbers, overview
-from calibpipe.report.dedicated_page import MAPS, dedicated_facts
+from calibpipe.report.dedicated_page import dedicated_facts
 from calibpipe.report.dedicated_remarks import dedicated_remarks
 from calibpipe.report.dedicated_tiles import dedicated_tiles
 from calibpipe.report.material import is_of_cameras
@@ -72,6 +76,10 @@ def told(night, *more):
     return {
         title: (level, text) for level, title, text in dedicated_remarks(material(night, *more))
     }
+
+
+def page(found):
+    return render(night_facts(found, []), datetime(2024, 7, 12, tzinfo=UTC), "0")
 
 
 def spe_gain():
@@ -214,9 +222,7 @@ def test_captions_tell_the_pixels_own_numbers(facts):
 
 def test_page_has_the_section(found, facts, monkeypatch):
     monkeypatch.setattr("calibpipe.report.night_page.dedicated_facts", lambda _: facts)
-    from datetime import UTC, datetime
-
-    html = render(night_facts(found, []), datetime(2024, 7, 12, tzinfo=UTC), "0")
+    html = page(found)
     assert "<h2>Dedicated camera calibration</h2>" in html
     assert 'href="#dedicated-LSTN-01"' in html
     assert html.count('<figure id="dedicated-LSTN-01-') == 21
@@ -303,12 +309,68 @@ def test_runs_of_a_set_are_not_expected_of_ordinary_calibration(made_night):
 
 
 def test_verdict_that_failed_is_bad(set_night, found):
-    from dataclasses import replace
-
     product = {"kind": TRANSFER, "array_element": "LSTN-01", "block": "", "id": ""}
     failed = {"content": {"product": product, "verdict": "FAIL", "because": []}}
+    failed["content"]["criteria"] = []
     (row,) = overview(replace(found, verdicts=[failed]), [])
     assert (row["state"], row["status"]) == ("bad", "photon transfer failed verification")
+
+
+def record(result="PASS", median=1.01, path="run/CTAO-North/C/2024-06-12/a1/transfer.h5", **more):
+    """Verification of coefficients against a certified photon transfer."""
+    entry = {
+        "id": "CAM-41",
+        "mode": "dedicated",
+        "metric": "gain_to_transfer",
+        "unit": "",
+        "limits": [0.95, 1.05],
+        "informative": False,
+        "result": result,
+        "median": median,
+        "n_elements": 2,
+        "n_failing": int(result == "FAIL"),
+    }
+    product = {"kind": "camera/coefficients", "array_element": "LSTN-01", "block": "OBSID1"}
+    content = {
+        "product": product | {"id": "p"},
+        "verdict": "FAIL" if result == "FAIL" else "PASS",
+        "because": ["gain_to_transfer"],
+        "criteria": [entry | more],
+    }
+    inputs = [{"role": "certified camera/photon_transfer", "path": path, "sha256": "0"}]
+    return {"calibpipe": {"inputs": inputs}, "content": content}
+
+
+def test_night_is_held_against_certified_sets(made_night):
+    """Without any product of this night, too."""
+    night = replace(material(made_night), verdicts=[record(), record(result="NOT APPLICABLE")])
+    facts = dedicated_facts(night)
+    (row,) = facts["agreement"]
+    assert (row["name"], row["what"]) == ("LSTN-01 OBSID1", METRICS["gain_to_transfer"])
+    assert (row["median"], row["limits"], row["state"]) == ("1.01", "0.95 to 1.05", "good")
+    assert facts["verdict"]["sentence"] == (
+        "no calibration set this night; as the last certified sets"
+    )
+    html = page(night)
+    assert "The night against the last certified sets" in html
+    assert "<td>gain over that of photon transfer</td>" in html
+    bad = dedicated_facts(replace(night, verdicts=[record("FAIL", 1.2)]))
+    assert (bad["agreement"][0]["outside"], bad["verdict"]["level"]) == ("1 of 2", "failed")
+    assert bad["verdict"]["sentence"].endswith("look at LSTN-01 OBSID1")
+    noise = record("FAIL", None, informative=True, limits=[0.9, 1e6], unit="noise")
+    (row,) = dedicated_facts(replace(night, verdicts=[noise]))["agreement"]
+    assert (row["median"], row["limits"], row["state"]) == ("–", "above 0.9 noise", "warning")
+
+
+def test_last_certified_set_is_named(made_night):
+    add_exclusion(made_night)
+    night = replace(material(made_night), verdicts=[record()])
+    (row,) = overview(night, [])
+    assert row["status"] == (
+        "no calibration set this night; compared with certified photon transfer of 2024-06-12"
+    )
+    (row,) = overview(replace(night, verdicts=[record(path="transfer.h5")]), [])
+    assert row["status"].endswith("compared with certified photon transfer")
 
 
 def test_no_doubt_about_a_good_set(set_night):
