@@ -69,14 +69,14 @@ def _spectra(camera: DedicatedCamera) -> Drawn:
             "within the shade but for 1 in 20, without waves."
         )
         runs = {"nominal": title}
-        if "high_voltage_counts" in spectra.colnames and np.isfinite(
-            float(_plain(pixel["high_light"]))
-        ):
+        has_high = name != "best" and "high_voltage_counts" in spectra.colnames
+        if has_high and np.isfinite(float(_plain(pixel["high_light"]))):
             runs["high_voltage"] = f"{title}, high voltage"
         for run, run_title in runs.items():
             part = f"spectrum-{name}" + "-high" * (run == "high_voltage")
             curve = fitted_curve(pixel, spectrum, run, recovery)
-            yield part, run_title, told + good * (name == "typical"), spectrum_figure(curve)
+            more = good if part == "spectrum-typical" else ""
+            yield part, run_title, told + more, spectrum_figure(curve)
 
 
 def _chance(p_value: float) -> str:
@@ -243,8 +243,8 @@ def _crosstalk(camera: DedicatedCamera) -> Drawn:
         yield (
             "crosstalk-map",
             "Cross-talk to all neighbours",
-            "Sum over the neighbours of a pixel. Grey: not all pairs are measured. Good: no "
-            "pattern; modules that stand out: electronics.",
+            "Sum over the neighbours of a pixel, fewer at the rim. Grey: not all pairs are "
+            "measured. Good: no other pattern; modules that stand out: electronics.",
             pixel_map(product.geometry, sums, "sum over the neighbours (% of the charge)"),
         )
 

@@ -18,6 +18,7 @@ __all__ = ["chance_figure", "gains_figure", "spectrum_figure"]
 COMPONENTS = (("no p.e.", "level2"), ("1 p.e.", "level4"), ("2 p.e. and more", "level6"))
 LOWEST = 0.5  # events of a bin
 INSIDE = 0.9995  # of the events are in the axes
+ROOM = 0.13  # of the width, that a label needs
 N_CHANCES = 20
 
 
@@ -48,7 +49,11 @@ def spectrum_figure(curve: SpeCurve) -> Figure:
             for k in (0, 1):
                 place = curve.pedestal + k * curve.gain
                 axes.axvline(place, color=PALETTE["faint"], linewidth=1, dashes=(4, 3), zorder=0.8)
-        for k, (label, side) in enumerate((("pedestal", "right"), ("+ gain", "left"))):
+        labels = [("pedestal", "right"), ("+ gain", "left")]
+        has_room = curve.pedestal - low > ROOM * (high - low)
+        for k, (label, side) in enumerate(labels):
+            if k == 0 and not has_room:
+                continue
             spectrum.annotate(
                 label,
                 (curve.pedestal + k * curve.gain, 0.02),

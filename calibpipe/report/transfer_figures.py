@@ -212,7 +212,7 @@ def ratio_figure(ratio: NDArray, error: NDArray) -> Figure:
                 color=PALETTE["level5"], linewidth=1.8,
             )  # fmt: skip
             axes.set_xlabel(label)
-            axes.xaxis.set_major_locator(ticker.MaxNLocator(5))
+            axes.xaxis.set_major_locator(ticker.MaxNLocator(4))
         left.axvline(np.median(ratio[known]), color=PALETTE["faint"], linewidth=1, dashes=(4, 3))
         left.set_ylabel("pixels")
     return figure
