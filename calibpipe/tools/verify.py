@@ -59,6 +59,7 @@ class Verify(NightTool):
         from ..core.product_header import read_product_header
         from ..core.products import digest, write_json
         from ..verification.verdict import outcomes, verdict
+        from .monitored_products import product_values
         from .verified_products import product_metrics
 
         site = self.load_site()
@@ -80,6 +81,7 @@ class Verify(NightTool):
             "verdict": decision,
             "because": because,
             "criteria": [entry.text() for entry in found],
+            "values": product_values(self.product, header),
             "criteria_digest": digest(content),
             "compared_with": {p: str(e.product_id) for p, (e, _) in references.items()},
         }
