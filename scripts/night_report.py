@@ -12,6 +12,7 @@ run_step(
     night_folder=snakemake.params.night_folder,
     log_folder=snakemake.params.log_folder,
     pool=snakemake.params.pool,
+    trends=snakemake.params.trends,
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
     throughput=snakemake.params.throughput,
