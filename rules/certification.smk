@@ -82,7 +82,7 @@ rule certified_atmosphere:
         config=tool_config("certify"),
         archive=rules.atmospheric_model_data.output.product,
         products=atmosphere_products,
-        verification=atmosphere_verification,
+        verification=rules.verified_atmosphere.output.folder,
     output:
         product=f"{NIGHT}/certification/atmosphere.json",
         provenance=f"{NIGHT}/certification/atmosphere.provenance.json",
@@ -108,7 +108,7 @@ rule certified_aerosol:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=aerosol_products,
-        verification=aerosol_verification,
+        verification=rules.verified_aerosol.output.folder,
     output:
         product=f"{NIGHT}/certification/aerosol.json",
         provenance=f"{NIGHT}/certification/aerosol.provenance.json",
@@ -212,7 +212,7 @@ rule certified_array:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=array_products,
-        verification=array_verification,
+        verification=rules.verified_array.output.folder,
     output:
         product=f"{NIGHT}/certification/array.json",
         provenance=f"{NIGHT}/certification/array.provenance.json",

@@ -163,10 +163,8 @@ wildcard_constraints:
     category="[BC]",
     night=r"\d{4}-\d{2}-\d{2}",
     tel=r"[A-Z]{3,4}-\d{2}",
-    name=r"(?!observation_conditions)[a-z0-9_]+",
     quantity="muon_throughput|muon_psf",
     stars="star_tracking|star_psf",
-    array="|".join(ARRAY),
     block=r"OBSID\d+",
 
 

@@ -254,7 +254,7 @@ class CreateNightReport(NightSteps):
         import json
 
         found = []
-        for path in sorted((self.night_folder / folder).glob("*.json")):
+        for path in sorted((self.night_folder / folder).rglob("*.json")):
             if path.name.endswith(".provenance.json"):
                 continue
             try:

@@ -87,6 +87,13 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
     assert [entry["kind"] for entry in record["refused"]] == ["atmosphere/rayleigh_extinction"]
     assert len(record["certified"]) == 4
+    verdicts = {
+        path.stem: json.loads(path.read_text())["content"]["verdict"]
+        for path in (tmp_path / NIGHT / "verification/atmosphere").glob("*.json")
+    }
+    assert verdicts.pop("rayleigh_extinction") == "FAIL"
+    names = ("macobac", "density_profile", "reference_model", "atmospheric_model")
+    assert verdicts == dict.fromkeys(names, "PASS")
     assert {entry["action"] for entry in record["certified"]} == {"certified"}
     page = (tmp_path / NIGHT / "report/index.html").read_text()
     assert "rayleigh extinction failed its verification" in page
