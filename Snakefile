@@ -111,6 +111,7 @@ rule all:
         every_array_night("array/timing.h5"),
         every_array_night("certification/array.json", "archive"),
         every_night("report/index.html"),
+        every_trends_page(),
     message:
         "every night that was asked for is calibrated"
 

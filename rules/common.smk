@@ -50,7 +50,10 @@ def package_version(*left_out):
 
 
 VERSION = package_version(
-    "report/", "tools/create_night_report.py", "tools/night_steps.py"
+    "report/",
+    "tools/create_night_report.py",
+    "tools/create_trends.py",
+    "tools/night_steps.py",
 )
 REPORT_VERSION = package_version()
 

@@ -1,7 +1,7 @@
-"""The page of a night.
+"""The page of a night, and that of a site over the nights.
 
-Inputs: every product of the night.
-Outputs: report/index.html, one file that opens without network.
+Inputs: every product of the night; the calibration archive.
+Outputs: report/index.html, trends/index.html: each one file that opens without network.
 """
 
 
@@ -45,6 +45,7 @@ rule night_report:
         night_folder=lambda wildcards: NIGHT.format(**wildcards),
         log_folder=lambda wildcards: LOG.format(**wildcards),
         pool=lambda wildcards: reference_pool(wildcards.site),
+        trends=lambda wildcards: trends_page(wildcards.site),
         by_date=lambda wildcards: bool(
             override(wildcards.site, wildcards.night, "reference_model_by_date")
         ),
@@ -63,3 +64,28 @@ rule night_report:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:
         "../scripts/night_report.py"
+
+
+rule trends:
+    input:
+        config=tool_config("create_trends"),
+        archive=rules.observatory_data.output.product,
+        certification=certification_of_site,
+        pages=pages_of_site,
+    output:
+        product="results/{site}/trends/index.html",
+        provenance="results/{site}/trends/trends.provenance.json",
+    log:
+        "logs/{site}/trends/trends.log",
+    benchmark:
+        "logs/{site}/trends/trends.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+        results="results/{site}",
+        version=REPORT_VERSION,
+    message:
+        "{wildcards.site}: trends over the nights"
+    script:
+        "../scripts/trends.py"

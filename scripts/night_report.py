@@ -14,6 +14,7 @@ run_step(
     night_folder=snakemake.params.night_folder,
     log_folder=snakemake.params.log_folder,
     pool=snakemake.params.pool,
+    trends=snakemake.params.trends,
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
     dedicated=[path for name in DEDICATED for path in snakemake.input.get(name, ())],

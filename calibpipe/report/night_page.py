@@ -33,7 +33,9 @@ __all__ = ["night_facts", "render"]
 CATEGORIES = {"B": "category B, next day", "C": "category C, final"}
 
 
-def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> dict[str, Any]:
+def night_facts(
+    material: NightMaterial, figures: Sequence[dict[str, str]], trends: str = ""
+) -> dict[str, Any]:
     """What the page says, ready for the template.
 
     Parameters
@@ -41,6 +43,8 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
     material : NightMaterial
     figures : sequence of dict
         ``name``, ``title``, ``caption``, ``svg`` (or an empty text) and ``absent`` (why).
+    trends : str
+        Link to the page of the site over the nights; empty: there is none.
     """
     absent = absent_products(material)
     remarks = night_remarks(material)
@@ -49,6 +53,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "night": material.night,
         "category": material.category,
         "category_text": CATEGORIES[material.category],
+        "trends": trends,
         "darkness": darkness_facts(material),
         "status": status(material, absent, remarks),
         "failures": [failure_facts(record) for record in material.failures],

@@ -48,6 +48,13 @@ class CreateNightReport(NightSteps):
         file_ok=False,
         help="Folder with the reference models of the site, to compare the night with",
     ).tag(config=True)
+    trends = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="Page of the site over the nights, for a link to it",
+    ).tag(config=True)
     margin_limit_in_sigma = traits.Float(
         2.0,
         min=0,
@@ -129,6 +136,7 @@ class CreateNightReport(NightSteps):
         "pool": "CreateNightReport.pool",
         "dedicated": "CreateNightReport.dedicated",
         "calibration-runs": "CreateNightReport.calibration_runs",
+        "trends": "CreateNightReport.trends",
         "illuminator": "CreateNightReport.illuminator",
         "aerosol": "CreateNightReport.aerosol",
     }
@@ -158,6 +166,7 @@ class CreateNightReport(NightSteps):
 
     def start(self) -> None:
         """Read, collect, draw, write."""
+        import os
         from datetime import UTC, datetime
 
         from .. import __version__
@@ -166,7 +175,8 @@ class CreateNightReport(NightSteps):
         from ..report.night_page import night_facts, render
 
         material = self.material()
-        facts = night_facts(material, night_figures(material))
+        trends = os.path.relpath(self.trends, self.output.parent) if self.trends else ""
+        facts = night_facts(material, night_figures(material), trends)
         page = render(facts, datetime.now(UTC).replace(microsecond=0), __version__)
         with atomic_path(self.output) as temporary:
             temporary.write_text(page, encoding="utf-8")

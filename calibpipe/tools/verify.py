@@ -114,6 +114,7 @@ class Verify(NightTool):
         from ..core.product_header import read_product_header
         from ..core.products import write_json
         from ..verification.verdict import outcomes, verdict
+        from .monitored_products import product_values
         from .verified_products import product_metrics
 
         header = read_product_header(self.add_input(path, "product"))
@@ -141,6 +142,7 @@ class Verify(NightTool):
             "verdict": decision,
             "because": because,
             "criteria": [entry.text() for entry in found],
+            "values": product_values(path, header),
             "criteria_digest": criteria_digest,
             "compared_with": {
                 name: str(e.product_id) for name, (e, _) in (references | dedicated).items()
