@@ -3,8 +3,6 @@
 from calibpipe.tools.create_night_report import CreateNightReport
 from calibpipe.tools.step import run_step
 
-DEDICATED = ("single_photoelectron", "photon_transfer", "crosstalk", "pde", "excluded_pixels")
-
 run_step(
     CreateNightReport,
     snakemake,
@@ -17,8 +15,8 @@ run_step(
     trends=snakemake.params.trends,
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
-    dedicated=[path for name in DEDICATED for path in snakemake.input.get(name, ())],
-    calibration_runs=list(snakemake.params.get("calibration_runs", ())),
+    dedicated=[*snakemake.input.dedicated, *snakemake.input.excluded_pixels],
+    calibration_runs=list(snakemake.params.calibration_runs),
     throughput=snakemake.params.throughput,
     illuminator=snakemake.params.illuminator,
     aerosol=list(snakemake.params.aerosol),
