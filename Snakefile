@@ -11,6 +11,7 @@ configfile: workflow.source_path("config/config.yaml")
 include: "rules/common.smk"
 include: "rules/inputs/calibration_sets.smk"
 include: "rules/inputs/dl0.smk"
+include: "rules/inputs/camera.smk"
 include: "rules/inputs/atmosphere.smk"
 include: "rules/inputs/aerosol.smk"
 include: "rules/inputs/array.smk"
@@ -49,6 +50,7 @@ rule all:
         every_aerosol_night("observation_conditions"),
         *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
         *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
+        *every_exclusion("{tel}/camera/excluded_pixels.h5"),
         *every_block(
             "{tel}/throughput/muon_rings.{block}.h5",
             "throughput",
@@ -61,6 +63,7 @@ rule all:
         *every_block(
             "certification/camera_coefficients.{tel}.{block}.json", "camera", "archive"
         ),
+        *every_exclusion("certification/excluded_pixels.{tel}.json", "archive"),
         *every_telescope(
             "certification/muon_throughput.{tel}.json", "throughput", "archive"
         ),
@@ -108,6 +111,7 @@ rule all:
         every_array_night("array/timing.h5"),
         every_array_night("certification/array.json", "archive"),
         every_night("report/index.html"),
+        every_trends_page(),
     message:
         "every night that was asked for is calibrated"
 

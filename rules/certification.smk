@@ -82,7 +82,7 @@ rule certified_atmosphere:
         config=tool_config("certify"),
         archive=rules.atmospheric_model_data.output.product,
         products=atmosphere_products,
-        verification=atmosphere_verification,
+        verification=rules.verified_atmosphere.output.folder,
     output:
         product=f"{NIGHT}/certification/atmosphere.json",
         provenance=f"{NIGHT}/certification/atmosphere.provenance.json",
@@ -108,7 +108,7 @@ rule certified_aerosol:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=aerosol_products,
-        verification=aerosol_verification,
+        verification=rules.verified_aerosol.output.folder,
     output:
         product=f"{NIGHT}/certification/aerosol.json",
         provenance=f"{NIGHT}/certification/aerosol.provenance.json",
@@ -151,6 +151,32 @@ rule certified_camera:
         decision=certification_override,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: certify coefficients"
+    script:
+        "../scripts/certified.py"
+
+
+rule certified_excluded_pixels:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=rules.excluded_pixels.output.product,
+        verification=rules.verified_excluded_pixels.output.product,
+    output:
+        product=f"{NIGHT}/certification/excluded_pixels.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/excluded_pixels.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/excluded_pixels.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/excluded_pixels.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify excluded pixels"
     script:
         "../scripts/certified.py"
 
@@ -240,7 +266,7 @@ rule certified_array:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=array_products,
-        verification=array_verification,
+        verification=rules.verified_array.output.folder,
     output:
         product=f"{NIGHT}/certification/array.json",
         provenance=f"{NIGHT}/certification/array.provenance.json",

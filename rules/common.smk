@@ -50,7 +50,10 @@ def package_version(*left_out):
 
 
 VERSION = package_version(
-    "report/", "tools/create_night_report.py", "tools/night_steps.py"
+    "report/",
+    "tools/create_night_report.py",
+    "tools/create_trends.py",
+    "tools/night_steps.py",
 )
 REPORT_VERSION = package_version()
 
@@ -162,11 +165,9 @@ wildcard_constraints:
     category="[BC]",
     night=r"\d{4}-\d{2}-\d{2}",
     tel=r"[A-Z]{3,4}-\d{2}",
-    name=r"(?!observation_conditions)[a-z0-9_]+",
     quantity="muon_throughput|muon_psf",
     stars="star_tracking|star_psf",
     dedicated="single_photoelectron|photon_transfer|crosstalk|pde",
-    array="|".join(ARRAY),
     block=r"OBSID\d+",
 
 

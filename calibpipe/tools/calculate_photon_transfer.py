@@ -146,7 +146,9 @@ class CalculatePhotonTransfer(NightTool):
         )
         bent = linearity(scan, levels, tolerance=self.linearity_tolerance)
         tables = {
-            PIXELS_GROUP: transfer_table(found, bent, self._spe),
+            PIXELS_GROUP: transfer_table(
+                found, bent, self.excess_noise()["squared_excess_noise_factor"], self._spe
+            ),
             POINTS_GROUP: points_table(obs_ids, scan, found, levels, bent),
         }
         electronics = self.electronics(scan, statistics[0])

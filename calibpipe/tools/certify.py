@@ -29,7 +29,7 @@ class Certify(SigningTool):
         traits.Path(exists=None, directory_ok=False), help="Products to certify"
     ).tag(config=True)
     verification = traits.List(
-        traits.Path(exists=None, directory_ok=False), help="Their verification records"
+        traits.Path(exists=None), help="Their verification records, or folders with them"
     ).tag(config=True)
     override = traits.Unicode(
         "", help="Why products are certified that did not pass a verification"
@@ -178,7 +178,12 @@ class Certify(SigningTool):
         """Verification records."""
         from ..core.products import read_json
 
-        return [read_json(path, "verification/record") for path in self.verification]
+        files = [
+            file
+            for path in self.verification
+            for file in (sorted(path.glob("*.json")) if path.is_dir() else [path])
+        ]
+        return [read_json(file, "verification/record") for file in files]
 
     def verdicts(self) -> dict[str, tuple[str, str]]:
         """Verdict and identifier of the record, by product."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["EXTERNAL", "INTERNAL", "external_metrics", "internal_metrics"]
 
 TRANSFER, CROSSTALK = "camera/photon_transfer", "camera/crosstalk"
-EXCLUSION, PDE = "camera/pixel_exclusion", "camera/photon_detection_efficiency"
+EXCLUSION, PDE = "camera/excluded_pixels", "camera/photon_detection_efficiency"
 INTERNAL = {
     TRANSFER: {
         "unusable_fraction",
@@ -35,6 +35,7 @@ EXTERNAL = {
     EXCLUSION: {"newly_excluded_fraction"},
     PDE: {"pde_change"},
 }
+_NIGHTS = 2  # of evidence that exclude a pixel
 _SIGMA = 3.0  # of a change: what its errors explain is none
 
 
@@ -47,7 +48,8 @@ def internal_metrics(kind: str, tables: Mapping[str, Any]) -> dict[str, NDArray]
         One of `INTERNAL`.
     tables : mapping of str to Table
         ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pairs`` of
-        cross-talk; ``pixels`` of an exclusion; ``table`` of a photon detection efficiency.
+        cross-talk; ``pixels`` and ``nights`` of an exclusion; ``table`` of a photon detection
+        efficiency.
 
     Returns
     -------
@@ -185,6 +187,8 @@ def _exclusion(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _exclusion_change(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    if len(then["nights"]) < _NIGHTS:
+        return {}  # a first list has no history: it excludes nobody yet
     a, b = (np.asarray(tables["pixels"]["is_excluded"], bool) for tables in (now, then))
     return {"newly_excluded_fraction": np.mean(a & ~b)} if a.shape == b.shape else {}
 

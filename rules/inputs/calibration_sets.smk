@@ -146,9 +146,9 @@ def every_pde(name):
     if not wanted("camera", *["archive"] * name.startswith("certification")):
         return []
     return [
-        f"{NIGHT}/{name}".format(site=site, category=category, night=night, tel=tel)
-        for site, category, night in requested_nights()
-        for tel in telescopes_with(PDE, site, night)
+        product
+        for keys in requested_nights()
+        for product in products_of_pde(name, *keys)
     ]
 
 
@@ -163,6 +163,39 @@ def products_of_sets(name, site, category, night):
         parts += [{"dedicated": n} for n in own.products if "{dedicated}" in name]
         found += [f"{folder}/{name.format(tel=tel, **part)}" for part in parts]
     return found
+
+
+def products_of_pde(name, site, category, night):
+    """A product for every photon detection efficiency of a night."""
+    folder = NIGHT.format(site=site, category=category, night=night)
+    return [
+        f"{folder}/{name.format(tel=tel)}" for tel in telescopes_with(PDE, site, night)
+    ]
+
+
+def dedicated_of_night(set_name, pde_name):
+    """Input function: products of the sets of the rule's night, and efficiencies."""
+
+    def products(wildcards):
+        if not wanted("camera"):
+            return []
+        keys = wildcards.site, wildcards.category, wildcards.night
+        return products_of_sets(set_name, *keys) + products_of_pde(pde_name, *keys)
+
+    return products
+
+
+dedicated_products = dedicated_of_night(
+    "{tel}/camera/{dedicated}.h5", "{tel}/camera/pde.ecsv"
+)
+dedicated_certification = dedicated_of_night(
+    "certification/{dedicated}.{tel}.json", "certification/pde.{tel}.json"
+)
+
+
+def calibration_runs(site, night):
+    """Numbers of the dedicated runs among the files of a night."""
+    return sorted({obs_id for _, obs_id in dedicated_runs(site, night)})
 
 
 def kept(obs_ids, site, night, tel):

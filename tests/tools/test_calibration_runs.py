@@ -233,7 +233,9 @@ def test_same_input_same_product(runs, made):
 def test_verification_reads_every_product(made, root):
     criteria_of(yaml.safe_load((root / "config/criteria.yaml").read_text()), known_metrics())
     made.crosstalk()
-    made.exclude("--photon-transfer=transfer.h5", "--crosstalk=crosstalk.h5")
+    evidence = ["--photon-transfer=transfer.h5", "--crosstalk=crosstalk.h5"]
+    made.exclude(*evidence, night="2024-07-09", output="before.h5")
+    made.exclude(*evidence, "--previous=before.h5")
     for name in ("transfer", "crosstalk", "exclusion"):
         path = made.folder / f"{name}.h5"
         header = read_product_header(path)
@@ -344,9 +346,8 @@ def spe_product(runs, gain, excess=1.3, **changes):
     }
     kind = "camera/single_photoelectron"
     table = Table({k: v for k, v in (columns | changes).items() if v is not None})
-    own = ProductMetadata(
-        kind, "x", site="CTAO-North", details={"tel_id": 1, "array_element": "LSTN-01"}
-    )
+    details = {"tel_id": 1, "array_element": "LSTN-01"}
+    own = ProductMetadata(kind, "x", site="CTAO-North", category="C", details=details)
     group = {"/calibpipe/camera/single_photoelectron": table}
     write_telescope_tables(runs.folder / "spe.h5", telescope_subarray(1), 1, group, own)
 
