@@ -40,8 +40,8 @@ class Run:
 
 
 def scan_run(transmission, n=400):
-    """Flat fields and sky pedestals behind a filter."""
-    return Run("scan", {"FLATFIELD": n, "SKY_PEDESTAL": n}, FULL * transmission)
+    """Flat fields and sky pedestals behind a filter; verified with 4000: 2 % of a gain."""
+    return Run("scan", {"FLATFIELD": n, "SKY_PEDESTAL": n // 2}, FULL * transmission)
 
 
 RUNS = {
@@ -101,11 +101,11 @@ def light_of(name, run, n_events, truth, rng):
     return few_photoelectron_light(light, SpeShape(), rng) if name == "SINGLE_PE" else light
 
 
-def write_run(folder, obs_id, run, truth, *, change=None):
+def write_run(folder, obs_id, run, truth, *, change=None, night=NIGHT):
     """DL0 of a run of LSTN-01; `change` is done to the waveforms of each type."""
-    start = START + (obs_id - 101) * u.min
+    start = START + (night - NIGHT).days * u.day + (obs_id - 101) * u.min
     observation = Dl0Observation(
-        folder, 1, "LSTN-01", 1, 1, obs_id, NIGHT, start, N_PIXELS, N_SAMPLES, 1 * u.GHz
+        folder, 1, "LSTN-01", 1, 1, obs_id, night, start, N_PIXELS, N_SAMPLES, 1 * u.GHz
     )
     readout = small_subarray().tel[1].camera.readout
     templates = pulse_templates(
@@ -145,10 +145,9 @@ def runs_table(runs=RUNS):
     )
 
 
-def write_set(folder, runs=RUNS, truth=None, **changes):
-    """DL0 of a set below `folder` and its table; `changes` to waveforms by run (``o104``)."""
-    truth = small_camera() if truth is None else truth
+def write_set(folder, runs=RUNS, night=NIGHT):
+    """DL0 of a set below `folder`; the true camera."""
+    truth = small_camera()
     for obs_id, run in runs.items():
-        write_run(folder, obs_id, run, truth, change=changes.get(f"o{obs_id}"))
-    runs_table(runs).write(folder / "runs.ecsv", overwrite=True)
+        write_run(folder, obs_id, run, truth, night=night)
     return truth
