@@ -1,0 +1,252 @@
+"""Calibration sets in the workflow: from the table of the runs to certified products."""
+
+import json
+import os
+import shutil
+import subprocess
+from datetime import date, timedelta
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pytest
+import yaml
+from astropy.table import QTable
+from dedicated_runs import NIGHT, RUNS, Run, describe, runs_table, scan_run, write_set
+from workflow.test_camera_workflow import BIN, ROOT
+
+from calibpipe.archive.lookup import lookup
+from calibpipe.archive.repository import open_archive
+from calibpipe.core.product_header import read_product_header
+
+FIRST, SECOND = str(NIGHT), str(NIGHT + timedelta(days=1))
+SET = {
+    "site": "CTAO-North",
+    "night": FIRST,
+    "telescopes": ["LSTN-01"],
+    "mode": "PEDESTAL_FLAT_SCAN_SPE",
+    "runs": "runs.ecsv",
+}
+EFFICIENCY = {
+    "site": "CTAO-North",
+    "night": FIRST,
+    "telescope": "LSTN-01",
+    "table": "pde.ecsv",
+    "origin": "a laboratory",
+    "measured": "2015-03-01",
+}
+CONFIG = {
+    "sites": ["CTAO-North"],
+    "categories": ["C"],
+    "nights": [FIRST],
+    "telescopes": ["LSTN-01", "LSTN-02"],
+    "domains": ["camera", "archive"],
+    "data_roots": {"dl0": "data"},
+    "co2": {"online": False},
+}
+
+
+def configured(folder, *sets, pde=(), runs=RUNS, **changes):
+    """A folder with its configuration and table of runs."""
+    folder.mkdir(exist_ok=True)
+    camera = {"calibration_sets": list(sets), "pde": list(pde)}
+    (folder / "config.yaml").write_text(yaml.safe_dump(CONFIG | {"camera": camera} | changes))
+    runs_table(runs).write(folder / "runs.ecsv", overwrite=True)
+    return folder
+
+
+def snakemake(folder, *options, check=True, **environment):
+    """Exit code and output of a run in a folder."""
+    command = [
+        BIN / "snakemake",
+        f"--snakefile={ROOT}/Snakefile",
+        f"--profile={ROOT}/profiles/default",
+        f"--directory={folder}",
+        *options,
+        f"--configfile={folder}/config.yaml",
+    ]
+    given = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | environment
+    done = subprocess.run(
+        list(map(str, command)), check=False, env=given, capture_output=True, text=True
+    )
+    if check and done.returncode:
+        pytest.fail(done.stdout + done.stderr)
+    return done.returncode, done.stdout + done.stderr
+
+
+def planned(output):
+    """Number of jobs by rule."""
+    rows = [line.split() for line in output.splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+@pytest.mark.parametrize(
+    ("mode", "products", "n_runs"),
+    [
+        ("PEDESTAL_FLAT", set(), 2),
+        (
+            "PEDESTAL_FLAT_SCAN_SPE",
+            {"single_photoelectron", "photon_transfer", "crosstalk"},
+            6,
+        ),
+    ],
+)
+def test_a_mode_says_what_is_made(tmp_path, mode, products, n_runs):
+    configured(tmp_path, SET | {"mode": mode}, pde=[EFFICIENCY])
+    _, output = snakemake(tmp_path, "--dry-run")
+    jobs = planned(output)
+    possible = {"single_photoelectron", "photon_transfer", "crosstalk"}
+    assert possible & set(jobs) == products
+    assert jobs["run_statistics"] == n_runs
+    assert jobs["certified_calibration_set"] == len(products) + 1  # the efficiency
+    assert jobs["pde"] == 1
+
+
+def test_simulated_runs_come_first(tmp_path):
+    simulated = {name: value for name, value in SET.items() if name != "runs"}
+    configured(tmp_path, simulated, dl0={"source": "simulation"})
+    _, output = snakemake(tmp_path, "--dry-run")
+    assert planned(output)["simulated_calibration_runs"] == 1
+
+
+LASER = RUNS | {111: Run("laser", {})}
+
+
+@pytest.mark.parametrize(
+    ("sets", "runs", "message"),
+    [
+        ([SET | {"mode": "FLAT"}], RUNS, "'FLAT' is not one of ['PEDESTAL'"),
+        ([SET, SET], RUNS, "CTAO-North 2024-07-10: two entries of LSTN-01; keep one"),
+        ([{k: v for k, v in SET.items() if k != "runs"}], RUNS, "name it in `runs`"),
+        ([SET], LASER, "observation 111 is a run 'laser', needs one of dark, "),
+    ],
+)
+def test_wrong_sets_are_refused_before_anything_runs(tmp_path, sets, runs, message):
+    configured(tmp_path, *sets, runs=runs)
+    code, output = snakemake(tmp_path, "--dry-run", check=False)
+    assert code != 0
+    assert message in output
+
+
+def test_flashes_and_a_set_cannot_share_a_run(tmp_path):
+    flashes = {"site": "CTAO-North", "night": FIRST, "obs_id": 103, "source": "uav.ecsv"}
+    configured(tmp_path, SET, throughput={"illuminator": [flashes]})
+    code, output = snakemake(tmp_path, "--dry-run", check=False)
+    assert code != 0
+    assert "observations [103] of CTAO-North 2024-07-10 are in a calibration set and" in output
+
+
+ORDINARY = 200  # an observation that no set knows
+LONG = {n: scan_run(t, 5000) for n, t in ((104, 0.02), (105, 0.05), (106, 0.2), (107, 0.6))}
+LATER = {101: RUNS[101]} | LONG
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """Two nights of a camera of nineteen pixels: a set of everything, and a filter scan."""
+    folder = tmp_path_factory.mktemp("night")
+    ordinary = {ORDINARY: Run("", {"FLATFIELD": 200, "SKY_PEDESTAL": 200}, 80.0)}
+    write_set(folder / "data", RUNS | LONG | ordinary)
+    write_set(folder / "data", LATER, date.fromisoformat(SECOND))
+    describe(folder / "service_data")
+    runs_table(LATER).write(folder / "later.ecsv")
+    wavelength = [300, 400, 500, 600] * u.nm
+    pde = {"wavelength": wavelength, "pde": [0.2, 0.4, 0.3, 0.1], "pde_error": np.full(4, 0.01)}
+    QTable(pde).write(folder / "pde.ecsv")
+    scan = SET | {"night": SECOND, "mode": "PEDESTAL_FLAT_SCAN", "runs": "later.ecsv"}
+    configured(folder, SET, scan, pde=[EFFICIENCY], nights=[FIRST, SECOND], telescopes=["LSTN-01"])
+    run(folder)
+    return folder
+
+
+def run(folder, *options, **more):
+    """A run that knows the small camera."""
+    known = {
+        "CTAPIPE_SVC_PATH": str(folder / "service_data"),
+        "CTAPIPE_IO_ZFITS_NO_SERVICE_DATA": "0",
+    }
+    return snakemake(folder, *options, **known, **more)
+
+
+def of_night(folder, night=FIRST):
+    return folder / f"results/CTAO-North/C/{night}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("night", "name"),
+    [
+        (FIRST, "single_photoelectron.h5"),
+        (FIRST, "photon_transfer.h5"),
+        (FIRST, "crosstalk.h5"),
+        (FIRST, "pde.ecsv"),
+        (SECOND, "photon_transfer.h5"),
+    ],
+)
+def test_verified_and_certified(finished, night, name):
+    folder, stem = of_night(finished, night), Path(name).stem
+    record = json.loads((folder / f"verification/{stem}.LSTN-01.json").read_text())["content"]
+    assert (record["because"], record["verdict"]) == ([], "PASS")
+    (entry,) = json.loads((folder / f"certification/{stem}.LSTN-01.json").read_text())["certified"]
+    header = read_product_header(folder / "LSTN-01/camera" / name)
+    assert entry["product_id"] == str(header.product_id)
+
+
+@pytest.mark.slow
+def test_each_product_is_made_with_those_before_it(finished):
+    camera = of_night(finished) / "LSTN-01/camera"
+    own = {
+        name: read_product_header(camera / f"{name}.h5").own
+        for name in ("single_photoelectron", "photon_transfer", "crosstalk")
+    }
+    assert own["single_photoelectron"]["runs"] == {
+        "nominal": 108, "high_voltage": 109, "dark": 101,
+    }  # fmt: skip
+    roles = {name: [entry["role"] for entry in o["inputs"]] for name, o in own.items()}
+    assert "camera/single_photoelectron" in roles["photon_transfer"]
+    assert "camera/photon_transfer" in roles["crosstalk"]
+    assert own["photon_transfer"]["obs_ids"] == [104, 105, 106, 107]
+    assert own["photon_transfer"]["extraction"]["flatfield_window_start"] == 13
+
+
+@pytest.mark.slow
+def test_a_new_set_goes_in_front(finished):
+    """In the second night its own photon transfer holds; photoelectrons are those of the first."""
+    archive = open_archive(finished / "calibration_archive")
+    times = [
+        read_product_header(of_night(finished, night) / "LSTN-01/camera/photon_transfer.h5")
+        for night in (FIRST, SECOND)
+    ]
+    for night, header in zip((FIRST, SECOND), times, strict=True):
+        when = header.validity[0] + 1 * u.hour
+        keys = {"telescope": "LSTN-01"}
+        found = lookup(archive, "camera/photon_transfer", "CTAO-North", when, **keys)
+        assert found.product_id == header.product_id, night
+        spe = lookup(archive, "camera/single_photoelectron", "CTAO-North", when, **keys)
+        made = of_night(finished) / "LSTN-01/camera/single_photoelectron.h5"
+        assert spe.product_id == read_product_header(made).product_id
+
+
+@pytest.mark.slow
+def test_ordinary_blocks_do_without_the_runs_of_a_set(finished):
+    """But flat fields give coefficients of their time."""
+    names = {path.name for path in (of_night(finished) / "LSTN-01/camera").glob("co*.h5")}
+    assert names == {f"coefficients.OBSID{n}.h5" for n in (103, ORDINARY)}
+    runs = {path.name for path in (of_night(finished) / "LSTN-01/camera").glob("run_*.h5")}
+    assert runs == {f"run_statistics.OBSID{n}.h5" for n in (101, 102, 104, 105, 106, 107)}
+    assert not list((of_night(finished, SECOND) / "LSTN-01/camera").glob("co*.h5"))
+    assert "Nothing to be done" in run(finished, "--dry-run")[1]
+
+
+@pytest.mark.slow
+def test_a_run_that_is_not_there_fails_alone(finished, tmp_path):
+    folder = shutil.copytree(finished, tmp_path / "night")
+    (gone,) = folder.glob("data/DL0/LSTN-01/**/TEL*20240710*OBSID*105_*.fits.fz")
+    gone.unlink()
+    code, output = run(folder, check=False)
+    assert code != 0
+    assert "the index has no observation 105 of LSTN-01, only LSTN-01 101" in output
+    camera = of_night(folder) / "LSTN-01/camera"
+    assert not (camera / "run_statistics.OBSID105.h5").exists()
+    assert (camera / "single_photoelectron.h5").is_file()
+    assert (camera / f"coefficients.OBSID{ORDINARY}.h5").is_file()
