@@ -22,7 +22,7 @@ checkpoint dl0_index:
     params:
         root=dl0_root,
         telescopes=lambda wildcards: telescopes(wildcards.site),
-        version=VERSION,
+        version=step_version("index_dl0"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: which DL0 files there are"
     script:
@@ -46,7 +46,7 @@ rule pixel_statistics:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
-        version=VERSION,
+        version=step_version("calculate_pixel_statistics"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: pixel statistics"
     script:
@@ -68,7 +68,7 @@ rule camera_coefficients:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_camcalib_coefficients"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: coefficients"
     script:

@@ -57,7 +57,7 @@ rule night_report:
         ),
         aerosol=expected_aerosol,
         array=lambda wildcards: bool(dl2_files(wildcards.site, wildcards.night)),
-        version=REPORT_VERSION,
+        version=step_version("create_night_report"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:
