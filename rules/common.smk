@@ -208,13 +208,14 @@ def override(site, night, decision):
 
 
 def certification_override(wildcards):
-    """Options for products of a night that are certified although they failed."""
+    """Options for products of a night: those that failed and are certified, those of a release."""
     key = "certify_despite_verdict", wildcards.site, wildcards.night
-    entry = OVERRIDES.get(key)
-    if entry is None:
-        return {}
+    entry = OVERRIDES.get(key, {})
     names = {"override": "reason", "author": "author", "override_date": "date"}
-    return {option: entry[name] for option, name in names.items()}
+    options = {option: entry[name] for option, name in names.items() if entry}
+    if config["archive"].get("release"):
+        options["release"] = config["archive"]["release"]
+    return options
 
 
 def archive_location(wildcards):
