@@ -348,10 +348,15 @@ def test_a_killed_job_is_on_the_page(night_of_before, other_workflow):
 
 
 @pytest.mark.parametrize(
-    ("module", "anew"), [("atmosphere/rayleigh.py", True), ("report/wording.py", False)]
+    ("module", "anew"),
+    [
+        ("atmosphere/density_profile.py", True),
+        ("atmosphere/clear_night.py", False),  # nothing that it imports
+        ("report/wording.py", False),
+    ],
 )
 def test_an_edited_method_is_run_again(finished, other_workflow, module, anew):
-    """The density profile after a change in the package; a change of the page leaves it alone."""
+    """The density profile after a change of what it imports; other changes leave it alone."""
     options = ("--rerun-triggers", "params", "--dry-run")
     target = f"{NIGHT}/atmosphere/density_profile.ecsv"
     _, output = snakemake(finished, *options, target, workflow=other_workflow)
@@ -362,6 +367,21 @@ def test_an_edited_method_is_run_again(finished, other_workflow, module, anew):
     assert ("molecular density profile" in output) is anew
     _, output = snakemake(finished, *options, workflow=other_workflow)
     assert "C: report" in output
+
+
+def test_another_setting_counts_whatever_the_time_of_its_file(finished, other_workflow):
+    """As after the checkout of an older release: what follows from it is made again, no more."""
+    path = other_workflow / "config/tools/calculate_macobac.yaml"
+    settings = yaml.safe_load(path.read_text())
+    settings["CalculateMacobac"]["tries"] = 7
+    path.write_text(yaml.safe_dump(settings))
+    os.utime(path, (0, 0))
+    options = ("--rerun-triggers", "params", "--dry-run")
+    _, output = snakemake(finished, *options, workflow=other_workflow)
+    assert "C: CO2 concentration" in output
+    assert "C: molecular density profile" in output
+    assert "C: meteorological data" not in output
+    assert "C: simulate" not in output
 
 
 def test_jobs_import_the_package_of_their_checkout(tmp_path, other_workflow):
