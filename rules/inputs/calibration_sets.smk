@@ -305,6 +305,23 @@ def dedicated_product(wildcards):
     return f"{NIGHT}/{{tel}}/camera/{{dedicated}}.{suffix}".format(**wildcards)
 
 
+def dedicated_before(wildcards):
+    """What was certified of the telescope in the last night before, of those of the same run.
+
+    Each goes in front of the one before, so that nights that are calibrated together take turns.
+    """
+    site, tel, name = wildcards.site, wildcards.tel, wildcards.dedicated
+    entries = PDE if name == "pde" else SETS
+    before = sorted(night for night in config["nights"] if night < wildcards.night)
+    for night in reversed(before):
+        if (site, night, tel) in entries and (
+            name == "pde" or name in calibration_set_of(site, night, tel).products
+        ):
+            folder = NIGHT.format(site=site, category=wildcards.category, night=night)
+            return [f"{folder}/certification/{name}.{tel}.json"]
+    return []
+
+
 def pde_entry(wildcards):
     """What the configuration says of the photon detection efficiency of a telescope."""
     key = wildcards.site, wildcards.night, wildcards.tel
