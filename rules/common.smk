@@ -34,6 +34,7 @@ SIMULATION = (
 )
 SIMULATED_DL2 = "simulation/dl2/{site}/{night}"
 ARRAY = "inter_calibration", "cross_calibration", "timing"
+ARCHIVE_WRITER = int(not config["archive"]["database"])  # SQLite has one at a time
 
 
 def package_version(*left_out):
