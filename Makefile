@@ -54,7 +54,7 @@ demo: $(VENV)/.installed
 	    --time 2024-07-10T21:50:00
 	@echo
 	@echo "The night is calibrated. Open:"
-	@for page in demo/results/*/*/*/report/index.html; do echo "  $(CURDIR)/$$page"; done
+	@for page in demo/results/*/*/*/report/index.html demo/results/*/trends/index.html; do echo "  $(CURDIR)/$$page"; done
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"

@@ -33,6 +33,7 @@ SIMULATION = (
     "simulation/{site}/{night}"  # what the observatory delivers, whatever the category
 )
 SIMULATED_DL2 = "simulation/dl2/{site}/{night}"
+SIMULATED_SETS = "simulation/calibration_sets/{site}/{night}"
 ARRAY = "inter_calibration", "cross_calibration", "timing"
 ARCHIVE_WRITER = int(not config["archive"]["database"])  # SQLite has one at a time
 
@@ -50,7 +51,10 @@ def package_version(*left_out):
 
 
 VERSION = package_version(
-    "report/", "tools/create_night_report.py", "tools/night_steps.py"
+    "report/",
+    "tools/create_night_report.py",
+    "tools/create_trends.py",
+    "tools/night_steps.py",
 )
 REPORT_VERSION = package_version()
 
@@ -133,6 +137,7 @@ def simulated_blocks():
 
 
 config["nights"] = texts(config["nights"])
+config["camera"] = texts(config["camera"])
 config["throughput"] = texts(config["throughput"])
 config["monitoring"] = texts(config["monitoring"])
 config["pointing"] = texts(config["pointing"])
@@ -163,6 +168,7 @@ wildcard_constraints:
     tel=r"[A-Z]{3,4}-\d{2}",
     quantity="muon_throughput|muon_psf",
     stars="star_tracking|star_psf",
+    dedicated="single_photoelectron|photon_transfer|crosstalk|pde",
     block=r"OBSID\d+",
 
 

@@ -48,6 +48,13 @@ class CreateNightReport(NightSteps):
         file_ok=False,
         help="Folder with the reference models of the site, to compare the night with",
     ).tag(config=True)
+    trends = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="Page of the site over the nights, for a link to it",
+    ).tag(config=True)
     margin_limit_in_sigma = traits.Float(
         2.0,
         min=0,
@@ -60,6 +67,15 @@ class CreateNightReport(NightSteps):
     camera = traits.Bool(
         False,
         help="Cameras are expected: an absent index of DL0 files counts as missing",
+    ).tag(config=True)
+    dedicated = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="Products of dedicated runs of cameras, and excluded pixels, that are expected",
+    ).tag(config=True)
+    calibration_runs = traits.List(
+        traits.Int(min=1),
+        help="Observations of dedicated runs: no muon rings and no stars are expected of them, and "
+        "of cameras, beside --dedicated, only what there is a trace of",
     ).tag(config=True)
     throughput = traits.Bool(
         False,
@@ -118,6 +134,9 @@ class CreateNightReport(NightSteps):
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
+        "dedicated": "CreateNightReport.dedicated",
+        "calibration-runs": "CreateNightReport.calibration_runs",
+        "trends": "CreateNightReport.trends",
         "illuminator": "CreateNightReport.illuminator",
         "aerosol": "CreateNightReport.aerosol",
     }
@@ -147,6 +166,7 @@ class CreateNightReport(NightSteps):
 
     def start(self) -> None:
         """Read, collect, draw, write."""
+        import os
         from datetime import UTC, datetime
 
         from .. import __version__
@@ -155,7 +175,8 @@ class CreateNightReport(NightSteps):
         from ..report.night_page import night_facts, render
 
         material = self.material()
-        facts = night_facts(material, night_figures(material))
+        trends = os.path.relpath(self.trends, self.output.parent) if self.trends else ""
+        facts = night_facts(material, night_figures(material), trends)
         page = render(facts, datetime.now(UTC).replace(microsecond=0), __version__)
         with atomic_path(self.output) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -180,13 +201,14 @@ class CreateNightReport(NightSteps):
         index = f"{DL0_INDEX}.ecsv"
         first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
         cameras = self.camera_steps(first.get(index))
+        dedicated = self.dedicated_steps(cameras)
         muons = self.throughput_steps(first.get(index), cameras)
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
         stars = self.pointing_steps(first.get(index), cameras + muons)
         array = self.array_steps(muons)
         aerosol = self.aerosol_steps()
-        steps = STEPS + aerosol + cameras + muons + flashes + history + stars + array
+        steps = STEPS + aerosol + cameras + dedicated + muons + flashes + history + stars + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -200,6 +222,7 @@ class CreateNightReport(NightSteps):
             co2_age_limit=self.co2_age_limit_in_days,
             forced_by_date=self.by_date,
             camera_steps=cameras,
+            dedicated_steps=dedicated,
             masked_limit=self.masked_limit_in_percent / 100,
             throughput_steps=muons,
             throughput_limits=ThroughputLimits(
@@ -265,6 +288,8 @@ class CreateNightReport(NightSteps):
             AEROSOL_CONDITIONS,
             array_tables,
             camera_coefficients,
+            dedicated_kind,
+            dedicated_tables,
             hdf5_header,
             observation_tables,
             pointing_tables,
@@ -275,6 +300,7 @@ class CreateNightReport(NightSteps):
         kind = kind or _OF_TELESCOPE.sub(r"\1", stem)
         if OF_ARRAY.fullmatch(stem):
             kind = stem.split(".")[0]
+        kind, is_dedicated = dedicated_kind(kind)
         path = self.add_input(self.night_folder / name, kind)
         header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
         try:
@@ -288,6 +314,8 @@ class CreateNightReport(NightSteps):
                 header = hdf5_header(path, kind)
                 if kind == "camera/coefficients":
                     table, geometry = camera_coefficients(path, header["calibpipe"])
+                elif is_dedicated:
+                    tables, geometry = dedicated_tables(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
                 elif kind.startswith("pointing/"):

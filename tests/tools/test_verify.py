@@ -48,6 +48,8 @@ def test_verdict_with_itself(night, root):
     assert results == {"CO2-01": "PASS", "CO2-02": "PASS", "CO2-31": "NOT APPLICABLE"}
     header = read_product_header(night["macobac.ecsv"])
     assert content["product"]["id"] == str(header.product_id)
+    values = [(v["quantity"], v["unit"], round(v["value"])) for v in content["values"]]
+    assert values == [("co2_mole_fraction", "ppm", 425)]
 
 
 def test_verdict_against_what_was_certified_a_month_before(night, root, tmp_path, north):
