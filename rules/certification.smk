@@ -171,7 +171,7 @@ rule certified_excluded_pixels:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -197,7 +197,7 @@ rule certified_calibration_set:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         # a new set goes in front of the one before, which holds for a month or longer

@@ -8,7 +8,10 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 CLUSTERS = ("slurm", "cluster-generic")
-ALONE = {"dl0_index"}  # a checkpoint: what follows is planned when it is there
+ALONE = {  # checkpoints: what follows is planned when they are there; what waits for all nights
+    *("dl0_index", "simulated_calibration_runs", "calibration_runs_index"),
+    "trends",
+}
 
 
 def profile(name):
