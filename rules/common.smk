@@ -37,6 +37,7 @@ SIMULATION = (
 SIMULATED_DL2 = "simulation/dl2/{site}/{night}"
 SIMULATED_SETS = "simulation/calibration_sets/{site}/{night}"
 ARRAY = "inter_calibration", "cross_calibration", "timing"
+ARCHIVE_WRITER = int(not config["archive"]["database"])  # SQLite has one at a time
 
 
 @cache

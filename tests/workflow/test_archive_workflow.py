@@ -56,6 +56,7 @@ def night(workflow, folder, *targets):
             BIN / "snakemake",
             f"--snakefile={workflow}/Snakefile",
             f"--profile={workflow}/profiles/default",
+            "--cores=2",
             f"--directory={folder}",
             f"--configfile={folder}/small.yaml",
             *targets,

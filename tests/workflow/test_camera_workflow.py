@@ -33,6 +33,7 @@ def snakemake(folder, workflow, *options, check=True):
         BIN / "snakemake",
         f"--snakefile={workflow}/Snakefile",
         f"--profile={workflow}/profiles/default",
+        "--cores=2",
         f"--directory={folder}",
         f"--configfile={folder}/config.yaml",
         *options,

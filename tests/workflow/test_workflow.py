@@ -38,6 +38,7 @@ def command(folder, *options, workflow=ROOT):
         str(BIN / "snakemake"),
         f"--snakefile={workflow}/Snakefile",
         f"--profile={workflow}/profiles/default",
+        "--cores=2",
         f"--directory={folder}",
         f"--configfile={folder}/small.yaml",
         *options,
