@@ -9,7 +9,9 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/inputs/calibration_sets.smk"
 include: "rules/inputs/dl0.smk"
+include: "rules/inputs/camera.smk"
 include: "rules/inputs/atmosphere.smk"
 include: "rules/inputs/aerosol.smk"
 include: "rules/inputs/array.smk"
@@ -19,6 +21,7 @@ include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/aerosol.smk"
 include: "rules/camera.smk"
+include: "rules/calibration_sets.smk"
 include: "rules/throughput.smk"
 include: "rules/pointing.smk"
 include: "rules/array.smk"
@@ -47,6 +50,7 @@ rule all:
         every_aerosol_night("observation_conditions"),
         *every_block("{tel}/camera/pixel_statistics.{block}.h5", "camera"),
         *every_block("{tel}/camera/coefficients.{block}.h5", "camera"),
+        *every_exclusion("{tel}/camera/excluded_pixels.h5"),
         *every_block(
             "{tel}/throughput/muon_rings.{block}.h5",
             "throughput",
@@ -59,6 +63,7 @@ rule all:
         *every_block(
             "certification/camera_coefficients.{tel}.{block}.json", "camera", "archive"
         ),
+        *every_exclusion("certification/excluded_pixels.{tel}.json", "archive"),
         *every_telescope(
             "certification/muon_throughput.{tel}.json", "throughput", "archive"
         ),
@@ -94,6 +99,11 @@ rule all:
             of_night=muon_blocks,
         ),
         *every_pointing_model("certification/pointing_model.{tel}.json"),
+        *every_set("{tel}/camera/run_statistics.{block}.h5"),
+        *every_set("{tel}/camera/{dedicated}.h5"),
+        *every_pde("{tel}/camera/pde.ecsv"),
+        *every_set("certification/{dedicated}.{tel}.json"),
+        *every_pde("certification/pde.{tel}.json"),
         every_array_block("array/energy_asymmetry.{block}.h5"),
         every_array_block("array/image_asymmetry.{block}.h5"),
         every_array_night("array/inter_calibration.h5"),

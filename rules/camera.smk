@@ -1,7 +1,9 @@
 """The cameras of a night, telescope by telescope and observation block by observation block.
 
-Inputs: DL0 events of the observatory.
-Outputs: array/dl0_index, {tel}/camera/pixel_statistics, {tel}/camera/coefficients.
+Inputs: DL0 events of the observatory; decisions of operators; certified excluded pixels of the
+nights before.
+Outputs: array/dl0_index, {tel}/camera/pixel_statistics, {tel}/camera/coefficients of each
+observation block; {tel}/camera/excluded_pixels of the night.
 """
 
 
@@ -73,3 +75,30 @@ rule camera_coefficients:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: coefficients"
     script:
         "../scripts/camera_coefficients.py"
+
+
+rule excluded_pixels:
+    input:
+        site=site_file,
+        config=tool_config("select_excluded_pixels"),
+        coefficients=coefficients_of_night,
+        overrides=ancient(str(CONFIG / "pixel_overrides.yaml")),  # the decisions count
+        archive=archive_of_site,
+        before=exclusion_before,
+    output:
+        product=f"{NIGHT}/{{tel}}/camera/excluded_pixels.h5",
+        provenance=f"{NIGHT}/{{tel}}/camera/excluded_pixels.provenance.json",
+    log:
+        f"{LOG}/{{tel}}/camera/excluded_pixels.log",
+    benchmark:
+        f"{LOG}/{{tel}}/camera/excluded_pixels.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        decisions=decisions_on_pixels,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: excluded pixels"
+    script:
+        "../scripts/excluded_pixels.py"

@@ -155,6 +155,60 @@ rule certified_camera:
         "../scripts/certified.py"
 
 
+rule certified_excluded_pixels:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=rules.excluded_pixels.output.product,
+        verification=rules.verified_excluded_pixels.output.product,
+    output:
+        product=f"{NIGHT}/certification/excluded_pixels.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/excluded_pixels.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/excluded_pixels.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/excluded_pixels.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        decision=certification_override,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify excluded pixels"
+    script:
+        "../scripts/certified.py"
+
+
+rule certified_calibration_set:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=dedicated_product,
+        verification=rules.verified_calibration_set.output.product,
+    output:
+        product=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/{{dedicated}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/{{dedicated}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=1,
+    params:
+        location=config["archive"]["location"],
+        # a new set goes in front of the one before, which holds for a month or longer
+        decision=lambda wildcards: certification_override(wildcards)
+        | {"supersede": True},
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify {wildcards.dedicated}"
+    script:
+        "../scripts/certified.py"
+
+
 rule certified_throughput:
     input:
         config=tool_config("certify"),

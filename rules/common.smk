@@ -33,6 +33,7 @@ SIMULATION = (
     "simulation/{site}/{night}"  # what the observatory delivers, whatever the category
 )
 SIMULATED_DL2 = "simulation/dl2/{site}/{night}"
+SIMULATED_SETS = "simulation/calibration_sets/{site}/{night}"
 ARRAY = "inter_calibration", "cross_calibration", "timing"
 
 
@@ -135,6 +136,7 @@ def simulated_blocks():
 
 
 config["nights"] = texts(config["nights"])
+config["camera"] = texts(config["camera"])
 config["throughput"] = texts(config["throughput"])
 config["monitoring"] = texts(config["monitoring"])
 config["pointing"] = texts(config["pointing"])
@@ -165,6 +167,7 @@ wildcard_constraints:
     tel=r"[A-Z]{3,4}-\d{2}",
     quantity="muon_throughput|muon_psf",
     stars="star_tracking|star_psf",
+    dedicated="single_photoelectron|photon_transfer|crosstalk|pde",
     block=r"OBSID\d+",
 
 

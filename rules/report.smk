@@ -20,6 +20,8 @@ rule night_report:
         models=reference_models,
         aerosol=aerosol_products,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
+        excluded_pixels=exclusion_products("{tel}/camera/excluded_pixels.h5"),
+        dedicated=dedicated_products,
         throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
         psf=throughput_products("{tel}/throughput/muon_psf.h5"),
         illuminator=illuminator_products(
@@ -49,6 +51,9 @@ rule night_report:
             override(wildcards.site, wildcards.night, "reference_model_by_date")
         ),
         camera=lambda wildcards: wanted("camera") and bool(telescopes(wildcards.site)),
+        calibration_runs=lambda wildcards: calibration_runs(
+            wildcards.site, wildcards.night
+        ),
         throughput=lambda wildcards: wanted("throughput")
         and bool(telescopes(wildcards.site)),
         pointing=lambda wildcards: wanted("pointing")

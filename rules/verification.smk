@@ -82,6 +82,56 @@ rule verified_camera:
         "../scripts/verified.py"
 
 
+rule verified_excluded_pixels:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=rules.excluded_pixels.output.product,
+    output:
+        product=f"{NIGHT}/verification/excluded_pixels.{{tel}}.json",
+        provenance=f"{NIGHT}/verification/excluded_pixels.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/verification/excluded_pixels.{{tel}}.log",
+    benchmark:
+        f"{LOG}/verification/excluded_pixels.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: verify excluded pixels"
+    script:
+        "../scripts/verified.py"
+
+
+rule verified_calibration_set:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=dedicated_product,
+    output:
+        product=f"{NIGHT}/verification/{{dedicated}}.{{tel}}.json",
+        provenance=f"{NIGHT}/verification/{{dedicated}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/verification/{{dedicated}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/verification/{{dedicated}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=VERSION,
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.dedicated}"
+    script:
+        "../scripts/verified.py"
+
+
 rule verified_throughput:
     input:
         site=site_file,

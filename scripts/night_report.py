@@ -15,6 +15,8 @@ run_step(
     trends=snakemake.params.trends,
     by_date=snakemake.params.by_date,
     camera=snakemake.params.camera,
+    dedicated=[*snakemake.input.dedicated, *snakemake.input.excluded_pixels],
+    calibration_runs=list(snakemake.params.calibration_runs),
     throughput=snakemake.params.throughput,
     illuminator=snakemake.params.illuminator,
     aerosol=list(snakemake.params.aerosol),

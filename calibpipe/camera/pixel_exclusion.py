@@ -84,6 +84,12 @@ class PixelOverride:
         """Whether it is in force in a night."""
         return self.begin <= night and (self.end is None or night <= self.end)
 
+    def text(self) -> dict[str, Any]:
+        """As JSON."""
+        pixels = {"decision": self.decision, "pixels": list(self.pixels)}
+        nights = {"night": str(self.begin), "until": str(self.end) if self.end else None}
+        return pixels | nights | {n: getattr(self, n) for n in ("author", "date", "reason")}
+
 
 @dataclass(frozen=True)
 class Exclusion:

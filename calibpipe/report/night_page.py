@@ -17,6 +17,7 @@ from .aerosol_page import aerosol_facts
 from .array_page import array_facts
 from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
+from .dedicated_page import dedicated_facts
 from .key_numbers import key_numbers
 from .material import NightMaterial
 from .pointing_page import pointing_facts
@@ -64,6 +65,7 @@ def night_facts(
         "figures": list(figures),
         "aerosol": aerosol_facts(material),
         "cameras": camera_facts(material),
+        "dedicated": dedicated_facts(material),
         "throughput": throughput_facts(material),
         "flashes": flash_facts(material),
         "pointing": pointing_facts(material),

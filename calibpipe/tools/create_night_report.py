@@ -68,6 +68,15 @@ class CreateNightReport(NightSteps):
         False,
         help="Cameras are expected: an absent index of DL0 files counts as missing",
     ).tag(config=True)
+    dedicated = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="Products of dedicated runs of cameras, and excluded pixels, that are expected",
+    ).tag(config=True)
+    calibration_runs = traits.List(
+        traits.Int(min=1),
+        help="Observations of dedicated runs: no muon rings and no stars are expected of them, and "
+        "of cameras, beside --dedicated, only what there is a trace of",
+    ).tag(config=True)
     throughput = traits.Bool(
         False,
         help="Muon rings are expected: absent throughputs of indexed telescopes count as missing",
@@ -125,6 +134,8 @@ class CreateNightReport(NightSteps):
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
+        "dedicated": "CreateNightReport.dedicated",
+        "calibration-runs": "CreateNightReport.calibration_runs",
         "trends": "CreateNightReport.trends",
         "illuminator": "CreateNightReport.illuminator",
         "aerosol": "CreateNightReport.aerosol",
@@ -190,13 +201,14 @@ class CreateNightReport(NightSteps):
         index = f"{DL0_INDEX}.ecsv"
         first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
         cameras = self.camera_steps(first.get(index))
+        dedicated = self.dedicated_steps(cameras)
         muons = self.throughput_steps(first.get(index), cameras)
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
         stars = self.pointing_steps(first.get(index), cameras + muons)
         array = self.array_steps(muons)
         aerosol = self.aerosol_steps()
-        steps = STEPS + aerosol + cameras + muons + flashes + history + stars + array
+        steps = STEPS + aerosol + cameras + dedicated + muons + flashes + history + stars + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -210,6 +222,7 @@ class CreateNightReport(NightSteps):
             co2_age_limit=self.co2_age_limit_in_days,
             forced_by_date=self.by_date,
             camera_steps=cameras,
+            dedicated_steps=dedicated,
             masked_limit=self.masked_limit_in_percent / 100,
             throughput_steps=muons,
             throughput_limits=ThroughputLimits(
@@ -275,6 +288,8 @@ class CreateNightReport(NightSteps):
             AEROSOL_CONDITIONS,
             array_tables,
             camera_coefficients,
+            dedicated_kind,
+            dedicated_tables,
             hdf5_header,
             observation_tables,
             pointing_tables,
@@ -285,6 +300,7 @@ class CreateNightReport(NightSteps):
         kind = kind or _OF_TELESCOPE.sub(r"\1", stem)
         if OF_ARRAY.fullmatch(stem):
             kind = stem.split(".")[0]
+        kind, is_dedicated = dedicated_kind(kind)
         path = self.add_input(self.night_folder / name, kind)
         header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
         try:
@@ -298,6 +314,8 @@ class CreateNightReport(NightSteps):
                 header = hdf5_header(path, kind)
                 if kind == "camera/coefficients":
                     table, geometry = camera_coefficients(path, header["calibpipe"])
+                elif is_dedicated:
+                    tables, geometry = dedicated_tables(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
                 elif kind.startswith("pointing/"):

@@ -248,6 +248,10 @@ class FitSinglePhotoelectron(EventFilesTool):
                 "obs_id": nominal.camera.obs_id,
                 "runs": {name: run.camera.obs_id for name, run in runs.items()},
                 "n_events": {name: run.report.n_selected for name, run in runs.items()},
+                "extraction": {
+                    "window_start": self.window_start,
+                    "window_width": self.window_width,
+                },
                 "shape": "given" if "high_voltage" not in runs else "of high voltage",
                 "model_difference": difference.tolist(),
                 "remarks": [text for run in runs.values() for text in run.report.remarks()],

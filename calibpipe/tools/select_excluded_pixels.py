@@ -1,6 +1,5 @@
 """Pixels of one telescope that are excluded, from all evidence, history and decisions."""
 
-from datetime import date
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -8,8 +7,8 @@ from ctapipe.core import traits
 
 from .night_tool import NightTool, require
 
-KIND = "camera/pixel_exclusion"
-PIXELS_GROUP = "/calibpipe/camera/pixel_exclusion"
+KIND = "camera/excluded_pixels"
+PIXELS_GROUP = "/calibpipe/camera/excluded_pixels"
 HISTORY_GROUP = "/calibpipe/camera/pixel_evidence"
 
 
@@ -19,8 +18,9 @@ class SelectExcludedPixels(NightTool):
     Evidence against a pixel comes from camera coefficients, photon transfer (with linearity and
     ratio of gains), cross-talk and single photoelectrons of the night, as many as there are. A
     pixel is excluded that has evidence in n_bad of the last n_nights nights, and comes back after
-    n_good nights without; the product of the night before (--previous) has the history. Decisions
-    of operators (--overrides: dated, signed, with a reason) come before all evidence.
+    n_good nights without. The history is in the product of the night before: the last one that is
+    certified (--archive), or a file (--previous). Decisions of operators (--overrides: dated,
+    signed, with a reason) come before all evidence.
     """
 
     name = "calibpipe-select-excluded-pixels"
@@ -28,9 +28,8 @@ class SelectExcludedPixels(NightTool):
     examples = """
     calibpipe-select-excluded-pixels --site config/sites/CTAO-North.yaml --night 2024-07-10 \\
         --coefficients LSTN-01/camera/coefficients.OBSID1.h5 \\
-        --photon-transfer LSTN-01/camera/photon_transfer.h5 \\
-        --previous ../2024-07-09/LSTN-01/camera/pixel_exclusion.h5 \\
-        --overrides config/pixel_overrides.yaml --output LSTN-01/camera/pixel_exclusion.h5
+        --photon-transfer LSTN-01/camera/photon_transfer.h5 --archive calibration_archive \\
+        --overrides config/pixel_overrides.yaml --output LSTN-01/camera/excluded_pixels.h5
     """
 
     coefficients = traits.List(
@@ -47,6 +46,17 @@ class SelectExcludedPixels(NightTool):
     ).tag(config=True)
     previous = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Product of the night before"
+    ).tag(config=True)
+    archive = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        file_ok=False,
+        help="Calibration archive: the history is the last product before this night that is "
+        "certified there",
+    ).tag(config=True)
+    history_in_days = traits.Int(
+        30, min=1, max=366, help="Nights of the calendar back to which a history is looked for"
     ).tag(config=True)
     overrides = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Decisions of operators (YAML)"
@@ -70,8 +80,17 @@ class SelectExcludedPixels(NightTool):
         "crosstalk": "SelectExcludedPixels.crosstalk",
         "single-photoelectron": "SelectExcludedPixels.single_photoelectron",
         "previous": "SelectExcludedPixels.previous",
+        "archive": "SelectExcludedPixels.archive",
         "overrides": "SelectExcludedPixels.overrides",
     }
+
+    def setup(self) -> None:
+        """Check what has to be given."""
+        super().setup()
+        require(
+            not (self.previous and self.archive),
+            f"{self.name}: the history is that of --previous or of --archive; give one of them",
+        )
 
     def start(self) -> None:
         """Read the evidence, decide, write."""
@@ -87,25 +106,33 @@ class SelectExcludedPixels(NightTool):
         found = self.evidence()
         n_pixels = self.subarray().tel[self._header["tel_id"]].camera.geometry.n_pixels
         bits = evidence_of(found, n_pixels)
-        nights, history, excluded, since = self.history(night, n_pixels)
-        decision = excluded_pixels(
+        previous = self.previous or self.certified_before(site)
+        nights, history, excluded, since = self.history(previous, night, n_pixels)
+        decisions = self.decisions(site.name, night)
+        exclusion = excluded_pixels(
             [*nights, night],
             np.concatenate([history, bits[np.newaxis]]),
             excluded,
             since,
             hysteresis=Hysteresis(self.n_bad, self.n_nights, self.n_good),
-            overrides=self.decisions(site.name),
+            overrides=decisions,
         )
         kept = max(self.n_nights, self.n_good)
         table = {"night": [*nights, night][-kept:]}
         table["evidence"] = np.concatenate([history, bits[np.newaxis]])[-kept:]
-        self.write(decision, table, sorted(reason.name.lower() for reason in found))
+        facts = {
+            "evidence_from": sorted(reason.name.lower() for reason in found),
+            "history_of": nights,
+            "decisions": [decision.text() for decision in decisions],
+        }
+        self.write(exclusion, table, facts)
 
     def table(self, path: Path, group: str, kind: str, columns: Any = None) -> Any:
         """Table of a product of this telescope."""
         from ..core.telescope_file import read_telescope_table
 
-        self.add_input(path, kind)
+        if (kind, Path(path)) not in self._inputs:
+            self.add_input(path, kind)
         tel_id = 0 if self._header is None else self._header["tel_id"]
         table = read_telescope_table(path, group, tel_id, kind, columns)
         header = table.meta["calibpipe"]
@@ -170,38 +197,74 @@ class SelectExcludedPixels(NightTool):
         every = subarray_of_file(self._path)
         return every.select_subarray([tel_id], name=self._header.get("array_element", every.name))
 
-    def history(self, night: str, n_pixels: int) -> tuple[list[str], Any, Any, Any]:
+    def certified_before(self, site: Any) -> Path | None:
+        """Newest certified product of the nights before, if there is one."""
+        if self.archive is None:
+            return None
+        from datetime import timedelta
+
+        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.repository import open_archive
+        from ..archive.validity import Interval
+        from ..core.night import night_date, night_span
+
+        first = str(night_date(self.night) - timedelta(days=self.history_in_days))
+        span = Interval.of(*(night_span(night, site)[0] for night in (first, self.night)))
+        archive = open_archive(self.archive)
+        where = data_id(archive, KIND, site.name, telescope=self._header["array_element"])
+        layers = archive.layers(site.name, self.category)
+        found = newest_layer(archive, KIND, layers, span, where)
+        if not found:
+            return None
+        newest = max(found, key=lambda entry: entry.validity.begin)
+        return product_path(archive, newest.product_id)
+
+    def history(
+        self, previous: Path | None, night: str, n_pixels: int
+    ) -> tuple[list[str], Any, Any, Any]:
         """Nights before with their evidence; pixels excluded by evidence, and since when."""
         import numpy as np
 
         empty = np.zeros((0, n_pixels), np.uint16)
-        if self.previous is None:
+        if previous is None:
             return [], empty, np.zeros(n_pixels, bool), np.full(n_pixels, "", "U10")
-        evidence = self.table(self.previous, HISTORY_GROUP, KIND)
-        pixels = self.table(self.previous, PIXELS_GROUP, KIND)
+        evidence = self.table(previous, HISTORY_GROUP, KIND)
+        pixels = self.table(previous, PIXELS_GROUP, KIND)
         nights = [str(entry) for entry in evidence["night"]]
         require(
             nights[-1] < night,
-            f"{self.previous} is of the night {nights[-1]}, not before {night}; give the product "
+            f"{previous} is of the night {nights[-1]}, not before {night}; give the product "
             "of an earlier night",
+        )
+        found = np.asarray(evidence["evidence"], np.uint16).reshape(len(nights), -1)
+        require(
+            found.shape[1] == n_pixels,
+            f"{previous} is of {found.shape[1]} pixels, the camera has {n_pixels}; was the camera "
+            "changed? Decertify the product, or give --previous",
         )
         return (
             nights,
-            np.asarray(evidence["evidence"], np.uint16).reshape(len(nights), n_pixels),
+            found,
             np.asarray(pixels["excluded_by_evidence"], bool),
             np.asarray(pixels["since"]).astype("U10"),
         )
 
-    def decisions(self, site: str) -> list[Any]:
-        """Decisions of operators on this telescope."""
+    def decisions(self, site: str, night: str) -> list[Any]:
+        """Decisions of operators on this telescope that hold in the night.
+
+        The file has those of others, too: these go into the header, not its checksum.
+        """
+        from datetime import date
+
         import yaml
 
         from ..camera.pixel_exclusion import overrides_of
         from ..core.exceptions import ConfigurationError, MissingInputError
+        from ..core.provenance import Provenance
 
         if self.overrides is None:
             return []
-        path = self.add_input(self.overrides, "camera/pixel_overrides")
+        path = Path(self.overrides)
         if not path.is_file():
             raise MissingInputError(f"{path} does not exist: give the decisions of operators")
         try:
@@ -211,9 +274,11 @@ class SelectExcludedPixels(NightTool):
                 f"{path} is no YAML with an entry `overrides`: {error}; see "
                 "config/pixel_overrides.yaml"
             ) from error
-        return overrides_of(entries, site, self._header["array_element"])
+        Provenance().add_input_file(str(path), role="camera/pixel_overrides", add_meta=False)
+        every = overrides_of(entries, site, self._header["array_element"])
+        return [decision for decision in every if decision.holds(date.fromisoformat(night))]
 
-    def write(self, found: Any, history: dict[str, Any], sources: list[str]) -> None:
+    def write(self, found: Any, history: dict[str, Any], facts: dict[str, Any]) -> None:
         """One row a pixel, and the evidence of the nights that the next one needs."""
         from dataclasses import fields
 
@@ -221,13 +286,11 @@ class SelectExcludedPixels(NightTool):
         from astropy.table import Table
 
         from ..camera.pixel_exclusion import ExclusionReason
-        from ..core.night import astronomical_night, night_date
+        from ..core.night import night_span
         from ..core.telescope_file import write_telescope_tables
 
         columns = {f.name: getattr(found, f.name) for f in fields(found)}
         pixels = Table({"pixel_id": np.arange(len(found.is_excluded), dtype=np.int32)} | columns)
-        this_night = date.fromisoformat(str(night_date(self.night)))
-        span = astronomical_night(str(this_night), self._loaded_site)
         name, excluded = self._header["array_element"], found.is_excluded
         counts = {
             reason.name: int(np.count_nonzero(found.reasons & reason.value))
@@ -236,14 +299,16 @@ class SelectExcludedPixels(NightTool):
         metadata = self.metadata(
             KIND,
             f"Excluded pixels of {name}",
-            validity=(span.dusk, span.dawn),
+            validity=night_span(self.night, self._loaded_site),
             details={
                 "tel_id": self._header["tel_id"],
                 "array_element": name,
-                "evidence_from": sources,
+                **facts,
                 "n_excluded": int(excluded.sum()),
                 "n_with_reason": {key: value for key, value in counts.items() if value},
-                "remarks": [] if self.previous else ["no history: evidence of one night only"],
+                "remarks": []
+                if facts["history_of"]
+                else ["no history: evidence of one night only"],
             },
         )
         tables = {PIXELS_GROUP: pixels, HISTORY_GROUP: Table(history)}

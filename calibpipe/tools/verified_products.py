@@ -12,7 +12,7 @@ from ..core.ctapipe_groups import (
     DL2_SUBARRAY_CROSS_CALIBRATION_GROUP,
     DL2_SUBARRAY_INTER_CALIBRATION_GROUP,
 )
-from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
+from ..core.exceptions import ConfigurationError
 from .calculate_array_timing import KIND as TIMING
 from .calculate_array_timing import OFFSETS, RESIDUALS
 from .calculate_crosstalk import KIND as CROSSTALK
@@ -28,13 +28,13 @@ from .fit_single_photoelectron import KIND as SPE
 from .import_pde import KIND as PDE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
-from .night_tool import require
+from .select_excluded_pixels import HISTORY_GROUP
 from .select_excluded_pixels import KIND as EXCLUSION
 from .select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
+from .verified_camera import CAMERA, camera_metrics
 
 __all__ = ["array_tables", "known_metrics", "product_metrics", "telescope_tables"]
 
-CAMERA = "camera/coefficients"
 TABLES = {  # of a product of a telescope, by the names that its metrics know
     "throughput/muon_throughput": {
         "chunks": DL1_TEL_MUON_THROUGHPUT_GROUP,
@@ -59,7 +59,7 @@ DEDICATED = {TRANSFER, CROSSTALK, EXCLUSION, PDE}  # of the camera
 TABLES |= {
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
-    EXCLUSION: {"pixels": EXCLUSION_GROUP},
+    EXCLUSION: {"pixels": EXCLUSION_GROUP, "nights": HISTORY_GROUP},
 }
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
@@ -82,6 +82,7 @@ def known_metrics() -> dict[str, set[str]]:
         array,
         atmosphere,
         camera,
+        dedicated_agreement,
         dedicated_camera,
         pointing,
         single_photoelectron,
@@ -89,7 +90,11 @@ def known_metrics() -> dict[str, set[str]]:
         throughput,
     )
 
-    metrics = {f"{CAMERA} internal": camera.INTERNAL, f"{CAMERA} external": camera.EXTERNAL}
+    metrics = {
+        f"{CAMERA} internal": camera.INTERNAL,
+        f"{CAMERA} external": camera.EXTERNAL,
+        f"{CAMERA} dedicated": dedicated_agreement.DEDICATED,
+    }
     for domain in (
         aerosol,
         array,
@@ -111,6 +116,7 @@ def product_metrics(
     data: Sequence[Path],
     references: Mapping[str, Path],
     site: Any,
+    dedicated: Mapping[str, Path] | None = None,
 ) -> tuple[dict, dict, dict]:
     """Internal metrics of a product, external ones by period, and names of elements.
 
@@ -123,6 +129,8 @@ def product_metrics(
     references : mapping of str to Path
         Certified product of each period.
     site : Site
+    dedicated : mapping of str to Path, optional
+        Certified calibrations by dedicated runs, by kind, for camera coefficients.
 
     Raises
     ------
@@ -140,7 +148,7 @@ def product_metrics(
         named = _pointing if kind == POINTING_MODEL else _array
         return named(path, header, references)
     if kind == CAMERA:
-        found = _camera(path, header, data, references)
+        found = camera_metrics(path, header, data, references, dedicated or {})
     elif kind in STARS:
         found = _stars(path, header, references)
     elif kind == SPE:
@@ -154,83 +162,6 @@ def product_metrics(
     else:
         found = _atmosphere(path, header, references, site)
     return *found, {}
-
-
-def _camera(
-    path: Path, header: Any, data: Sequence[Path], references: Mapping[str, Path]
-) -> tuple[dict, dict]:
-    """Metrics of camera coefficients with the statistics that they were made from."""
-    from ..verification.camera import external_metrics, internal_metrics
-
-    require(
-        len(data) == 1,
-        f"{header.kind} is verified with the statistics it was made from: give --data",
-    )
-    tel_id = header.own["tel_id"]
-    coefficients = _coefficients(path, tel_id)
-    statistics, noise = _statistics(data[0], header)
-    external = {
-        period: external_metrics(
-            coefficients, _coefficients(certified, tel_id), noise, statistics.window_width
-        )
-        for period, certified in references.items()
-    }
-    return internal_metrics(coefficients, statistics), external
-
-
-def _coefficients(path: Path, tel_id: int) -> Any:
-    """Coefficients of a file as arrays."""
-    import numpy as np
-
-    from ..core.monitoring_file import read_camera_coefficients
-    from ..verification.camera import Coefficients
-
-    table = read_camera_coefficients(path, tel_id)
-    return Coefficients(
-        time=table["time"].unix_tai,
-        factor=np.asarray(table["factor"]),
-        factor_error=np.asarray(table["factor_stat_error"]),
-        pedestal_offset=np.asarray(table["pedestal_offset"]),
-        time_shift=np.asarray(table["time_shift"]),
-        gain=np.asarray(table["gain"]),
-        n_pe=np.asarray(table["n_pe"]),
-        masked=np.asarray(table["outlier_mask"], bool),
-        is_valid=np.asarray(table["is_valid"], bool),
-    )
-
-
-def _statistics(path: Path, header: Any) -> tuple[Any, Any]:
-    """Statistics as arrays, and the noise of the pedestal (n_channels, n_pixels)."""
-    import numpy as np
-
-    from ..core.statistics_file import read_pixel_statistics
-    from ..verification.camera import CameraStatistics
-
-    names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
-    read = read_pixel_statistics(path, header.own["tel_id"], names)
-    missing = [name for name in names if name not in read.tables]
-    if missing:
-        raise InsufficientStatisticsError(
-            f"{path} has no {', '.join(missing)}: {header.kind} cannot be verified"
-        )
-    pedestal, flat_field, peak_time = (read.tables[name] for name in names)
-    noise = np.nanmedian(np.asarray(pedestal["std"], float), axis=0)
-    statistics = CameraStatistics(
-        baseline=np.zeros_like(noise) if read.baseline is None else read.baseline,
-        window_width=read.header["extraction"]["window_width"],
-        pedestal_time=_centre(pedestal),
-        pedestal=np.asarray(pedestal["mean"], float),
-        pedestal_std=np.asarray(pedestal["std"], float),
-        flat_field_time=_centre(flat_field),
-        flat_field=np.asarray(flat_field["mean"], float),
-        peak_time=np.asarray(peak_time["mean"], float),
-    )
-    return statistics, noise
-
-
-def _centre(table: Any) -> Any:
-    begin, end = (table[f"time_{name}"].unix_tai for name in ("start", "end"))
-    return (begin + end) / 2
 
 
 def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:

@@ -10,6 +10,7 @@ from .night_tool import NightTool, require
 
 KIND = "verification/record"
 WINDOWS = {"day": (2.0, 0.5), "week": (10.0, 4.0), "month": (45.0, 20.0)}  # days before
+DEDICATED_AGE = 62.0  # days: calibration sets are taken every month; older ones say nothing
 
 
 class Verify(NightTool):
@@ -80,9 +81,9 @@ class Verify(NightTool):
         stems = [path.stem for path in self.product]
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})
         require(not twice, f"several products are called {', '.join(twice)}: verify each by itself")
-        self.check_output(*self.outputs())
+        self.check_output(*self.verdict_files())
 
-    def outputs(self) -> list[Path]:
+    def verdict_files(self) -> list[Path]:
         """File of each product's verdict."""
         if self.output is not None:
             return [self.output]
@@ -96,7 +97,7 @@ class Verify(NightTool):
         if self.output_folder is not None:
             self.output_folder.mkdir(parents=True, exist_ok=True)
         failures = []
-        for path, output in zip(self.product, self.outputs(), strict=True):
+        for path, output in zip(self.product, self.verdict_files(), strict=True):
             self._inputs[:] = [("site", self.site)]
             try:
                 self.verify(path, output, criteria, archive, site)
@@ -125,8 +126,10 @@ class Verify(NightTool):
         )
         references = self.references(header, archive)
         data = [self.add_input(source, "data") for source in self.data]
+        dedicated = self.dedicated(header, archive, site)
         certified = {period: found for period, (_, found) in references.items()}
-        metrics = product_metrics(path, header, data, certified, site)
+        runs = {kind: found for kind, (_, found) in dedicated.items()}
+        metrics = product_metrics(path, header, data, certified, site, runs)
         found = outcomes(limits, header.kind, *metrics)
         decision, because = verdict(found)
         record = {
@@ -141,7 +144,9 @@ class Verify(NightTool):
             "criteria": [entry.text() for entry in found],
             "values": product_values(path, header),
             "criteria_digest": criteria_digest,
-            "compared_with": {p: str(e.product_id) for p, (e, _) in references.items()},
+            "compared_with": {
+                name: str(e.product_id) for name, (e, _) in (references | dedicated).items()
+            },
         }
         what = " ".join(filter(None, (header.kind, header.array_element, header.block)))
         metadata = self.metadata(
@@ -197,6 +202,30 @@ class Verify(NightTool):
                 newest = max(front, key=lambda e: e.validity)
                 path = product_path(archive, newest.product_id)
                 found[period] = newest, self.add_input(path, f"certified a {period} before")
+        return found
+
+    def dedicated(self, header: Any, archive: Any, site: Any) -> dict[str, tuple[Any, Path]]:
+        """Newest certified calibration by dedicated runs of the nights before, by kind."""
+        from .verified_camera import CAMERA, DEDICATED_KINDS
+
+        if archive is None or header.validity is None or header.kind != CAMERA:
+            return {}
+        import astropy.units as u
+
+        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.validity import Interval
+        from ..core.night import night_span
+
+        layers = archive.layers(header.site, header.category)
+        begin, _ = night_span(self.night, site)
+        span = Interval.of(begin - DEDICATED_AGE * u.day, begin)
+        found = {}
+        for kind in DEDICATED_KINDS:
+            where = data_id(archive, kind, header.site, telescope=header.array_element)
+            if every := newest_layer(archive, kind, layers, span, where):
+                newest = max(every, key=lambda entry: entry.validity.begin)
+                path = product_path(archive, newest.product_id)
+                found[kind] = newest, self.add_input(path, f"certified {kind}")
         return found
 
 

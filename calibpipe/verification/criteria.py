@@ -9,7 +9,7 @@ from ..core.exceptions import ConfigurationError
 __all__ = ["Criteria", "Criterion", "criteria_of"]
 
 INTERNAL = "internal"
-PERIODS = ("day", "week", "month")  # of the certified products that an external criterion looks at
+DEDICATED = "dedicated"  # against certified calibrations by dedicated runs
 
 
 @dataclass(frozen=True)
@@ -23,8 +23,9 @@ class Criterion:
     kind : str
         Kind of product.
     mode : str
-        ``internal`` (consistent with itself), or the period over which the product is compared
-        with what is certified: ``day``, ``week``, ``month``.
+        ``internal`` (consistent with itself), the period over which the product is compared with
+        what is certified (``day``, ``week``, ``month``), or ``dedicated``: with the certified
+        calibrations by dedicated runs.
     metric : str
         Name of the number.
     low, high : float
@@ -77,8 +78,8 @@ def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> 
     Parameters
     ----------
     metrics : mapping
-        Names of the metrics of each kind and mode: ``"camera/coefficients internal"``; external
-        metrics are the same for all periods: ``"camera/coefficients external"``.
+        Names of the metrics of each kind and mode: ``"camera/coefficients internal"``,
+        ``"... dedicated"``; external metrics are the same for all periods: ``"... external"``.
 
     Raises
     ------
@@ -105,7 +106,8 @@ def criteria_of(content: Mapping[str, Any], metrics: Mapping[str, set[str]]) -> 
             raise ConfigurationError(
                 f"criterion {name}: the limits {low} and {high} leave nothing between them"
             )
-        place = f"{entry.kind} {entry.mode if entry.mode == INTERNAL else 'external'}"
+        own = entry.mode in (INTERNAL, DEDICATED)
+        place = f"{entry.kind} {entry.mode if own else 'external'}"
         if entry.metric not in metrics.get(place, set()):
             known = ", ".join(sorted(metrics.get(place, set()))) or "none"
             raise ConfigurationError(

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["EXTERNAL", "INTERNAL", "external_metrics", "internal_metrics"]
 
 TRANSFER, CROSSTALK = "camera/photon_transfer", "camera/crosstalk"
-EXCLUSION, PDE = "camera/pixel_exclusion", "camera/photon_detection_efficiency"
+EXCLUSION, PDE = "camera/excluded_pixels", "camera/photon_detection_efficiency"
 INTERNAL = {
     TRANSFER: {
         "unusable_fraction",
@@ -35,6 +35,7 @@ EXTERNAL = {
     EXCLUSION: {"newly_excluded_fraction"},
     PDE: {"pde_change"},
 }
+_NIGHTS = 2  # of evidence that exclude a pixel
 _SIGMA = 3.0  # of a change: what its errors explain is none
 
 
@@ -47,7 +48,8 @@ def internal_metrics(kind: str, tables: Mapping[str, Any]) -> dict[str, NDArray]
         One of `INTERNAL`.
     tables : mapping of str to Table
         ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pairs`` of
-        cross-talk; ``pixels`` of an exclusion; ``table`` of a photon detection efficiency.
+        cross-talk; ``pixels`` and ``nights`` of an exclusion; ``table`` of a photon detection
+        efficiency.
 
     Returns
     -------
@@ -111,7 +113,6 @@ def _transfer(tables: Mapping[str, Any]) -> dict[str, Any]:
         "relative_gain_error": error,
         "camera_gain_error": _median(error) / np.sqrt(usable.sum(axis=-1, keepdims=True)),
         "relative_gain": gain / _median(gain),
-        "relative_to_spe": _row(pixels, "relative_to_spe"),
         "reduced_chi2": np.where(
             usable, _row(pixels, "chi2") / np.maximum(_row(pixels, "n_degrees"), 1), np.nan
         ),
@@ -122,6 +123,9 @@ def _transfer(tables: Mapping[str, Any]) -> dict[str, Any]:
         "light_pull": np.asarray(points["pull"], float)[:, np.newaxis],
         "linear_range": (np.where(usable, _row(pixels, "range_high"), np.nan) / gain)[-1],
     }
+    to_spe = _row(pixels, "relative_to_spe")
+    if np.isfinite(to_spe).any():  # made with single photoelectrons
+        found["relative_to_spe"] = to_spe
     if "ratio" in tables:
         ratio = tables["ratio"]
         good = _row(ratio, "status") == 0
@@ -183,6 +187,8 @@ def _exclusion(tables: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _exclusion_change(now: Mapping[str, Any], then: Mapping[str, Any]) -> dict[str, Any]:
+    if len(then["nights"]) < _NIGHTS:
+        return {}  # a first list has no history: it excludes nobody yet
     a, b = (np.asarray(tables["pixels"]["is_excluded"], bool) for tables in (now, then))
     return {"newly_excluded_fraction": np.mean(a & ~b)} if a.shape == b.shape else {}
 

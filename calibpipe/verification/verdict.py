@@ -171,7 +171,7 @@ def outcomes(
     internal : mapping of str to array
         Metrics by name.
     external : mapping of str to mapping
-        Metrics by name for each period that has a certified product.
+        Metrics by name for each period that has a certified product, and of ``dedicated`` ones.
     elements : mapping of str to sequence of str
         Names of the elements of metrics that have them.
     """

@@ -16,12 +16,17 @@ def every_block(name, *domains, of_night=None):
     ]
 
 
-def every_telescope(name, *domains):
-    """A product for every telescope of the nights that are asked for that has sound data."""
+def every_telescope(name, *domains, of_night=None):
+    """A product for every telescope of the nights that are asked for that has sound data.
+
+    `of_night` are blocks of another kind than those with muons.
+    """
     if not wanted(*domains):
         return []
     return [
-        lambda wildcards, keys=keys: products_of_telescopes(name, *keys)
+        lambda wildcards, keys=keys: products_of_telescopes(
+            name, *keys, of_night=of_night
+        )
         for keys in requested_nights()
         if telescopes(keys[0])
     ]
@@ -47,19 +52,28 @@ def all_blocks(site, category, night):
 
 
 def blocks_of_night(site, category, night):
-    """Blocks with calibration events: flashes of a run may need the coefficients of another."""
+    """Blocks with calibration events: flashes of a run may need the coefficients of another.
+
+    Of dedicated runs those of flat fields.
+    """
     runs = runs_of_night(site, night)
+    flat_fields, dedicated = flat_field_runs(site, night), dedicated_runs(site, night)
     return [
         (tel, obs_id)
         for tel, obs_id in all_blocks(site, category, night)
-        if obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id
+        if (obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id)
+        and ((tel, obs_id) not in dedicated or (tel, obs_id) in flat_fields)
     ]
 
 
 def muon_blocks(site, category, night):
-    """Blocks with muons: none while an illuminator flashes."""
-    runs = runs_of_night(site, night)
-    return [b for b in blocks_of_night(site, category, night) if b[1] not in runs]
+    """Blocks with muons: none while an illuminator flashes, none in dedicated runs."""
+    runs, dedicated = runs_of_night(site, night), dedicated_runs(site, night)
+    return [
+        block
+        for block in blocks_of_night(site, category, night)
+        if block[1] not in runs and block not in dedicated
+    ]
 
 
 def illuminator_blocks(site, category, night):
@@ -95,22 +109,23 @@ def products_of_blocks(name, site, category, night, of_night=None):
     ]
 
 
-def products_of_telescopes(name, site, category, night):
+def products_of_telescopes(name, site, category, night, of_night=None):
     """A product for every telescope of a night with a block that can be read."""
     folder = NIGHT.format(site=site, category=category, night=night)
-    there = dict.fromkeys(tel for tel, _ in sound_blocks(site, category, night))
+    blocks = (of_night or sound_blocks)(site, category, night)
+    there = dict.fromkeys(tel for tel, _ in blocks)
     return [f"{folder}/{name.format(tel=tel)}" for tel in there]
 
 
-def sound_blocks(site, category, night):
-    """Blocks with muons of a night whose files have no problem."""
+def sound_blocks(site, category, night, of_night=muon_blocks):
+    """Blocks of a night, those with muons or of another kind, whose files have no problem."""
     index = dl0_index(site, category, night)
     damaged = {
         (str(row["array_element"]), int(row["obs_id"]))
         for row in index
         if row["problem"]
     }
-    return [b for b in muon_blocks(site, category, night) if b not in damaged]
+    return [b for b in of_night(site, category, night) if b not in damaged]
 
 
 def muon_rings_of_night(wildcards):

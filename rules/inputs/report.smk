@@ -6,6 +6,7 @@ def certification_records(wildcards):
     if not wanted("archive"):
         return []
     cameras = camera_products("certification/camera_coefficients.{tel}.{block}.json")
+    excluded = exclusion_products("certification/excluded_pixels.{tel}.json")
     throughputs = [
         throughput_products(f"certification/{name}.{{tel}}.json")
         for name in ("muon_throughput", "muon_psf")
@@ -25,6 +26,8 @@ def certification_records(wildcards):
         *[f"{NIGHT}/certification/aerosol.json".format(**wildcards)] * bool(aerosol),
         *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
         *cameras(wildcards),
+        *excluded(wildcards),
+        *dedicated_certification(wildcards),
         *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
         *sum((products(wildcards) for products in stars), []),
@@ -111,6 +114,7 @@ def make_page(site, category, night):
     command += ["--array"] * bool(dl2_files(site, night))
     expected = expected_aerosol(keys_of_night((site, category, night)))
     command += [f"--aerosol={name}" for name in expected]
+    command += [f"--calibration-runs={n}" for n in calibration_runs(site, night)]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

@@ -7,7 +7,7 @@ from astropy.table import Table
 from calibpipe.verification.dedicated_camera import external_metrics, internal_metrics
 
 TRANSFER, CROSSTALK = "camera/photon_transfer", "camera/crosstalk"
-EXCLUSION, PDE = "camera/pixel_exclusion", "camera/photon_detection_efficiency"
+EXCLUSION, PDE = "camera/excluded_pixels", "camera/photon_detection_efficiency"
 
 
 def transfer(gain=(80.0, 84.0, 76.0, 10.0), status=(0, 0, 0, 8), error=0.4, ratio=17.0):
@@ -61,6 +61,14 @@ def test_camera_with_one_gain_has_no_ratio():
     assert "ratio_offset" not in internal_metrics(TRANSFER, tables)
 
 
+def test_without_single_photoelectrons_nothing_is_compared():
+    tables = transfer()
+    found = internal_metrics(TRANSFER, tables)["relative_to_spe"]
+    assert found[0] == pytest.approx([1, 1.05, 0.95, 0.125])
+    tables["pixels"]["relative_to_spe"] = np.nan
+    assert "relative_to_spe" not in internal_metrics(TRANSFER, tables)
+
+
 def test_change_of_gain_is_what_errors_do_not_explain():
     now = transfer(gain=(88.0, 84.0, 76.0, 80.0), status=(0, 0, 4, 0), ratio=17.34)
     found = external_metrics(TRANSFER, now, transfer())
@@ -93,10 +101,12 @@ def test_crosstalk():
     assert external_metrics(CROSSTALK, pairs(0.02), pairs(0.01, 0.01)) == {}
 
 
-def exclusion(*excluded):
+def exclusion(*excluded, n_nights=2):
     n = len(excluded)
     by_operator = np.array([1] + [0] * (n - 1))
-    return {"pixels": Table({"is_excluded": np.array(excluded), "by_operator": by_operator})}
+    pixels = Table({"is_excluded": np.array(excluded), "by_operator": by_operator})
+    nights = Table({"night": [f"2024-07-1{k}" for k in range(n_nights)]})
+    return {"pixels": pixels, "nights": nights}
 
 
 def test_exclusion():
@@ -106,6 +116,8 @@ def test_exclusion():
     now, then = exclusion(True, True, False, False), exclusion(False, True, True, False)
     assert external_metrics(EXCLUSION, now, then)["newly_excluded_fraction"][0, 0] == 0.25
     assert external_metrics(EXCLUSION, now, exclusion(True)) == {}
+    first = exclusion(False, False, False, False, n_nights=1)  # excludes nobody yet
+    assert external_metrics(EXCLUSION, now, first) == {}
 
 
 def efficiency(*pde):

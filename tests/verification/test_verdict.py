@@ -146,7 +146,7 @@ def test_shipped_criteria(root):
     metrics = known_metrics()
     criteria = criteria_of(shipped, metrics)
     used = {
-        (c.kind, "internal" if c.mode == "internal" else "external", c.metric)
+        (c.kind, c.mode if c.mode in ("internal", "dedicated") else "external", c.metric)
         for c in criteria.entries
     }
     known = {(*place.split(), name) for place, names in metrics.items() for name in names}

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ctapipe.core import run_tool
+
+from calibpipe.tools.reproduce import Reproduce
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -82,6 +85,14 @@ def lookup(folder, kind):
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
+def reproduced(folder, product):
+    """Answer of calibpipe-reproduce about a certified product."""
+    argv = [product, f"--archive={folder}/calibrations", f"--output-folder={folder}/reproduced"]
+    record = folder / "reproduced.json"
+    assert run_tool(Reproduce(), [*argv, f"--record={record}"], cwd=folder) == 0
+    return json.loads(record.read_text())
+
+
 def test_night_is_verified_and_certified(workflow, tmp_path):
     night(workflow, tmp_path)
     record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
@@ -104,6 +115,14 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     code, (found,) = lookup(tmp_path, "atmosphere/atmospheric_model")
     made = (tmp_path / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
     assert (tmp_path / found["path"]).read_bytes() == made
+    answer = reproduced(tmp_path, found["product_id"])
+    assert (answer["level"], answer["remarks"]) == ("same content", [])
+    profile = tmp_path / NIGHT / "atmosphere/density_profile.ecsv"
+    profile.rename(tmp_path / "not_there")  # an input that the archive has, too
+    shutil.rmtree(tmp_path / "reproduced")
+    answer = reproduced(tmp_path, found["product_id"])
+    assert answer["level"] == "same content"
+    assert answer["remarks"] == ["input density_profile: from the archive"]
 
     # The night again with a signed decision: what was certified stays, word for word.
     overrides = workflow / "config/overrides.yaml"

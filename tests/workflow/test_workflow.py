@@ -184,7 +184,7 @@ def test_wrong_decision_is_refused(tmp_path, other_workflow, second, message):
     assert message in output
 
 
-@pytest.mark.parametrize("name", ["config", "site", "overrides"])
+@pytest.mark.parametrize("name", ["config", "site", "overrides", "pixel_overrides"])
 def test_schemas_are_closed(name):
     def closed(schema):
         if "object" in schema.get("type", "") and "properties" in schema:
