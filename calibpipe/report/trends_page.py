@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from ..archive.trends import NightVerdict, SiteTrends
-from .throughput_figures import KINDS
 from .trends_calendar import STATES, calendar, calendar_svg
 from .trends_figures import static_svg
+from .trends_markers import MARKERS, marker_path
 from .trends_overdue import category_c_facts, overdue_facts, telescope_facts
 from .trends_series import Series, TrendFigure, compact, trend_figures
 from .wording import counted, rounded
@@ -58,6 +58,7 @@ def trend_facts(
         "first": str(first),
         "nights": n_nights,
         "telescopes": telescopes,
+        "markers": MARKERS,
         "pages": sorted(pages),
         "base": base,
         "calendar": found.compact(),
@@ -77,7 +78,7 @@ def trend_facts(
             "legend": [(number, told) for number, told in STATES.items()],
         },
         "telescopes": [
-            {"name": name, "index": index, "colour": KINDS[index % len(KINDS)]}
+            {"name": name, "index": index, "marker": marker_path(index, 7, 7, 4.2)}
             for index, name in enumerate(telescopes)
         ],
         "categories": sorted({entry.category for entry in trends.verdicts}),

@@ -157,9 +157,7 @@ function listen() {
 
 function begin() {
   for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
-  for (const mark of document.querySelectorAll("svg[data-marker]")) {
-    put(mark, "path", { d: marker(+mark.dataset.marker, 7, 7, 4.2) });
-  }
+  document.body.classList.add("scripted");
   const holder = document.querySelector("#calendar .drawing");
   if (holder) new CalendarView(holder, "Verdicts by kind and night");
   for (const figure of data.figures) {
