@@ -9,6 +9,7 @@ configfile: workflow.source_path("config/config.yaml")
 
 
 include: "rules/common.smk"
+include: "rules/inputs/calibration_sets.smk"
 include: "rules/inputs/dl0.smk"
 include: "rules/inputs/camera.smk"
 include: "rules/inputs/atmosphere.smk"
@@ -20,6 +21,7 @@ include: "rules/simulation.smk"
 include: "rules/atmosphere.smk"
 include: "rules/aerosol.smk"
 include: "rules/camera.smk"
+include: "rules/calibration_sets.smk"
 include: "rules/throughput.smk"
 include: "rules/pointing.smk"
 include: "rules/array.smk"
@@ -97,6 +99,11 @@ rule all:
             of_night=muon_blocks,
         ),
         *every_pointing_model("certification/pointing_model.{tel}.json"),
+        *every_set("{tel}/camera/run_statistics.{block}.h5"),
+        *every_set("{tel}/camera/{dedicated}.h5"),
+        *every_pde("{tel}/camera/pde.ecsv"),
+        *every_set("certification/{dedicated}.{tel}.json"),
+        *every_pde("certification/pde.{tel}.json"),
         every_array_block("array/energy_asymmetry.{block}.h5"),
         every_array_block("array/image_asymmetry.{block}.h5"),
         every_array_night("array/inter_calibration.h5"),
@@ -104,6 +111,7 @@ rule all:
         every_array_night("array/timing.h5"),
         every_array_night("certification/array.json", "archive"),
         every_night("report/index.html"),
+        every_trends_page(),
     message:
         "every night that was asked for is calibrated"
 

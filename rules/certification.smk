@@ -19,7 +19,7 @@ rule calibration_archive:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         database=config["archive"]["database"],
@@ -44,7 +44,7 @@ rule observatory_data:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
     message:
@@ -68,7 +68,7 @@ rule atmospheric_model_data:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
     message:
@@ -82,7 +82,7 @@ rule certified_atmosphere:
         config=tool_config("certify"),
         archive=rules.atmospheric_model_data.output.product,
         products=atmosphere_products,
-        verification=atmosphere_verification,
+        verification=rules.verified_atmosphere.output.folder,
     output:
         product=f"{NIGHT}/certification/atmosphere.json",
         provenance=f"{NIGHT}/certification/atmosphere.provenance.json",
@@ -93,7 +93,7 @@ rule certified_atmosphere:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -108,7 +108,7 @@ rule certified_aerosol:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=aerosol_products,
-        verification=aerosol_verification,
+        verification=rules.verified_aerosol.output.folder,
     output:
         product=f"{NIGHT}/certification/aerosol.json",
         provenance=f"{NIGHT}/certification/aerosol.provenance.json",
@@ -119,7 +119,7 @@ rule certified_aerosol:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -145,7 +145,7 @@ rule certified_camera:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -171,12 +171,41 @@ rule certified_excluded_pixels:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: certify excluded pixels"
+    script:
+        "../scripts/certified.py"
+
+
+rule certified_calibration_set:
+    input:
+        config=tool_config("certify"),
+        archive=rules.observatory_data.output.product,
+        products=dedicated_product,
+        verification=rules.verified_calibration_set.output.product,
+        before=dedicated_before,
+    output:
+        product=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.json",
+        provenance=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/certification/{{dedicated}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/certification/{{dedicated}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    resources:
+        archive_writer=ARCHIVE_WRITER,
+    params:
+        location=config["archive"]["location"],
+        # a new set goes in front of the one before, which holds for a month or longer
+        decision=lambda wildcards: certification_override(wildcards)
+        | {"supersede": True},
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: certify {wildcards.dedicated}"
     script:
         "../scripts/certified.py"
 
@@ -197,7 +226,7 @@ rule certified_throughput:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -223,7 +252,7 @@ rule certified_illuminator:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -238,7 +267,7 @@ rule certified_array:
         config=tool_config("certify"),
         archive=rules.observatory_data.output.product,
         products=array_products,
-        verification=array_verification,
+        verification=rules.verified_array.output.folder,
     output:
         product=f"{NIGHT}/certification/array.json",
         provenance=f"{NIGHT}/certification/array.provenance.json",
@@ -249,7 +278,7 @@ rule certified_array:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -275,7 +304,7 @@ rule certified_pointing:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -301,7 +330,7 @@ rule certified_pointing_model:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         # a new model goes in front of the one before, which holds for 30 days

@@ -1,7 +1,7 @@
-"""The page of a night.
+"""The page of a night, and that of a site over the nights.
 
-Inputs: every product of the night.
-Outputs: report/index.html, one file that opens without network.
+Inputs: every product of the night; the calibration archive.
+Outputs: report/index.html, trends/index.html: each one file that opens without network.
 """
 
 
@@ -21,6 +21,7 @@ rule night_report:
         aerosol=aerosol_products,
         coefficients=camera_products("{tel}/camera/coefficients.{block}.h5"),
         excluded_pixels=exclusion_products("{tel}/camera/excluded_pixels.h5"),
+        dedicated=dedicated_products,
         throughput=throughput_products("{tel}/throughput/muon_throughput.h5"),
         psf=throughput_products("{tel}/throughput/muon_psf.h5"),
         illuminator=illuminator_products(
@@ -45,10 +46,14 @@ rule night_report:
         night_folder=lambda wildcards: NIGHT.format(**wildcards),
         log_folder=lambda wildcards: LOG.format(**wildcards),
         pool=lambda wildcards: reference_pool(wildcards.site),
+        trends=lambda wildcards: trends_page(wildcards.site),
         by_date=lambda wildcards: bool(
             override(wildcards.site, wildcards.night, "reference_model_by_date")
         ),
         camera=lambda wildcards: wanted("camera") and bool(telescopes(wildcards.site)),
+        calibration_runs=lambda wildcards: calibration_runs(
+            wildcards.site, wildcards.night
+        ),
         throughput=lambda wildcards: wanted("throughput")
         and bool(telescopes(wildcards.site)),
         pointing=lambda wildcards: wanted("pointing")
@@ -58,8 +63,33 @@ rule night_report:
         ),
         aerosol=expected_aerosol,
         array=lambda wildcards: bool(dl2_files(wildcards.site, wildcards.night)),
-        version=REPORT_VERSION,
+        version=step_version("create_night_report"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:
         "../scripts/night_report.py"
+
+
+rule trends:
+    input:
+        config=tool_config("create_trends"),
+        archive=rules.observatory_data.output.product,
+        certification=certification_of_site,
+        pages=pages_of_site,
+    output:
+        product="results/{site}/trends/index.html",
+        provenance="results/{site}/trends/trends.provenance.json",
+    log:
+        "logs/{site}/trends/trends.log",
+    benchmark:
+        "logs/{site}/trends/trends.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        location=config["archive"]["location"],
+        results="results/{site}",
+        version=step_version("create_trends"),
+    message:
+        "{wildcards.site}: trends over the nights"
+    script:
+        "../scripts/trends.py"

@@ -1,7 +1,8 @@
 """Every product against the numbered limits of config/criteria.yaml.
 
 Inputs: products of the night, what they were made from, the certified ones of nights before.
-Outputs: verification records, one a product. A failed verdict is no failed job.
+Outputs: verification records, one a product. A failed verdict is no failed job. What is certified
+together is verified in one job, into a folder of records.
 """
 
 
@@ -11,46 +12,46 @@ rule verified_atmosphere:
         config=tool_config("verify"),
         criteria=str(CONFIG / "criteria.yaml"),
         archive=archive_of_site,
-        product=f"{NIGHT}/atmosphere/{{name}}.ecsv",
+        product=atmosphere_products,
     output:
-        product=f"{NIGHT}/verification/atmosphere_{{name}}.json",
-        provenance=f"{NIGHT}/verification/atmosphere_{{name}}.provenance.json",
+        folder=directory(f"{NIGHT}/verification/atmosphere"),
+        provenance=f"{NIGHT}/verification/atmosphere.provenance.json",
     log:
-        f"{LOG}/verification/atmosphere_{{name}}.log",
+        f"{LOG}/verification/atmosphere.log",
     benchmark:
-        f"{LOG}/verification/atmosphere_{{name}}.benchmark.tsv"
+        f"{LOG}/verification/atmosphere.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: verify {wildcards.name}"
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify the atmosphere"
     script:
         "../scripts/verified.py"
 
 
-rule verified_observation_conditions:
+rule verified_aerosol:
     input:
         site=site_file,
         config=tool_config("verify"),
         criteria=str(CONFIG / "criteria.yaml"),
         archive=archive_of_site,
-        product=rules.observation_conditions.output.product,
+        product=aerosol_products,
     output:
-        product=f"{NIGHT}/verification/atmosphere_observation_conditions.json",
-        provenance=f"{NIGHT}/verification/atmosphere_observation_conditions.provenance.json",
+        folder=directory(f"{NIGHT}/verification/aerosol"),
+        provenance=f"{NIGHT}/verification/aerosol.provenance.json",
     log:
-        f"{LOG}/verification/atmosphere_observation_conditions.log",
+        f"{LOG}/verification/aerosol.log",
     benchmark:
-        f"{LOG}/verification/atmosphere_observation_conditions.benchmark.tsv"
+        f"{LOG}/verification/aerosol.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: verify observation conditions"
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify aerosols and clouds"
     script:
         "../scripts/verified.py"
 
@@ -74,7 +75,7 @@ rule verified_camera:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify coefficients"
     script:
@@ -99,9 +100,34 @@ rule verified_excluded_pixels:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify excluded pixels"
+    script:
+        "../scripts/verified.py"
+
+
+rule verified_calibration_set:
+    input:
+        site=site_file,
+        config=tool_config("verify"),
+        criteria=str(CONFIG / "criteria.yaml"),
+        archive=archive_of_site,
+        product=dedicated_product,
+    output:
+        product=f"{NIGHT}/verification/{{dedicated}}.{{tel}}.json",
+        provenance=f"{NIGHT}/verification/{{dedicated}}.{{tel}}.provenance.json",
+    log:
+        f"{LOG}/verification/{{dedicated}}.{{tel}}.log",
+    benchmark:
+        f"{LOG}/verification/{{dedicated}}.{{tel}}.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=step_version("verify"),
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.dedicated}"
     script:
         "../scripts/verified.py"
 
@@ -125,7 +151,7 @@ rule verified_throughput:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.quantity}"
     script:
@@ -150,7 +176,7 @@ rule verified_illuminator:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify flashes"
     script:
@@ -163,21 +189,21 @@ rule verified_array:
         config=tool_config("verify"),
         criteria=str(CONFIG / "criteria.yaml"),
         archive=archive_of_site,
-        product=f"{NIGHT}/array/{{array}}.h5",
+        product=array_products,
     output:
-        product=f"{NIGHT}/verification/array_{{array}}.json",
-        provenance=f"{NIGHT}/verification/array_{{array}}.provenance.json",
+        folder=directory(f"{NIGHT}/verification/array"),
+        provenance=f"{NIGHT}/verification/array.provenance.json",
     log:
-        f"{LOG}/verification/array_{{array}}.log",
+        f"{LOG}/verification/array.log",
     benchmark:
-        f"{LOG}/verification/array_{{array}}.benchmark.tsv"
+        f"{LOG}/verification/array.benchmark.tsv"
     conda:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
-        "{wildcards.night} {wildcards.site} {wildcards.category}: verify {wildcards.array} of the array"
+        "{wildcards.night} {wildcards.site} {wildcards.category}: verify the array"
     script:
         "../scripts/verified.py"
 
@@ -200,7 +226,7 @@ rule verified_pointing:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify {wildcards.stars}"
     script:
@@ -225,7 +251,7 @@ rule verified_pointing_model:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify the pointing model"
     script:

@@ -1,4 +1,4 @@
-"""Rules verified_...: one product of any kind."""
+"""Rules verified_...: one product, or those that are certified together."""
 
 from calibpipe.tools.step import run_step
 from calibpipe.tools.verify import Verify
@@ -13,5 +13,6 @@ run_step(
     product=snakemake.input.product,
     data=snakemake.input.get("data"),
     archive=snakemake.params.archive,
-    output=snakemake.output.product,
+    output=snakemake.output.get("product"),
+    output_folder=snakemake.output.get("folder"),
 )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -15,11 +15,19 @@ from ..core.exceptions import ConfigurationError, CorruptedInputError, MissingIn
 from ..core.product_header import read_product_header
 from .errors import NoValidProductError
 from .kinds import kind_of, kinds
-from .lookup import certified
+from .lookup import Certified, certified
 from .repository import Archive, uses_database
 from .validity import Interval
 
-__all__ = ["affected", "calibrations_of", "changes", "overdue", "product_record", "products"]
+__all__ = [
+    "affected",
+    "calibrations_of",
+    "changes",
+    "last_validities",
+    "overdue",
+    "product_record",
+    "products",
+]
 
 _MERGED = re.compile(r"; of products ([0-9a-f-]{36}) and ([0-9a-f-]{36})$")  # `export_monitoring`
 
@@ -223,32 +231,50 @@ def overdue(archive: Archive, site: str, now: Time, category: str | None = None)
     Returns
     -------
     list of dict
-        ``kind``, ``data_id``, ``cadence``, ``last_end`` (ISO, TAI) and ``days`` since then. A kind
-        of which nothing was ever certified is not overdue: it may not be made here.
+        As of `last_validities`. A kind of which nothing was ever certified is not overdue: it may
+        not be made here.
     """
-    late = []
-    for kind in kinds().values():
-        if not kind.validity or kind.period_in_days is None:
-            continue
-        where = {"site": archive.checked_site(site)}
-        newest: dict[str, Interval] = {}
-        for entry in certified(archive, kind.name, archive.layers(site, category), where=where):
-            key = json.dumps(entry.data_id)
-            newest[key] = max(newest.get(key, entry.validity), entry.validity, key=lambda v: v.end)
-        for key, validity in newest.items():
-            end = validity.times[1]
-            days = -1.0 if end is None else (now - end).to_value(u.day)
-            if days > kind.period_in_days:
-                late.append(
-                    {
-                        "kind": kind.name,
-                        "data_id": json.loads(key),
-                        "cadence": kind.cadence,
-                        "last_end": end.tai.isot,
-                        "days": round(float(days), 2),
-                    }
-                )
-    return late
+    where = {"site": archive.checked_site(site)}
+    layers = archive.layers(site, category)
+    periodic = [k.name for k in kinds().values() if k.validity and k.period_in_days is not None]
+    entries = (e for kind in periodic for e in certified(archive, kind, layers, where=where))
+    return [entry for entry in last_validities(entries, now) if entry["is_overdue"]]
+
+
+def last_validities(entries: Iterable[Certified], now: Time) -> list[dict[str, Any]]:
+    """When the calibrations of each kind and telescope end, and whether that is too long ago.
+
+    Parameters
+    ----------
+    entries : iterable of Certified
+        Of one site.
+
+    Returns
+    -------
+    list of dict
+        ``kind``, ``data_id``, ``cadence``, ``last_end`` (ISO, TAI; None if it is open), ``days``
+        since then (negative: still valid), ``is_overdue``.
+    """
+    newest: dict[tuple[str, str], Interval] = {}
+    for entry in entries:
+        key = entry.kind, json.dumps(entry.data_id)
+        newest[key] = max(newest.get(key, entry.validity), entry.validity, key=lambda v: v.end)
+    found = []
+    for (name, where), validity in newest.items():
+        kind, end = kind_of(name), validity.times[1]
+        days = -1.0 if end is None else float((now - end).to_value(u.day))
+        late = kind.period_in_days is not None and days > kind.period_in_days
+        found.append(
+            {
+                "kind": name,
+                "data_id": json.loads(where),
+                "cadence": kind.cadence,
+                "last_end": None if end is None else end.tai.isot,
+                "days": round(days, 2),
+                "is_overdue": late,
+            }
+        )
+    return found
 
 
 def _records(

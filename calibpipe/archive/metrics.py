@@ -22,26 +22,35 @@ from .names import run_name
 from .repository import Archive, uses_database
 from .validity import Interval, moment
 
-__all__ = ["metric_rows", "metrics", "store_metrics"]
+__all__ = ["VALUE", "metric_rows", "metric_table", "metrics", "store_metrics"]
 
 KIND = "verification/metrics"
+VALUE = "value"  # mode of rows that hold a number of the product, not what a criterion found
 _NAMESPACE = uuid.UUID("e3a6a0f4-3b7f-4f0e-9a51-7b8f9f2d5c11")  # of tables of metrics
 _NUMBERS = ("low", "high", "median", "minimum", "maximum")
+_VALUES = ("value", "stat_error", "sys_error")
 _COUNTS = ("n_elements", "n_failing", "n_groups", "n_failing_groups")
 _TEXTS = (
     *("site", "category", "night", "kind", "array_element", "block", "product_id"),
     *("begin_utc", "begin_tai", "criterion", "mode", "metric", "unit", "result", "verdict"),
 )
+_IDENTITY = ("product_id", "criterion", "mode", "metric", "array_element")
 SCHEMA = pa.schema(
     [pa.field(name, pa.string()) for name in _TEXTS]
-    + [pa.field(name, pa.float64()) for name in _NUMBERS]
+    + [pa.field(name, pa.float64()) for name in (*_NUMBERS, *_VALUES)]
     + [pa.field(name, pa.int64()) for name in _COUNTS]
     + [pa.field("informative", pa.bool_())]
 )
 
+_ABSENT: dict[str, Any] = dict.fromkeys(SCHEMA.names)
+
 
 def metric_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Rows of a verification record, one a criterion that could be applied."""
+    """Rows of a verification record: one a criterion that could be applied, one a value.
+
+    Values (``mode`` is `VALUE`) are numbers of the product itself with their errors: ``metric``
+    names the quantity, ``criterion`` is empty.
+    """
     header, content = document["calibpipe"], document["content"]
     validity = header["validity"] or {}
     common = {
@@ -64,6 +73,12 @@ def metric_rows(document: Mapping[str, Any]) -> list[dict[str, Any]]:
         row |= {"high": entry["limits"][1]}
         names = (*_NUMBERS[2:], *_COUNTS, "mode", "metric", "unit", "result", "informative")
         rows.append(row | {name: entry[name] for name in names})
+    for entry in content.get("values", ()):  # records of before 0.1 have none
+        row = common | {"criterion": "", "mode": VALUE, "metric": entry["quantity"]}
+        row |= {name: entry[name] for name in (*_VALUES, "unit")}
+        if entry["array_element"]:
+            row["array_element"] = entry["array_element"]
+        rows.append(row)
     return rows
 
 
@@ -156,7 +171,7 @@ def metrics(
         archive.checked_site(site)
     wanted = {"criterion": criterion, "array_element": array_element}
     span = Interval.of(since, until)
-    newest: dict[tuple[str, str], dict[str, Any]] = {}
+    newest: dict[tuple[str | None, ...], dict[str, Any]] = {}
     records = products(archive, kind=KIND, site=site, category=category, night_name=nights)
     for record in records:
         content = product_path(archive, record["id"]).read_bytes()
@@ -165,5 +180,28 @@ def metrics(
                 continue
             begin = Interval.of(moment(row["begin_tai"], "tai"), None).begin
             if span.begin <= begin < span.end:
-                newest[row["product_id"], row["criterion"]] = row
+                # tables of before have fewer columns
+                newest[tuple(row[name] for name in _IDENTITY)] = _ABSENT | row
     return sorted(newest.values(), key=lambda row: (row["begin_tai"], row["criterion"]))
+
+
+@uses_database
+def metric_table(archive: Archive, site: str) -> pa.Table:
+    """Rows of all tables of metrics of a site as one, in the order in which they were stored.
+
+    For years of nights: nothing is selected, nothing is sorted, no row is a Python object.
+
+    Raises
+    ------
+    ConfigurationError
+        If the archive does not know the site.
+    """
+    archive.checked_site(site)
+    identifiers = [uuid.UUID(r["id"]) for r in products(archive, kind=KIND, site=site)]
+    refs = {ref.id: ref for ref in archive.butler.get_many_datasets(identifiers)}
+    places = archive.butler.get_many_uris(refs.values())
+    tables = [SCHEMA.empty_table()]
+    for identifier in identifiers:
+        path = Path(places[refs[identifier]].primaryURI.ospath)
+        tables.append(parquet.read_table(io.BytesIO(path.read_bytes())))
+    return pa.concat_tables(tables, promote_options="default")

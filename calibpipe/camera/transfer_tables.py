@@ -152,15 +152,21 @@ def nominal_light(rows: Table) -> tuple[np.ndarray, np.ndarray, str]:
 
 
 def transfer_table(
-    found: PhotonTransfer, bent: Linearity, spe: SinglePhotoelectrons | None = None
+    found: PhotonTransfer,
+    bent: Linearity,
+    squared_excess_noise_factor: float | np.ndarray,
+    spe: SinglePhotoelectrons | None = None,
 ) -> Table:
     """One row with (n_channels, n_pixels) numbers of the pixels.
 
-    ``relative_to_spe``: gain over that of single photoelectrons, of high gain, with its error;
-    NaN without them.
+    ``squared_excess_noise_factor``: F² that the gain was found with. ``relative_to_spe``: gain over
+    that of single photoelectrons, of high gain, with its error; NaN without them.
     """
     columns = {f.name: getattr(found, f.name) for f in fields(found) if f.name not in _OF_POINTS}
     columns |= {name: getattr(bent, name) for name in ("range_low", "range_high", "saturation")}
+    columns["squared_excess_noise_factor"] = np.broadcast_to(
+        squared_excess_noise_factor, found.gain.shape
+    )
     ratio, error = np.full((2, *found.gain.shape), np.nan)
     if spe is not None:
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -192,6 +198,7 @@ def points_table(
         "signal": scan.signal,
         "signal_error": scan.signal_error,
         "variance": scan.variance,
+        "variance_error": _variance_error(scan),
         "residual": bent.residual,
         "residual_stat_error": bent.residual_stat_error,
         "knot_measured": measured,
@@ -200,6 +207,18 @@ def points_table(
         "is_used_in_light": levels.is_used,
     }
     return Table(light | {name: _stored(values) for name, values in pixels.items()})
+
+
+def _variance_error(scan: LightScan) -> np.ndarray:
+    """Statistical error of the variance of the light alone, ADC²."""
+    variances = (
+        kurtosis * variance**2 / np.maximum(n_events, 1)
+        for kurtosis, variance, n_events in (
+            (scan.kurtosis, scan.total_variance, scan.n_events),
+            (scan.pedestal_kurtosis, scan.pedestal_variance, scan.pedestal_n_events),
+        )
+    )
+    return np.sqrt(sum(variances))
 
 
 def gain_ratio_table(found: GainRatio) -> Table:

@@ -20,7 +20,7 @@ from .ctapipe_groups import DL1_CAMERA_COEFFICIENTS_GROUP
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path
 from .hdf5_tables import read_hdf5_table
-from .products import ProductMetadata
+from .products import ProductMetadata, repeatable
 
 if TYPE_CHECKING:
     import tables
@@ -179,7 +179,7 @@ def product_header(metadata: ProductMetadata, tables: Mapping[str, Table]) -> di
     """
     header = metadata.header()
     own = header.pop("calibpipe")
-    kept = {key: value for key, value in own.items() if key != "software"}
+    kept = repeatable({"calibpipe": own})
     content = hashlib.sha256(json.dumps(kept, sort_keys=True).encode())
     for where, table in tables.items():
         for name in table.colnames:

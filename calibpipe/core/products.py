@@ -11,7 +11,6 @@ import re
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -20,10 +19,19 @@ from astropy.table import QTable
 from astropy.time import Time
 
 from .. import __version__
+from .code_version import software_versions
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path, sha256
 
-__all__ = ["ProductMetadata", "content_hash", "digest", "read_table", "write_json", "write_table"]
+__all__ = [
+    "ProductMetadata",
+    "content_hash",
+    "digest",
+    "read_table",
+    "repeatable",
+    "write_json",
+    "write_table",
+]
 
 DATA_MODEL_VERSION = "1.0.0"
 COMPLETE = "COMPLETE"
@@ -45,7 +53,7 @@ _OF_THE_RUN = (
 )
 # The five layers are a least-squares fit to the column `thickness`, which is in the hash. The fit
 # is ill-conditioned: the last bit of a thickness moves its parameters in the seventh digit.
-_HEADER_OF_THE_RUN = ("software", "five_layers")
+_HEADER_OF_THE_RUN = ("software", "run", "five_layers")
 _CONTENT_OF_THE_RUN = ("retrieved",)
 
 
@@ -63,13 +71,21 @@ def _without(value: dict[str, Any], keys: tuple[str, ...]) -> dict[str, Any]:
     return {key: entry for key, entry in value.items() if key not in keys}
 
 
-def _document_hash(document: dict[str, Any]) -> str:
-    """Hash of what a repetition on another machine has in common with this document."""
+def repeatable(document: dict[str, Any]) -> dict[str, Any]:
+    """What a repetition on another machine has in common with a document or header.
+
+    Without times, software and places; floats as text of six digits.
+    """
     kept = _without(document, _OF_THE_RUN)
-    kept["calibpipe"] = _without(kept["calibpipe"], _HEADER_OF_THE_RUN)
-    if "content" in kept:
+    if "calibpipe" in kept:
+        kept["calibpipe"] = _without(kept["calibpipe"], _HEADER_OF_THE_RUN)
+    if isinstance(kept.get("content"), dict):
         kept["content"] = _without(kept["content"], _CONTENT_OF_THE_RUN)
-    return digest(_stable(kept))
+    return _stable(kept)
+
+
+def _document_hash(document: dict[str, Any]) -> str:
+    return digest(repeatable(document))
 
 
 def _stable(value: Any) -> Any:
@@ -112,6 +128,8 @@ class ProductMetadata:
         ``COMPLETE``, or why the product is not.
     details : dict
         Further facts of this kind of product, JSON-like.
+    run : dict
+        What it takes to make the product again; says nothing about its content.
     """
 
     kind: str
@@ -126,6 +144,7 @@ class ProductMetadata:
     status: str = COMPLETE
     details: dict[str, Any] = field(default_factory=dict)
     contact: dict[str, str] = field(default_factory=dict)
+    run: dict[str, Any] = field(default_factory=dict)
 
     def calibpipe_header(self) -> dict[str, Any]:
         """Nested header of our own."""
@@ -147,7 +166,8 @@ class ProductMetadata:
                 {"role": role, "path": _portable(path), "sha256": sha256(path)} | _identity(path)
                 for role, path in self.inputs
             ],
-            "software": {"calibpipe": __version__} | _versions(),
+            "software": software_versions(),
+            "run": self.run,
             **self.details,
         }
 
@@ -224,10 +244,6 @@ def _hdf5_identity(path: Path) -> dict[str, str]:
         attributes = h5file.root._v_attrs
         found = "CTA PRODUCT ID" in attributes and "calibpipe" in attributes
         return {"product_id": str(attributes["CTA PRODUCT ID"])} if found else {}
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in ("astropy", "ctapipe", "numpy", "scipy")}
 
 
 def _product_id(content: str) -> str:
@@ -335,9 +351,14 @@ def content_hash(path: str | Path) -> str:
     """Hash of a product's content without creation times, software versions and paths.
 
     Floats count with six significant digits, so that same input and configuration give the same
-    hash on machines with other processors. The product's identifier is made from it.
+    hash on machines with other processors; those of HDF5 tables (float32, large) with all of
+    theirs. The product's identifier is made from it.
     """
     path = Path(path)
+    if path.suffix in (".h5", ".hdf5"):
+        from .hdf5_content import hdf5_content_hash
+
+        return hdf5_content_hash(path)
     if path.suffix == ".json":
         return _document_hash(json.loads(path.read_text()))
     table = QTable.read(path, format="ascii.ecsv")

@@ -20,6 +20,7 @@ __all__ = [
     "altitude_axis",
     "colour_bar",
     "decades",
+    "dots",
     "legend_above",
     "new_figure",
     "night_axis",
@@ -158,6 +159,17 @@ def decades(axis: Axis) -> None:
         ticker.FuncFormatter(lambda value, _: power_of_ten(round(np.log10(value))))
     )
     axis.set_minor_formatter(ticker.NullFormatter())
+
+
+def dots(axes: Axes, x: np.ndarray, y: np.ndarray, colour: str, size: float = 2.2) -> None:
+    """Points as one path: lines of no length with round ends, where markers would be many."""
+    known = np.isfinite(x) & np.isfinite(y)
+    lines = np.full((2, np.count_nonzero(known), 3), np.nan)
+    lines[0, :, :2], lines[1, :, :2] = np.asarray(x)[known, None], np.asarray(y)[known, None]
+    (path,) = axes.plot(
+        lines[0].ravel(), lines[1].ravel(), color=colour, linewidth=size, solid_capstyle="round"
+    )
+    path.get_path().should_simplify = False
 
 
 def colour_bar(

@@ -8,6 +8,7 @@ from astropy.time import Time
 
 from .aerosol_tiles import aerosol_tiles
 from .array_tiles import array_tiles
+from .dedicated_tiles import dedicated_tiles
 from .material import CO2_METHODS, FoundProduct, NightMaterial
 from .pointing_tiles import pointing_tiles
 from .throughput_numbers import throughput_tiles
@@ -28,6 +29,7 @@ def key_numbers(material: NightMaterial) -> list[dict[str, Any]]:
         _five_layer_number(material),
         _top_number(material),
         *aerosol_tiles(material),
+        *dedicated_tiles(material),
         *throughput_tiles(material),
         *pointing_tiles(material),
         *array_tiles(material),

@@ -90,11 +90,13 @@ WEATHER_STEPS = ("simulation/meteo", "atmosphere/meteo_data", "atmosphere/densit
 DL0_INDEX = "array/dl0_index"
 HISTORY = "array/throughput_history"
 ARRAY_RESULTS = ("inter_calibration", "cross_calibration", "timing")
-_OF_CAMERAS = re.compile(rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/.*|simulation/[A-Z]{{3,4}}-\d\d")
+_OF_CAMERAS = re.compile(
+    rf"{DL0_INDEX}|[A-Z]{{3,4}}-\d\d/camera/(?:pixel_statistics|coefficients)\..*|simulation/[A-Z]{{3,4}}-\d\d"
+)
 
 
 def is_of_cameras(step: str) -> bool:
-    """Whether a step belongs to the calibration of cameras: index, telescope, simulated DL0."""
+    """Whether a step belongs to the nightly calibration of cameras: index, block, simulated DL0."""
     return _OF_CAMERAS.fullmatch(step) is not None
 
 
@@ -283,6 +285,8 @@ class NightMaterial:
         Whether the date was forced to choose the reference model, made or not.
     camera_steps : tuple of Step
         Of the cameras; empty if no camera is asked for.
+    dedicated_steps : tuple of Step
+        Of dedicated runs of the cameras, and of their excluded pixels.
     masked_limit : float
         Part of the pixels of a camera that may be masked without a warning.
     throughput_steps : tuple of Step
@@ -324,6 +328,7 @@ class NightMaterial:
     co2_age_limit: float = 400.0
     forced_by_date: bool = False
     camera_steps: tuple[Step, ...] = ()
+    dedicated_steps: tuple[Step, ...] = ()
     masked_limit: float = 0.05
     throughput_steps: tuple[Step, ...] = ()
     throughput_limits: ThroughputLimits = ThroughputLimits()
@@ -357,7 +362,12 @@ class NightMaterial:
     @property
     def all_steps(self) -> tuple[Step, ...]:
         """Steps of all domains, whether this night needs them or not."""
-        more = self.throughput_steps + self.illuminator_steps + self.history_steps
+        more = (
+            self.dedicated_steps
+            + self.throughput_steps
+            + self.illuminator_steps
+            + self.history_steps
+        )
         more += self.pointing_steps + self.array_steps
         return STEPS + self.aerosol_steps + self.camera_steps + more
 

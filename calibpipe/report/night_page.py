@@ -17,6 +17,7 @@ from .aerosol_page import aerosol_facts
 from .array_page import array_facts
 from .camera_page import camera_facts
 from .completeness import absent_groups, absent_products, failure_facts, status
+from .dedicated_page import dedicated_facts
 from .key_numbers import key_numbers
 from .material import NightMaterial
 from .pointing_page import pointing_facts
@@ -32,7 +33,9 @@ __all__ = ["night_facts", "render"]
 CATEGORIES = {"B": "category B, next day", "C": "category C, final"}
 
 
-def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> dict[str, Any]:
+def night_facts(
+    material: NightMaterial, figures: Sequence[dict[str, str]], trends: str = ""
+) -> dict[str, Any]:
     """What the page says, ready for the template.
 
     Parameters
@@ -40,6 +43,8 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
     material : NightMaterial
     figures : sequence of dict
         ``name``, ``title``, ``caption``, ``svg`` (or an empty text) and ``absent`` (why).
+    trends : str
+        Link to the page of the site over the nights; empty: there is none.
     """
     absent = absent_products(material)
     remarks = night_remarks(material)
@@ -48,6 +53,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "night": material.night,
         "category": material.category,
         "category_text": CATEGORIES[material.category],
+        "trends": trends,
         "darkness": darkness_facts(material),
         "status": status(material, absent, remarks),
         "failures": [failure_facts(record) for record in material.failures],
@@ -59,6 +65,7 @@ def night_facts(material: NightMaterial, figures: Sequence[dict[str, str]]) -> d
         "figures": list(figures),
         "aerosol": aerosol_facts(material),
         "cameras": camera_facts(material),
+        "dedicated": dedicated_facts(material),
         "throughput": throughput_facts(material),
         "flashes": flash_facts(material),
         "pointing": pointing_facts(material),

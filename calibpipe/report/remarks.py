@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from .aerosol_remarks import aerosol_remarks
 from .array_remarks import array_remarks
 from .camera_numbers import camera_remarks
+from .dedicated_remarks import dedicated_remarks
 from .material import CO2_METHODS, NightMaterial
 from .pointing_remarks import pointing_remarks
 from .tables import versions
@@ -28,6 +29,7 @@ def night_remarks(material: NightMaterial) -> list[dict[str, str]]:
             *_co2_remarks(material),
             *aerosol_remarks(material),
             *camera_remarks(material),
+            *dedicated_remarks(material),
             *throughput_remarks(material),
             *pointing_remarks(material),
             *array_remarks(material),

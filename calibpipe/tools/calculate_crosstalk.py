@@ -48,6 +48,9 @@ class CalculateCrosstalk(EventFilesTool):
     photon_transfer = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Product with the gains"
     ).tag(config=True)
+    validity_in_days = traits.Float(365.0, min=0.5, help="From the begin of the run").tag(
+        config=True
+    )
 
     aliases: ClassVar[dict] = EventFilesTool.aliases | {
         "method": "CalculateCrosstalk.method",
@@ -131,6 +134,7 @@ class CalculateCrosstalk(EventFilesTool):
         """One row a pair of neighbours."""
         from dataclasses import asdict
 
+        import astropy.units as u
         import numpy as np
         from astropy.table import Table
         from astropy.time import Time
@@ -138,6 +142,7 @@ class CalculateCrosstalk(EventFilesTool):
         from ..core.telescope_file import write_telescope_tables
 
         pairs, camera = found.crosstalk, found.camera
+        begin = Time(found.time_start, format="unix_tai", scale="tai")
         table = Table(
             {
                 "pixel": pairs.pixel.astype(np.int32),
@@ -158,9 +163,7 @@ class CalculateCrosstalk(EventFilesTool):
         metadata = self.metadata(
             KIND,
             f"Cross-talk of {subarray.name}, observation {camera.obs_id}",
-            validity=tuple(
-                Time(t, format="unix_tai", scale="tai") for t in (found.time_start, found.time_end)
-            ),
+            validity=(begin, begin + self.validity_in_days * u.day),
             details={
                 "tel_id": camera.tel_id,
                 "array_element": subarray.name,

@@ -98,6 +98,9 @@ class CalculatePhotonTransfer(NightTool):
         help="Part of the variance that clipping has left, of statistics that are not corrected "
         "for it (ctapipe's; 0.998929 for 4 sigma); ours are",
     ).tag(config=True)
+    validity_in_days = traits.Float(30.0, min=0.5, help="From the begin of the first run").tag(
+        config=True
+    )
 
     aliases: ClassVar[dict] = NightTool.aliases | {
         ("i", "input"): "CalculatePhotonTransfer.input_files",
@@ -143,7 +146,9 @@ class CalculatePhotonTransfer(NightTool):
         )
         bent = linearity(scan, levels, tolerance=self.linearity_tolerance)
         tables = {
-            PIXELS_GROUP: transfer_table(found, bent, self._spe),
+            PIXELS_GROUP: transfer_table(
+                found, bent, self.excess_noise()["squared_excess_noise_factor"], self._spe
+            ),
             POINTS_GROUP: points_table(obs_ids, scan, found, levels, bent),
         }
         electronics = self.electronics(scan, statistics[0])
@@ -295,6 +300,7 @@ class CalculatePhotonTransfer(NightTool):
 
     def write(self, tables: dict[str, Any], statistics: list[Any], source: str) -> None:
         """Tables of the telescope."""
+        import astropy.units as u
         import numpy as np
         from astropy.time import Time
 
@@ -303,11 +309,10 @@ class CalculatePhotonTransfer(NightTool):
         first = statistics[0]
         name = first.header.get("array_element", first.subarray.name)
         pixels, points = tables[PIXELS_GROUP], tables[POINTS_GROUP]
-        times = [
-            (table["time_start"].unix_tai.min(), table["time_end"].unix_tai.max())
-            for table in (entry.tables["flatfield_image"] for entry in statistics)
-        ]
-        begin, end = min(t for t, _ in times), max(t for _, t in times)
+        begin = min(
+            entry.tables["flatfield_image"]["time_start"].unix_tai.min() for entry in statistics
+        )
+        begin = Time(begin, format="unix_tai", scale="tai")
         far = np.abs(np.asarray(points["pull"], float)) > 5
         if far.any():
             found = ", ".join(str(n) for n in points["obs_id"][far])
@@ -316,7 +321,7 @@ class CalculatePhotonTransfer(NightTool):
         metadata = self.metadata(
             KIND,
             f"Photon transfer, linearity and gain ratio of {name}",
-            validity=tuple(Time(t, format="unix_tai", scale="tai") for t in (begin, end)),
+            validity=(begin, begin + self.validity_in_days * u.day),
             details={
                 "tel_id": first.tel_id,
                 "array_element": name,

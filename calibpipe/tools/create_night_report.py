@@ -1,16 +1,13 @@
 """Page of one night: what was made, what it says, what failed and why."""
 
 import re
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
 from .night_steps import AEROSOL, OF_ARRAY, NightSteps
 
-_WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
 _OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput|pointing)/\w+)(?:\.[^./]+)?$")
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class CreateNightReport(NightSteps):
@@ -48,6 +45,13 @@ class CreateNightReport(NightSteps):
         file_ok=False,
         help="Folder with the reference models of the site, to compare the night with",
     ).tag(config=True)
+    trends = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        directory_ok=False,
+        help="Page of the site over the nights, for a link to it",
+    ).tag(config=True)
     margin_limit_in_sigma = traits.Float(
         2.0,
         min=0,
@@ -60,6 +64,15 @@ class CreateNightReport(NightSteps):
     camera = traits.Bool(
         False,
         help="Cameras are expected: an absent index of DL0 files counts as missing",
+    ).tag(config=True)
+    dedicated = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="Products of dedicated runs of cameras, and excluded pixels, that are expected",
+    ).tag(config=True)
+    calibration_runs = traits.List(
+        traits.Int(min=1),
+        help="Observations of dedicated runs: no muon rings and no stars are expected of them, and "
+        "of cameras, beside --dedicated, only what there is a trace of",
     ).tag(config=True)
     throughput = traits.Bool(
         False,
@@ -118,6 +131,9 @@ class CreateNightReport(NightSteps):
         "night-folder": "CreateNightReport.night_folder",
         "log-folder": "CreateNightReport.log_folder",
         "pool": "CreateNightReport.pool",
+        "dedicated": "CreateNightReport.dedicated",
+        "calibration-runs": "CreateNightReport.calibration_runs",
+        "trends": "CreateNightReport.trends",
         "illuminator": "CreateNightReport.illuminator",
         "aerosol": "CreateNightReport.aerosol",
     }
@@ -147,6 +163,7 @@ class CreateNightReport(NightSteps):
 
     def start(self) -> None:
         """Read, collect, draw, write."""
+        import os
         from datetime import UTC, datetime
 
         from .. import __version__
@@ -155,7 +172,8 @@ class CreateNightReport(NightSteps):
         from ..report.night_page import night_facts, render
 
         material = self.material()
-        facts = night_facts(material, night_figures(material))
+        trends = os.path.relpath(self.trends, self.output.parent) if self.trends else ""
+        facts = night_facts(material, night_figures(material), trends)
         page = render(facts, datetime.now(UTC).replace(microsecond=0), __version__)
         with atomic_path(self.output) as temporary:
             temporary.write_text(page, encoding="utf-8")
@@ -180,13 +198,14 @@ class CreateNightReport(NightSteps):
         index = f"{DL0_INDEX}.ecsv"
         first = {index: self.product(index)} if (self.night_folder / index).is_file() else {}
         cameras = self.camera_steps(first.get(index))
+        dedicated = self.dedicated_steps(cameras)
         muons = self.throughput_steps(first.get(index), cameras)
         flashes = self.illuminator_steps(first.get(index))
         history = self.history_steps()
         stars = self.pointing_steps(first.get(index), cameras + muons)
         array = self.array_steps(muons)
         aerosol = self.aerosol_steps()
-        steps = STEPS + aerosol + cameras + muons + flashes + history + stars + array
+        steps = STEPS + aerosol + cameras + dedicated + muons + flashes + history + stars + array
         paths = [path for step in steps for path in step.products if path != index]
         there = {p: self.product(p) for p in paths if (self.night_folder / p).is_file()}
         found = NightMaterial(
@@ -200,6 +219,7 @@ class CreateNightReport(NightSteps):
             co2_age_limit=self.co2_age_limit_in_days,
             forced_by_date=self.by_date,
             camera_steps=cameras,
+            dedicated_steps=dedicated,
             masked_limit=self.masked_limit_in_percent / 100,
             throughput_steps=muons,
             throughput_limits=ThroughputLimits(
@@ -244,7 +264,7 @@ class CreateNightReport(NightSteps):
         import json
 
         found = []
-        for path in sorted((self.night_folder / folder).glob("*.json")):
+        for path in sorted((self.night_folder / folder).rglob("*.json")):
             if path.name.endswith(".provenance.json"):
                 continue
             try:
@@ -265,6 +285,8 @@ class CreateNightReport(NightSteps):
             AEROSOL_CONDITIONS,
             array_tables,
             camera_coefficients,
+            dedicated_kind,
+            dedicated_tables,
             hdf5_header,
             observation_tables,
             pointing_tables,
@@ -275,6 +297,7 @@ class CreateNightReport(NightSteps):
         kind = kind or _OF_TELESCOPE.sub(r"\1", stem)
         if OF_ARRAY.fullmatch(stem):
             kind = stem.split(".")[0]
+        kind, is_dedicated = dedicated_kind(kind)
         path = self.add_input(self.night_folder / name, kind)
         header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
         try:
@@ -288,6 +311,8 @@ class CreateNightReport(NightSteps):
                 header = hdf5_header(path, kind)
                 if kind == "camera/coefficients":
                     table, geometry = camera_coefficients(path, header["calibpipe"])
+                elif is_dedicated:
+                    tables, geometry = dedicated_tables(path, header["calibpipe"])
                 elif kind.startswith("throughput/"):
                     tables, geometry = throughput_tables(path, header["calibpipe"])
                 elif kind.startswith("pointing/"):
@@ -310,46 +335,6 @@ class CreateNightReport(NightSteps):
             tables=tables,
             problem=problem,
         )
-
-    def failures(self, night: Any) -> list[dict[str, Any]]:
-        """Records of failed steps among those that the night needs, the first failure first."""
-        import json
-
-        records = []
-        for step, path in self.logs("failure.json", night):
-            if self.is_outdated(step, path, night):
-                continue
-            self.add_input(path, "failure record")
-            try:
-                record = dict(json.loads(path.read_text()))
-            except (ValueError, TypeError) as error:
-                record = {
-                    "step": step,
-                    "error": type(error).__name__,
-                    "message": f"the failure record {path} cannot be read: {error}; see the log",
-                }
-            records.append(record)
-        return sorted(records, key=lambda record: str(record.get("time_utc", "")))
-
-    def is_outdated(self, step: str, record: Path, night: Any) -> bool:
-        """Whether all that a step makes was made after the record of its failure.
-
-        The simulation makes no product of the page: those of the steps that need it count.
-        """
-        own = [path for s in night.all_steps if s.name == step for path in s.products]
-        later = [path for s in night.all_steps if step in s.needs for path in s.products]
-        paths = [self.night_folder / path for path in own or later]
-        failed = record.stat().st_mtime_ns
-        return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
-
-    def log_warnings(self, night: Any) -> list[tuple[str, str]]:
-        """Warnings in the logs of the steps that the night needs, each once: step and text."""
-        found = {}
-        for step, path in self.logs("log", night):
-            for line in path.read_text(errors="replace").splitlines():
-                if match := _WARNING.match(_COLOUR.sub("", line)):
-                    found[step, match[1]] = None
-        return list(found)
 
     def models(self) -> dict[str, Any]:
         """Newest reference model of each season in the pool; none without a pool."""

@@ -11,8 +11,12 @@ from ..core.observation_conditions_file import KIND as AEROSOL_CONDITIONS
 from .asymmetry_tool import PAIRS_TABLE
 from .calculate_array_timing import BLOCKS, OFFSETS, RESIDUALS
 from .calculate_array_timing import KIND as TIMING
+from .calculate_crosstalk import KIND as CROSSTALK
+from .calculate_crosstalk import PAIRS_GROUP
 from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
+from .calculate_photon_transfer import KIND as TRANSFER
+from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .calculate_psf_muon import KIND as PSF
 from .calculate_psf_muon import PROFILE_GROUP, SECTORS_GROUP
 from .calculate_psf_stars import KIND as STAR_PSF
@@ -27,9 +31,16 @@ from .cross_calibration import SCALES
 from .energy_asymmetry_estimation import KIND as ENERGY
 from .fit_pointing_model import KIND as POINTING_MODEL
 from .fit_pointing_model import NIGHTS_GROUP, RESIDUALS_GROUP, TERMS_GROUP
+from .fit_single_photoelectron import GROUP as SPE_GROUP
+from .fit_single_photoelectron import KIND as SPE
+from .fit_single_photoelectron import SPECTRA_GROUP
 from .image_asymmetry_estimation import KIND as IMAGE
+from .import_pde import KIND as PDE
 from .inter_calibration import COVARIANCE, FITTED_PAIRS
 from .inter_calibration import KIND as INTER_CALIBRATION
+from .select_excluded_pixels import HISTORY_GROUP
+from .select_excluded_pixels import KIND as EXCLUSION
+from .select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
 from .star_tracking import KIND as STAR_TRACKING
 from .star_tracking import SPOTS_GROUP, STARS_GROUP
 
@@ -37,6 +48,8 @@ __all__ = [
     "AEROSOL_CONDITIONS",
     "array_tables",
     "camera_coefficients",
+    "dedicated_kind",
+    "dedicated_tables",
     "hdf5_header",
     "observation_tables",
     "pointing_tables",
@@ -45,6 +58,13 @@ __all__ = [
 
 _OF_RINGS = ("time", "rejection", "throughput")  # a night has many: no more than is drawn
 _OF_FLASHES = ("event_id", "chunk", "throughput")
+_DEDICATED = {  # of cameras: tables by a short name
+    SPE: {"pixels": SPE_GROUP, "spectra": SPECTRA_GROUP},
+    TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
+    CROSSTALK: {"pairs": PAIRS_GROUP},
+    EXCLUSION: {"pixels": EXCLUSION_GROUP, "evidence": HISTORY_GROUP},
+}
+_NAMED = {"camera/excluded_pixels": EXCLUSION, "camera/pde": PDE}  # files, by their kinds
 
 
 def hdf5_header(path: Path, kind: str) -> dict[str, Any]:
@@ -89,6 +109,44 @@ def camera_coefficients(path: Path, header: dict[str, Any]) -> tuple[Any, Any]:
     tel_id = header["tel_id"]
     table = read_camera_coefficients(path, tel_id)
     return table, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
+
+
+def dedicated_kind(name: str) -> tuple[str, bool]:
+    """Kind of a product by the name of its file, and whether it is of dedicated runs."""
+    kind = _NAMED.get(name, name)
+    return kind, kind in _DEDICATED or kind == PDE
+
+
+def dedicated_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:
+    """Tables of dedicated runs of a camera by a short name, and its geometry.
+
+    ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pixels`` and
+    ``spectra`` (of the few rows of ``pixels`` that are drawn, by `row`) of single
+    photoelectrons; ``pairs`` of cross-talk; ``pixels`` and ``evidence`` of excluded pixels.
+
+    Raises
+    ------
+    CorruptedInputError
+        If another one is absent.
+    """
+    from ctapipe.instrument import SubarrayDescription
+
+    from ..core.monitoring_file import open_hdf5
+    from ..core.telescope_file import read_telescope_table
+    from ..report.spe_examples import example_rows
+
+    tel_id, what = header["tel_id"], header["kind"]
+    groups = _DEDICATED[what]
+    with open_hdf5(path, what) as h5file:
+        groups = {name: g for name, g in groups.items() if name != "ratio" or g in h5file}
+    tables = {
+        name: read_telescope_table(path, group, tel_id, what) for name, group in groups.items()
+    }
+    if what == SPE:
+        rows = sorted(set(example_rows(tables["pixels"]).values()))
+        tables["spectra"] = tables["spectra"][rows]
+        tables["spectra"]["row"] = rows
+    return tables, SubarrayDescription.from_hdf(path).tel[tel_id].camera.geometry
 
 
 def throughput_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any], Any]:

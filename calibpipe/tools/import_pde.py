@@ -36,6 +36,7 @@ class ImportPde(NightTool):
         None, allow_none=True, help="Of the sensor; silicon needs it"
     ).tag(config=True)
     overvoltage_in_volt = traits.Float(None, allow_none=True, help="Of silicon").tag(config=True)
+    validity_in_days = traits.Float(365.0, min=0.5, help="From dusk of the night").tag(config=True)
 
     aliases: ClassVar[dict] = NightTool.aliases | {
         ("i", "input"): "ImportPde.input_file",
@@ -54,6 +55,8 @@ class ImportPde(NightTool):
 
     def start(self) -> None:
         """Read, check, write."""
+        import astropy.units as u
+
         from ..camera.photon_detection_efficiency import checked_table
         from ..core.ecsv_input import read_ecsv
         from ..core.night import astronomical_night
@@ -69,7 +72,7 @@ class ImportPde(NightTool):
         metadata = self.metadata(
             KIND,
             f"Photon detection efficiency of {self.telescope}",
-            validity=(night.dusk, night.dawn),
+            validity=(night.dusk, night.dusk + self.validity_in_days * u.day),
             details=self.provenance(tel_id),
         )
         write_table(self.output, table, metadata)

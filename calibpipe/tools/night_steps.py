@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from .night_tool import NightTool
+from .night_tool import NightTool, require
 
 __all__ = ["AEROSOL", "OF_ARRAY", "NightSteps"]
 
@@ -21,27 +21,55 @@ OF_ARRAY = re.compile(
 )
 _OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
 _OF_POINTING = re.compile(r"([^/]+)/pointing/(?:(star_tracking|star_psf)\.([^./]+)|pointing_model)")
+_WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 
 
 class NightSteps(NightTool):
     """Tool that knows which steps belong to a night.
 
-    Its traits ``night_folder``, ``log_folder``, ``camera``, ``throughput``, ``illuminator``,
-    ``pointing``, ``array`` and ``aerosol`` are those of the Tool.
+    Its traits ``night_folder``, ``log_folder``, ``camera``, ``dedicated``, ``calibration_runs``,
+    ``throughput``, ``illuminator``, ``pointing``, ``array`` and ``aerosol`` are those of the Tool.
     """
 
     def camera_steps(self, index: Any) -> tuple[Any, ...]:
         """Steps of the cameras; none if there is no trace of them and none are expected."""
-        from ..core.dl0_files import blocks
         from ..report.material import camera_steps, is_of_cameras
 
         failed = [step for step, _ in self.logs("failure.json") if is_of_cameras(step)]
         if not (self.camera or self.throughput or self.pointing or index or failed):
             return ()
-        known = blocks(index.table) if index and not index.problem else []
-        known = [block for block in known if block[1] not in self.illuminator or self.traced(block)]
+        known = [b for b in self.blocks(index) if b[1] not in self.special or self.traced(b)]
         return camera_steps(known, [step for step in failed if step.startswith("simulation/")])
+
+    @property
+    def special(self) -> set[int]:
+        """Observations with external light or of dedicated runs: no showers, no stars."""
+        return {*self.illuminator, *self.calibration_runs}
+
+    def blocks(self, index: Any) -> list[tuple[str, int]]:
+        """Array element and observation of the index, if it is there and can be used."""
+        from ..core.dl0_files import blocks
+
+        return blocks(index.table) if index and not index.problem else []
+
+    def dedicated_steps(self, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Steps of dedicated runs of cameras: with a product or a failure, or expected."""
+        from ..report.dedicated_night import dedicated_steps, product_path
+
+        failed = [step for step, _ in self.logs("failure.json")]
+        paths = [product_path(step) for step in failed]
+        root = self.night_folder.resolve()
+        for path in map(Path, self.dedicated):
+            require(
+                path.resolve().is_relative_to(root),
+                f"{path} is not in the folder of the night, {root}; give products of this night",
+            )
+            paths.append(path.resolve().relative_to(root).as_posix())
+        files = [p for end in ("h5", "ecsv") for p in self.night_folder.glob(f"*/camera/*.{end}")]
+        paths += sorted(p.relative_to(self.night_folder).as_posix() for p in files)
+        return dedicated_steps(paths, [step.name for step in cameras], failed)
 
     def traced(self, block: tuple[str, int]) -> bool:
         """Whether something was made of the camera in an observation, or a step failed."""
@@ -52,12 +80,11 @@ class NightSteps(NightTool):
 
     def illuminator_steps(self, index: Any) -> tuple[Any, ...]:
         """Steps of flashes: with a product or a failure, or expected of the index."""
-        from ..core.dl0_files import blocks
         from ..report.material import illuminator_steps
 
         traces = map(_OF_FLASHES.fullmatch, self.traces())
         found = {match.groups() for match in traces if match}
-        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+        for array_element, obs_id in self.blocks(index):
             if obs_id in self.illuminator:
                 found.add((array_element, f"OBSID{obs_id}"))
         return illuminator_steps(sorted(found, key=lambda entry: (_of_number(entry[1]), entry[0])))
@@ -83,15 +110,14 @@ class NightSteps(NightTool):
 
     def throughput_steps(self, index: Any, cameras: tuple[Any, ...]) -> tuple[Any, ...]:
         """Steps of the muon rings: of telescopes with a trace of them, or of all if expected."""
-        from ..core.dl0_files import blocks
         from ..report.material import throughput_steps
 
         found: dict[str, set[str]] = {}
         for match in filter(None, map(_OF_MUONS.fullmatch, self.traces())):
             found.setdefault(match[1], set()).update(filter(None, [match[2]]))
-        for array_element, obs_id in blocks(index.table) if index and not index.problem else ():
+        for array_element, obs_id in self.blocks(index):
             expected = self.throughput or array_element in found
-            if expected and obs_id not in self.illuminator:
+            if expected and obs_id not in self.special:
                 found.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = {name: sorted(found[name], key=_of_number) for name in sorted(found)}
         return throughput_steps(ordered, [step.name for step in cameras])
@@ -101,7 +127,6 @@ class NightSteps(NightTool):
 
         Pointing models of nights are shown where there is one, or a failure.
         """
-        from ..core.dl0_files import blocks
         from ..report.pointing_night import pointing_steps
 
         matches = list(filter(None, map(_OF_POINTING.fullmatch, self.traces())))
@@ -109,10 +134,9 @@ class NightSteps(NightTool):
         for match in matches:
             if match[2]:
                 found[match[2]].setdefault(match[1], set()).add(match[3])
-        known = blocks(index.table) if self.pointing and index and not index.problem else ()
-        for array_element, obs_id in known:
+        for array_element, obs_id in self.blocks(index) if self.pointing else ():
             for of_kind in found.values():
-                if obs_id not in self.illuminator:
+                if obs_id not in self.special:
                     of_kind.setdefault(array_element, set()).add(f"OBSID{obs_id}")
         ordered = (
             {name: sorted(names, key=_of_number) for name, names in of_kind.items()}
@@ -170,6 +194,46 @@ class NightSteps(NightTool):
             for step, path in steps.items()
             if not step.startswith("report/") and step not in left_out
         ]
+
+    def failures(self, night: Any) -> list[dict[str, Any]]:
+        """Records of failed steps among those that the night needs, the first failure first."""
+        import json
+
+        records = []
+        for step, path in self.logs("failure.json", night):
+            if self.is_outdated(step, path, night):
+                continue
+            self.add_input(path, "failure record")
+            try:
+                record = dict(json.loads(path.read_text()))
+            except (ValueError, TypeError) as error:
+                record = {
+                    "step": step,
+                    "error": type(error).__name__,
+                    "message": f"the failure record {path} cannot be read: {error}; see the log",
+                }
+            records.append(record)
+        return sorted(records, key=lambda record: str(record.get("time_utc", "")))
+
+    def is_outdated(self, step: str, record: Path, night: Any) -> bool:
+        """Whether all that a step makes was made after the record of its failure.
+
+        The simulation makes no product of the page: those of the steps that need it count.
+        """
+        own = [path for s in night.all_steps if s.name == step for path in s.products]
+        later = [path for s in night.all_steps if step in s.needs for path in s.products]
+        paths = [self.night_folder / path for path in own or later]
+        failed = record.stat().st_mtime_ns
+        return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
+
+    def log_warnings(self, night: Any) -> list[tuple[str, str]]:
+        """Warnings in the logs of the steps that the night needs, each once: step and text."""
+        found = {}
+        for step, path in self.logs("log", night):
+            for line in path.read_text(errors="replace").splitlines():
+                if match := _WARNING.match(_COLOUR.sub("", line)):
+                    found[step, match[1]] = None
+        return list(found)
 
 
 def _of_number(block: str) -> tuple[int, str]:

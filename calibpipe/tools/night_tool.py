@@ -1,5 +1,9 @@
 """What the Tools of one night share: the keys, the product's metadata, the exit code."""
 
+import json
+import os
+import shlex
+import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -42,6 +46,7 @@ class NightTool(Tool):
     }
 
     required: ClassVar[tuple[str, ...]] = ("site", "night", "output")
+    outputs: ClassVar[tuple[str, ...]] = ()  # traits of outputs whose names do not say so
     _loaded_site: Any = None
 
     def setup(self) -> None:
@@ -105,6 +110,7 @@ class NightTool(Tool):
             },
             "configuration": self.scientific_configuration(),
             "inputs": tuple(self._inputs),
+            "run": self.run_record(),
             "contact": {
                 "name": self.contact_name,
                 "email": self.contact_email,
@@ -112,6 +118,27 @@ class NightTool(Tool):
             },
         }
         return ProductMetadata(kind=kind, description=description, **(values | more))
+
+    def run_record(self) -> dict[str, Any]:
+        """What it takes to run this Tool again: command, folder, all settings, version of code."""
+        from ..core.code_version import code_version
+
+        module = sys.modules[type(self).__module__]
+        spec = module.__spec__  # its name is that of the module also where it is run as __main__
+        name = type(self).__name__
+        base = set(Tool.class_trait_names(config=True))
+        own = {k: v for k, v in self.get_current_config()[name].items() if k not in base}
+        outputs = sorted(k for k in own if "output" in k or k in self.outputs)
+        return {
+            "tool": self.name,
+            "code": code_version(spec.name if spec else ""),
+            "command": shlex.join([self.name, *getattr(self, "argv", [])]),
+            "directory": str(Path.cwd()),
+            "environment": {k: v for k, v in os.environ.items() if k.startswith("CTAPIPE_")},
+            "outputs": outputs,
+            # text: a header is read often
+            "configuration": json.dumps({name: _beside(own, f"{Path.cwd()}/")}),
+        }
 
     def scientific_configuration(self) -> dict[str, Any]:
         """Configuration that decides the content of the product (no paths, no logging)."""
@@ -134,6 +161,15 @@ def _plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_plain(entry) for entry in value]
     return str(value) if isinstance(value, Path) else value
+
+
+def _beside(value: Any, folder: str) -> Any:
+    """Paths below a folder relative to it, as a run can be repeated elsewhere."""
+    if isinstance(value, dict):
+        return {key: _beside(entry, folder) for key, entry in value.items()}
+    if isinstance(value, list):
+        return [_beside(entry, folder) for entry in value]
+    return value.removeprefix(folder) if isinstance(value, str) else value
 
 
 def require(condition: object, message: str) -> None:

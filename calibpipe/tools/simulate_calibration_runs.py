@@ -12,6 +12,7 @@ from .produce_camcalib_test_data import ProduceCamcalibTestData
 RUNS_KIND = "simulation/calibration_runs"
 CROSSTALK_KIND = "simulation/crosstalk_truth"
 DARK, SCAN, SINGLE_PIXEL = "dark", "scan", "single_pixel"
+SINGLE_PE, HIGH_VOLTAGE = "single_pe", "high_voltage"
 PAUSE = 60.0  # s between runs
 
 
@@ -23,16 +24,17 @@ class Run:
     obs_id: int
     n_of_type: dict[str, int]
     light: float = 0.0  # relative to that without a filter
+    voltage_gain: float = 1.0  # of all gains
 
 
 class SimulateCalibrationRuns(ProduceCamcalibTestData):
-    """Simulate dedicated calibration runs of telescopes: dark, filter scan, single pixels.
+    """Simulate dedicated calibration runs of telescopes: dark, single p.e., scan, single pixels.
 
     One observation block after the other, of the same camera: pedestals and single photoelectrons
-    of the closed camera (--n-dark-pedestal, --n-single-pe), flat fields and sky pedestals behind
-    each filter (--n-flatfield and --n-pedestal each; without a filter a pixel has --full-n-pe),
-    light in one pixel after the other (--n-single-pixel events of each). Files and truth are those
-    of calibpipe-produce-camcalib-test-data. Beside them:
+    of the closed camera (--n-dark-pedestal, --n-single-pe, and --n-high-voltage at high voltage),
+    flat fields and sky pedestals behind each filter (--n-flatfield and --n-pedestal each; without a
+    filter a pixel has --full-n-pe), light in one pixel after the other (--n-single-pixel events of
+    each). Files and truth are those of calibpipe-produce-camcalib-test-data. Beside them:
 
     - ``calibration_runs.<night>.ecsv``: what an observer knows of each run (obs_id, run_type,
       transmission and its tolerance, monitor and its error), as calibpipe-calculate-photon-transfer
@@ -52,6 +54,15 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
     first_obs_id = traits.Int(101, min=1, help="Observation block of the first run").tag(
         config=True
     )
+    begin_in_minutes = traits.Float(
+        0.0, min=-300, max=300, help="Begin of the first run after dusk; negative: before"
+    ).tag(config=True)
+    n_high_voltage = traits.Int(0, min=0, help="Single-p.e. events at high voltage").tag(
+        config=True
+    )
+    high_voltage_gain = traits.Float(
+        8.0, min=1, max=100, help="Gain at high voltage over that of the other runs"
+    ).tag(config=True)
     transmissions = traits.List(
         traits.Float(),
         default_value=[0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.0],
@@ -93,6 +104,7 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
         "n-pedestal": "ProduceCamcalibTestData.n_pedestal",
         "n-dark-pedestal": "ProduceCamcalibTestData.n_dark_pedestal",
         "n-single-pe": "ProduceCamcalibTestData.n_single_pe",
+        "n-high-voltage": "SimulateCalibrationRuns.n_high_voltage",
         "n-single-pixel": "SimulateCalibrationRuns.n_single_pixel",
         "full-n-pe": "SimulateCalibrationRuns.full_n_pe",
         "rate": "ProduceCamcalibTestData.rate_in_hertz",
@@ -119,12 +131,12 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
         }
         self._scan = self.scan()
         self._next_pixel = dict.fromkeys(self.tel_ids, 0)
-        begin = astronomical_night(self.night, site).dusk
+        begin = astronomical_night(self.night, site).dusk + self.begin_in_minutes * u.min
         runs = self.runs(subarray)
         for path in self.table_paths():
             self.check_output(path)
         for run in runs:
-            self._run, self.obs_id = run, run.obs_id
+            self._run, self.obs_id, self.voltage_gain = run, run.obs_id, run.voltage_gain
             self.simulate_block(begin, subarray_id, subarray)
             begin = begin + (self.n_events / self.rate_in_hertz + PAUSE) * u.s
         self.write_runs(runs)
@@ -151,12 +163,17 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
     @property
     def n_of_type(self) -> dict[str, int]:
         """Number of events of each type of the run, or of all runs before there is one."""
-        counts = super().n_of_type | {"OTHER_CALIBRATION": self.n_single_pixel}
+        single_pe = {"SINGLE_PE": self.n_single_pe + self.n_high_voltage}
+        counts = super().n_of_type | single_pe | {"OTHER_CALIBRATION": self.n_single_pixel}
         return counts if self._run is None else dict.fromkeys(counts, 0) | self._run.n_of_type
 
     def runs(self, subarray: Any) -> list[Run]:
         """Runs of the night in order."""
-        dark = {"DARK_PEDESTAL": self.n_dark_pedestal, "SINGLE_PE": self.n_single_pe}
+        closed = {
+            DARK: {"DARK_PEDESTAL": self.n_dark_pedestal},
+            SINGLE_PE: {"SINGLE_PE": self.n_single_pe},
+            HIGH_VOLTAGE: {"SINGLE_PE": self.n_high_voltage},
+        }
         behind = {"FLATFIELD": self.n_flatfield, "SKY_PEDESTAL": self.n_pedestal}
         sizes = [subarray.tel[tel_id].camera.geometry.n_pixels for tel_id in self.tel_ids]
         require(
@@ -164,13 +181,19 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
             f"lit_pixels go up to {max(self.lit_pixels, default=0)}, the camera has {min(sizes)}",
         )
         most = len(set(self.lit_pixels)) or max(sizes)
-        plans = [(DARK, dark, 0.0)] if any(dark.values()) else []
+        plans: list[tuple] = [(name, n, 0.0) for name, n in closed.items() if any(n.values())]
         plans += [(SCAN, behind, float(light)) for light in self._scan.light]
         if self.n_single_pixel:
             single = {"OTHER_CALIBRATION": self.n_single_pixel * most}
             plans.append((SINGLE_PIXEL, single | {"SKY_PEDESTAL": self.n_pedestal}, 0.0))
         return [
-            Run(name, self.first_obs_id + k, counts, light)
+            Run(
+                name,
+                self.first_obs_id + k,
+                counts,
+                light,
+                self.high_voltage_gain if name == HIGH_VOLTAGE else 1.0,
+            )
             for k, (name, counts, light) in enumerate(plans)
         ]
 

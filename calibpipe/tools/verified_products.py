@@ -33,7 +33,7 @@ from .select_excluded_pixels import KIND as EXCLUSION
 from .select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
 from .verified_camera import CAMERA, camera_metrics
 
-__all__ = ["known_metrics", "product_metrics"]
+__all__ = ["array_tables", "known_metrics", "product_metrics", "telescope_tables"]
 
 TABLES = {  # of a product of a telescope, by the names that its metrics know
     "throughput/muon_throughput": {
@@ -172,7 +172,7 @@ def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple
     def tables(of: Path) -> dict[str, Any]:
         if header.kind == PDE:
             return {"table": read_table(of, PDE)}
-        return _telescope_tables(of, header)
+        return telescope_tables(of, header)
 
     own = tables(path)
     external = {
@@ -190,19 +190,19 @@ def _throughput(
     from ..throughput.muon_ring_table import RING_COLUMNS, rings_of_table
     from ..verification.throughput import external_metrics, internal_metrics
 
-    tables = _telescope_tables(path, header)
+    tables = telescope_tables(path, header)
     rings = None
     if data:
         read = read_muon_tables(data, header.own["tel_id"], RING_COLUMNS)
         rings = rings_of_table([entry.table for entry in read])
     external = {
-        period: external_metrics(header.kind, tables, _telescope_tables(certified, header))
+        period: external_metrics(header.kind, tables, telescope_tables(certified, header))
         for period, certified in references.items()
     }
     return internal_metrics(header.kind, tables, header.own, rings), external
 
 
-def _telescope_tables(path: Path, header: Any) -> dict[str, Any]:
+def telescope_tables(path: Path, header: Any) -> dict[str, Any]:
     """Tables of a product, those that there are."""
     from ..core.telescope_file import read_telescope_table, telescope_groups
 
@@ -219,13 +219,13 @@ def _pointing(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[
     from ..core.product_header import read_product_header
     from ..verification.pointing import element_names, external_metrics, internal_metrics
 
-    kind, tables, own = header.kind, _telescope_tables(path, header), header.own
+    kind, tables, own = header.kind, telescope_tables(path, header), header.own
     external = {
         period: external_metrics(
             kind,
             tables,
             own,
-            _telescope_tables(certified, header),
+            telescope_tables(certified, header),
             read_product_header(certified).own,
         )
         for period, certified in references.items()
@@ -260,9 +260,9 @@ def _single_photoelectron(
     """Metrics of single photoelectrons."""
     from ..verification.single_photoelectron import external_metrics, internal_metrics
 
-    kind, tables = header.kind, _telescope_tables(path, header)
+    kind, tables = header.kind, telescope_tables(path, header)
     external = {
-        period: external_metrics(kind, tables, _telescope_tables(certified, header))
+        period: external_metrics(kind, tables, telescope_tables(certified, header))
         for period, certified in references.items()
     }
     return internal_metrics(kind, tables, header.own), external
@@ -273,15 +273,16 @@ def _array(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dic
     from ..verification.array import element_names, external_metrics, internal_metrics
 
     kind = header.kind
-    own, tables = _array_tables(path, kind)
+    own, tables = array_tables(path, kind)
     external = {}
     for period, certified in references.items():
-        then_header, then = _array_tables(certified, kind)
+        then_header, then = array_tables(certified, kind)
         external[period] = external_metrics(kind, tables, own, then, then_header)
     return internal_metrics(kind, tables, own), external, element_names(kind, tables, own)
 
 
-def _array_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def array_tables(path: Path, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and tables of a calibration of the array."""
     from ..core.array_file import read_array_product
 
     nodes = ARRAY_TABLES[kind]

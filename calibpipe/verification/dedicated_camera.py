@@ -113,7 +113,6 @@ def _transfer(tables: Mapping[str, Any]) -> dict[str, Any]:
         "relative_gain_error": error,
         "camera_gain_error": _median(error) / np.sqrt(usable.sum(axis=-1, keepdims=True)),
         "relative_gain": gain / _median(gain),
-        "relative_to_spe": _row(pixels, "relative_to_spe"),
         "reduced_chi2": np.where(
             usable, _row(pixels, "chi2") / np.maximum(_row(pixels, "n_degrees"), 1), np.nan
         ),
@@ -124,6 +123,9 @@ def _transfer(tables: Mapping[str, Any]) -> dict[str, Any]:
         "light_pull": np.asarray(points["pull"], float)[:, np.newaxis],
         "linear_range": (np.where(usable, _row(pixels, "range_high"), np.nan) / gain)[-1],
     }
+    to_spe = _row(pixels, "relative_to_spe")
+    if np.isfinite(to_spe).any():  # made with single photoelectrons
+        found["relative_to_spe"] = to_spe
     if "ratio" in tables:
         ratio = tables["ratio"]
         good = _row(ratio, "status") == 0

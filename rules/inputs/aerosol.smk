@@ -127,14 +127,6 @@ def aerosol_products(wildcards):
     return [aerosol_product(name, wildcards) for name in aerosol_names(wildcards)]
 
 
-def aerosol_verification(wildcards):
-    """Their verification records."""
-    return [
-        f"{NIGHT}/verification/atmosphere_{name}.json".format(**wildcards)
-        for name in aerosol_names(wildcards)
-    ]
-
-
 def every_aerosol_night(*names):
     """Products of every night that is asked for, of the instruments that it has."""
     return [

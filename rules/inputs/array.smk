@@ -76,13 +76,6 @@ def array_products(wildcards):
     return [f"{NIGHT}/array/{name}.h5".format(**wildcards) for name in ARRAY if there]
 
 
-def array_verification(wildcards):
-    """Their verification records."""
-    return [
-        f"{NIGHT}/verification/array_{name}.json".format(**wildcards) for name in ARRAY
-    ]
-
-
 def simulated_throughput(wildcards):
     """Truth of the simulated telescopes, which the array sees, too."""
     simulated = config["dl0"]["source"] == "simulation" and telescopes(wildcards.site)

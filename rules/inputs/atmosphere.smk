@@ -19,14 +19,6 @@ def atmosphere_products(wildcards):
     ]
 
 
-def atmosphere_verification(wildcards):
-    """Their verification records."""
-    return [
-        f"{NIGHT}/verification/atmosphere_{name}.json".format(**wildcards)
-        for name in atmosphere_names(wildcards)
-    ]
-
-
 def atmosphere_names(wildcards):
     """Products of the atmosphere that a night has."""
     names = ["macobac", "reference_model", "atmospheric_model", "rayleigh_extinction"]

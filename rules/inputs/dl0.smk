@@ -33,11 +33,20 @@ def every_telescope(name, *domains, of_night=None):
 
 
 def dl0_index(site, category, night):
-    """The night's index of DL0 files, when it is made."""
+    """Rows of the night's index of DL0 files, when it is made."""
+    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
+    path = Path(made.output.product)
+    return rows_of_index(path, path.stat().st_mtime_ns)
+
+
+@cache
+def rows_of_index(path, time):
+    """Rows of an index: every job of a night asks for them, reading takes a tenth of a second."""
     from calibpipe.core.products import read_table
 
-    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
-    return read_table(made.output.product, "array/dl0_index")
+    index = read_table(path, "array/dl0_index")
+    columns = [index[name].tolist() for name in index.colnames]
+    return [dict(zip(index.colnames, row)) for row in zip(*columns)]
 
 
 def all_blocks(site, category, night):
@@ -52,19 +61,28 @@ def all_blocks(site, category, night):
 
 
 def blocks_of_night(site, category, night):
-    """Blocks with calibration events: flashes of a run may need the coefficients of another."""
+    """Blocks with calibration events: flashes of a run may need the coefficients of another.
+
+    Of dedicated runs those of flat fields.
+    """
     runs = runs_of_night(site, night)
+    flat_fields, dedicated = flat_field_runs(site, night), dedicated_runs(site, night)
     return [
         (tel, obs_id)
         for tel, obs_id in all_blocks(site, category, night)
-        if obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id
+        if (obs_id not in runs or runs[obs_id]["coefficients_from"] == obs_id)
+        and ((tel, obs_id) not in dedicated or (tel, obs_id) in flat_fields)
     ]
 
 
 def muon_blocks(site, category, night):
-    """Blocks with muons: none while an illuminator flashes."""
-    runs = runs_of_night(site, night)
-    return [b for b in blocks_of_night(site, category, night) if b[1] not in runs]
+    """Blocks with muons: none while an illuminator flashes, none in dedicated runs."""
+    runs, dedicated = runs_of_night(site, night), dedicated_runs(site, night)
+    return [
+        block
+        for block in blocks_of_night(site, category, night)
+        if block[1] not in runs and block not in dedicated
+    ]
 
 
 def illuminator_blocks(site, category, night):
@@ -111,11 +129,7 @@ def products_of_telescopes(name, site, category, night, of_night=None):
 def sound_blocks(site, category, night, of_night=muon_blocks):
     """Blocks of a night, those with muons or of another kind, whose files have no problem."""
     index = dl0_index(site, category, night)
-    damaged = {
-        (str(row["array_element"]), int(row["obs_id"]))
-        for row in index
-        if row["problem"]
-    }
+    damaged = {(row["array_element"], row["obs_id"]) for row in index if row["problem"]}
     return [b for b in of_night(site, category, night) if b not in damaged]
 
 

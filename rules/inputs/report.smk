@@ -27,11 +27,45 @@ def certification_records(wildcards):
         *[f"{NIGHT}/certification/array.json".format(**wildcards)] * bool(array),
         *cameras(wildcards),
         *excluded(wildcards),
+        *dedicated_certification(wildcards),
         *flashes(wildcards),
         *sum((products(wildcards) for products in throughputs), []),
         *sum((products(wildcards) for products in stars), []),
         *models(wildcards),
     ]
+
+
+def certification_of_site(wildcards):
+    """What was certified of the nights that are asked for, in every category."""
+    return [
+        record
+        for keys in requested_nights()
+        if keys[0] == wildcards.site
+        for record in certification_records(keys_of_night(keys))
+    ]
+
+
+def pages_of_site(wildcards):
+    """Pages of the nights that are asked for: the trends link to them."""
+    return [
+        f"{NIGHT}/report/index.html".format(
+            **dict(zip(("site", "category", "night"), keys))
+        )
+        for keys in requested_nights()
+        if keys[0] == wildcards.site
+    ]
+
+
+def trends_page(site):
+    """Page of a site over the nights; empty if there is no archive or no report."""
+    if not wanted("archive", "report"):
+        return ""
+    return f"results/{site}/trends/index.html"
+
+
+def every_trends_page():
+    """Pages of the sites over the nights."""
+    return [page for page in map(trends_page, config["sites"]) if page]
 
 
 def needs_page(site, category, night):
@@ -64,6 +98,7 @@ def make_page(site, category, night):
         "night": night,
         "category": category,
         "pool": reference_pool(site),
+        "trends": trends_page(site),
         "night-folder": page.parents[1],
         "log-folder": LOG.format(**keys),
         "output": page,
@@ -75,10 +110,11 @@ def make_page(site, category, night):
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
     command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
-    command += [f"--{name}={value}" for name, value in options.items()]
+    command += [f"--{name}={value}" for name, value in options.items() if value]
     command += ["--array"] * bool(dl2_files(site, night))
     expected = expected_aerosol(keys_of_night((site, category, night)))
     command += [f"--aerosol={name}" for name in expected]
+    command += [f"--calibration-runs={n}" for n in calibration_runs(site, night)]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
     told = page.resolve() if code == 0 else f"not made, exit code {code}"

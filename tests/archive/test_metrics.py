@@ -5,7 +5,7 @@ from ctapipe.core import ToolConfigurationError, run_tool
 from products import at
 
 from calibpipe.archive.history import products
-from calibpipe.archive.metrics import KIND, metric_rows, metrics, store_metrics
+from calibpipe.archive.metrics import KIND, VALUE, metric_rows, metrics, store_metrics
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 from calibpipe.tools.history import History
 
@@ -55,6 +55,21 @@ def test_the_same_again_and_verified_anew(archive):
     assert len(products(archive, kind=KIND)) == 1
     store_metrics(archive, metric_rows(record("2024-07-10", 0.3, "one product")))
     assert [r["median"] for r in metrics(archive)] == [0.3]
+
+
+def test_values_of_the_product_with_their_errors(sqlite_archive):
+    document = record("2024-07-10", 0.1, "one product")
+    value = {"quantity": "gain", "value": 80.0, "stat_error": 0.5, "sys_error": None}
+    value |= {"unit": "ADC / p.e.", "array_element": None}
+    document["content"]["values"] = [value, value | {"value": 8.0, "array_element": "LSTN-02"}]
+    store_metrics(sqlite_archive, metric_rows(document))
+    names = ("metric", "array_element", "value", "stat_error", "sys_error", "unit", "verdict")
+    found = [row for row in metrics(sqlite_archive) if row["mode"] == VALUE]
+    assert [[row[name] for name in names] for row in found] == [
+        ["gain", "LSTN-01", 80.0, 0.5, None, "ADC / p.e.", "PASS"],
+        ["gain", "LSTN-02", 8.0, 0.5, None, "ADC / p.e.", "PASS"],
+    ]
+    assert [row["value"] for row in metrics(sqlite_archive, criterion="CAM-02")] == [None]
 
 
 def test_nothing_determined_is_kept_as_such(sqlite_archive):

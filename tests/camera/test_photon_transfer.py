@@ -6,16 +6,20 @@ import numpy as np
 import pytest
 from light_scans import F2, LEVELS, Truth, run, scan, truth
 
+from calibpipe.camera.light_levels import light_levels
 from calibpipe.camera.light_scan import combined_chunks, light_scan
+from calibpipe.camera.linearity import linearity
 from calibpipe.camera.photon_transfer import (
     PhotonTransferReason,
     TransferSettings,
     photon_transfer,
 )
 from calibpipe.camera.pixel_statistics import chunk_statistics
+from calibpipe.camera.transfer_tables import points_table, transfer_table
 from calibpipe.core.exceptions import ConfigurationError, InsufficientStatisticsError
 
 N_PIXELS, N_EVENTS = 150, 2000
+GAINS = np.broadcast_to([[85.0], [5.0]], (2, 400))
 
 
 @pytest.fixture(scope="module")
@@ -242,3 +246,20 @@ def test_common_noise_that_is_not_known(measured):
 def test_impossible_excess_noise(measured):
     with pytest.raises(ConfigurationError, match="cannot be below 1"):
         photon_transfer(measured, TransferSettings(squared_excess_noise_factor=0.9))
+
+
+def test_error_of_the_variance_of_the_light():
+    """Identical pixels without jitter scatter by what the table of points says."""
+    n_pixels = 400
+    camera = replace(truth(n_pixels, np.random.default_rng(3), jitter=0.0), gain=GAINS)
+    measured = scan(camera, np.random.default_rng(4), levels=LEVELS[:5], n_events=300)
+    found = photon_transfer(measured)
+    levels = light_levels(measured, found.is_used, LEVELS[:5], np.full(5, 0.01))
+    points = points_table(np.arange(5), measured, found, levels, linearity(measured, levels))
+    pull = points["variance"] - np.mean(points["variance"], axis=-1, keepdims=True)
+    width = np.std(pull / points["variance_error"], axis=-1)
+    # of a point and channel; the kurtosis of the camera is known to some percent
+    assert width == pytest.approx(np.ones((5, 2)), abs=4 / np.sqrt(2 * n_pixels) + 0.03)
+    factor = transfer_table(found, linearity(measured, levels), F2)["squared_excess_noise_factor"]
+    assert np.all(factor == np.float32(F2))
+    assert factor.shape == (1, 2, n_pixels)

@@ -210,6 +210,12 @@ def test_night_sky(made):
     assert np.mean(row["dark_mean"] - truth.pedestal) == pytest.approx(0, abs=0.02)
 
 
+def test_it_holds_for_a_month(made):
+    begin, end = read_product_header(made.folder / "transfer.h5").validity
+    assert (end - begin).to_value("day") == pytest.approx(30)
+    assert begin.utc.isot.startswith("2024-07-10T21:4")  # dusk, and the dark run before the scan
+
+
 def test_statistics_without_dark_pedestals_say_so(runs):
     runs.transfer(dark=False)
     header = read_product_header(runs.folder / "transfer.h5").own
@@ -234,7 +240,8 @@ def test_verification_reads_every_product(made, root):
         path = made.folder / f"{name}.h5"
         header = read_product_header(path)
         internal, external, _ = product_metrics(path, header, [], {"day": path}, None)
-        assert set(internal) == known_metrics()[f"{header.kind} internal"]
+        known = known_metrics()[f"{header.kind} internal"]
+        assert set(internal) == known - {"relative_to_spe"}  # no single photoelectrons
         assert set(external["day"]) == known_metrics()[f"{header.kind} external"]
         for values in external["day"].values():
             assert np.nanmax(np.abs(values)) == 0
@@ -402,6 +409,8 @@ def test_crosstalk_of_lit_pixels(root, tmp_path):
     header = table.meta["calibpipe"]
     assert (header["has_direction"], header["unit"]) == (True, "ADC")
     assert header["n_events"] == 40 * len(LIT)
+    begin, end = read_product_header(tmp_path / "crosstalk.h5").validity
+    assert (end - begin).to_value("day") == pytest.approx(365)
 
 
 def test_crosstalk_of_flat_fields_in_photoelectrons(runs):
@@ -427,6 +436,24 @@ def test_wrong_runs_for_crosstalk(runs):
         runs.crosstalk, "--CalculateCrosstalk.channel=2", "--photon-transfer=transfer.h5"
     )
     assert (code, "has 2 gain channels" in message) == (CONFIGURATION, True)
+
+
+def test_runs_of_single_photoelectrons_before_dusk(root, tmp_path):
+    runs = Runs(root, tmp_path)
+    options = ["--n-dark-pedestal=2", "--n-single-pe=3", "--n-high-voltage=4", "--n-flatfield=0"]
+    runs.simulate(*options, transmissions=[], begin_in_minutes=-30.0, high_voltage_gain=5.0)
+    table = QTable.read(tmp_path / "dl0/calibration_runs.2024-07-10.ecsv")
+    kinds = ["dark", "single_pe", "high_voltage"]
+    assert list(zip(table["obs_id"], table["run_type"], strict=True)) == [
+        (101 + k, kind) for k, kind in enumerate(kinds)
+    ]
+    for k, counts in enumerate([("DARK_PEDESTAL", 2), ("SINGLE_PE", 3), ("SINGLE_PE", 4)]):
+        (path,) = tmp_path.glob(f"dl0/truth/**/*OBSID{101 + k}.camera_truth.ecsv")
+        own = read_product_header(path).own
+        assert {name: n for name, n in own["n_events"].items() if n} == dict([counts])
+        assert own["reference_time_tai"].startswith(f"2024-07-10T21:1{6 + k}")  # dusk is 21:45
+    ratio = runs.truth(103).gain / runs.truth(102).gain
+    assert ratio == pytest.approx(5.0)
 
 
 def test_exclusion_with_history_and_decisions(runs, made):

@@ -8,6 +8,7 @@ from ctapipe.core import run_tool
 
 from calibpipe.camera.photon_detection_efficiency import checked_table, efficiency_of_table
 from calibpipe.core.exceptions import CalibPipeError, CorruptedInputError
+from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import read_table
 from calibpipe.tools.import_pde import KIND, ImportPde
 
@@ -38,12 +39,14 @@ def run(root, tmp_path):
     return run
 
 
-def test_product_has_its_origin_and_is_sorted(run):
+def test_product_has_its_origin_and_is_sorted(run, tmp_path):
     shuffled = measured()[np.random.default_rng(1).permutation(9)]
     table = run(shuffled, "--reference=10.1000/1")
     header = table.meta["calibpipe"]
     assert (header["array_element"], header["origin"]) == ("LSTN-01", "a laboratory")
     assert (header["measured"], header["reference"]) == ("2015-03-01", "10.1000/1")
+    begin, end = read_product_header(tmp_path / "product.ecsv").validity
+    assert (end - begin).to_value("day") == pytest.approx(365)
     assert header["inputs"][-1]["role"] == "camera/pde_measurement"
     assert (table["wavelength"] == measured()["wavelength"]).all()
     assert np.asarray(table["pde"]) == pytest.approx(np.asarray(measured()["pde"]))

@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import astropy.units as u
@@ -395,36 +393,3 @@ def test_ctao_tables_are_imported(shared_data, tmp_path, site, count):
         expected = (row["pressure"] / (row["temperature"] * k_B)).to_value(u.cm**-3)
         assert header["number_density_15km_in_per_cm3"] == pytest.approx(expected, rel=2e-3)
         assert header["source"].startswith("CTAO table")
-
-
-TOOLS = sorted(
-    line.split(" = ")[0].strip()
-    for line in (ROOT / "pyproject.toml").read_text().splitlines()
-    if line.startswith("calibpipe-")
-)
-
-
-@pytest.mark.parametrize("tool", TOOLS)
-def test_help_of_every_entry_point(tool):
-    command = Path(sys.executable).parent / tool
-    result = subprocess.run([command, "--help"], check=True, capture_output=True, text=True)
-    assert "Options" in result.stdout
-    assert "--site" in result.stdout or "--archive" in result.stdout
-
-
-def test_exit_code_is_that_of_the_error(tmp_path):
-    command = Path(sys.executable).parent / "calibpipe-create-molecular-density-profile"
-    result = subprocess.run(
-        [
-            command,
-            "--site=nowhere.yaml",
-            f"--night={NIGHT}",
-            "--output=x.ecsv",
-            "--meteo-data=m.json",
-            "--macobac=c.ecsv",
-        ],
-        check=False,
-        cwd=tmp_path,
-        capture_output=True,
-    )
-    assert result.returncode == 101

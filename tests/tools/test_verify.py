@@ -4,16 +4,16 @@ import json
 import shutil
 
 import pytest
-from ctapipe.core import run_tool
+from ctapipe.core import ToolConfigurationError, run_tool
 from night_chain import Night
 
 from calibpipe.archive.candidate import Candidate
 from calibpipe.archive.certify import certify
 from calibpipe.archive.observatory import upload_site
 from calibpipe.archive.repository import init_archive
-from calibpipe.core.exceptions import ConfigurationError, MissingInputError
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.core.product_header import read_product_header
-from calibpipe.core.products import read_table
+from calibpipe.core.products import content_hash, read_json, read_table
 from calibpipe.tools.verify import Verify
 
 
@@ -48,6 +48,8 @@ def test_verdict_with_itself(night, root):
     assert results == {"CO2-01": "PASS", "CO2-02": "PASS", "CO2-31": "NOT APPLICABLE"}
     header = read_product_header(night["macobac.ecsv"])
     assert content["product"]["id"] == str(header.product_id)
+    values = [(v["quantity"], v["unit"], round(v["value"])) for v in content["values"]]
+    assert values == [("co2_mole_fraction", "ppm", 425)]
 
 
 def test_verdict_against_what_was_certified_a_month_before(night, root, tmp_path, north):
@@ -84,3 +86,58 @@ def test_what_is_refused(night, root, tmp_path):
     shutil.move(night["macobac.ecsv"], night["elsewhere.ecsv"])
     with pytest.raises(MissingInputError, match="does not exist"):
         verify(night, root)
+
+
+def test_several_products_in_one_run(night, root):
+    """Each has its verdict, the same as alone; one that cannot be verified stops no other."""
+    verify(night, root)
+    text = night["macobac.ecsv"].read_text()
+    value = repr(
+        float(read_table(night["macobac.ecsv"], "atmosphere/macobac")["co2_mole_fraction"][0])
+    )
+    night["doubled.ecsv"].write_text(text.replace(value, repr(2 * float(value))))
+    night["broken.ecsv"].write_text("no product")
+    argv = [
+        f"--site={night.site_file}",
+        f"--night={night.night}",
+        f"--criteria={root / 'config/criteria.yaml'}",
+        f"--product={night['broken.ecsv']}",
+        f"--product={night['macobac.ecsv']}",
+        f"--product={night['absent.ecsv']}",
+        f"--product={night['doubled.ecsv']}",
+    ]
+    folder = night["verdicts"]
+    with pytest.raises(CorruptedInputError) as told:
+        run_tool(Verify(), [*argv, f"--output-folder={folder}"], cwd=night.folder, raises=True)
+    assert "broken.ecsv" in str(told.value)
+    assert "absent.ecsv does not exist" in str(told.value)
+    verdicts = {
+        path.stem: read_json(path, "verification/record")["content"]["verdict"]
+        for path in folder.iterdir()
+    }
+    assert verdicts == {"macobac": "PASS", "doubled": "FAIL"}
+    assert content_hash(folder / "macobac.json") == content_hash(night["verified.json"])
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "told"),
+    [
+        (["--product=a.ecsv"], ToolConfigurationError, "needs --output or --output-folder"),
+        (["--product=a.ecsv", "--product=b.ecsv", "--output=c.json"], ConfigurationError, "of one"),
+        (
+            ["--product=a.ecsv", "--product=b.ecsv", "--data=d.h5", "--output-folder=c"],
+            ConfigurationError,
+            "of one product",
+        ),
+        (
+            ["--product=a/timing.h5", "--product=b/timing.h5", "--output-folder=c"],
+            ConfigurationError,
+            "several products are called timing",
+        ),
+    ],
+)
+def test_where_verdicts_go(root, tmp_path, options, error, told):
+    argv = [f"--site={root / 'config/sites/CTAO-North.yaml'}", "--night=2024-07-10"]
+    argv += [f"--criteria={root / 'config/criteria.yaml'}", *options]
+    with pytest.raises(error, match=told):
+        run_tool(Verify(), argv, cwd=tmp_path, raises=True)

@@ -61,6 +61,14 @@ def test_camera_with_one_gain_has_no_ratio():
     assert "ratio_offset" not in internal_metrics(TRANSFER, tables)
 
 
+def test_without_single_photoelectrons_nothing_is_compared():
+    tables = transfer()
+    found = internal_metrics(TRANSFER, tables)["relative_to_spe"]
+    assert found[0] == pytest.approx([1, 1.05, 0.95, 0.125])
+    tables["pixels"]["relative_to_spe"] = np.nan
+    assert "relative_to_spe" not in internal_metrics(TRANSFER, tables)
+
+
 def test_change_of_gain_is_what_errors_do_not_explain():
     now = transfer(gain=(88.0, 84.0, 76.0, 80.0), status=(0, 0, 4, 0), ratio=17.34)
     found = external_metrics(TRANSFER, now, transfer())

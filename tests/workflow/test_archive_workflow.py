@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ctapipe.core import run_tool
+
+from calibpipe.tools.reproduce import Reproduce
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -45,7 +48,7 @@ def workflow(tmp_path_factory):
     return folder
 
 
-def night(workflow, folder):
+def night(workflow, folder, *targets):
     """Run it."""
     (folder / "small.yaml").write_text(SMALL)
     done = subprocess.run(
@@ -53,8 +56,10 @@ def night(workflow, folder):
             BIN / "snakemake",
             f"--snakefile={workflow}/Snakefile",
             f"--profile={workflow}/profiles/default",
+            "--cores=2",
             f"--directory={folder}",
             f"--configfile={folder}/small.yaml",
+            *targets,
         ],
         check=False,
         env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
@@ -82,11 +87,26 @@ def lookup(folder, kind):
     return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
+def reproduced(folder, product):
+    """Answer of calibpipe-reproduce about a certified product."""
+    argv = [product, f"--archive={folder}/calibrations", f"--output-folder={folder}/reproduced"]
+    record = folder / "reproduced.json"
+    assert run_tool(Reproduce(), [*argv, f"--record={record}"], cwd=folder) == 0
+    return json.loads(record.read_text())
+
+
 def test_night_is_verified_and_certified(workflow, tmp_path):
     night(workflow, tmp_path)
     record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
     assert [entry["kind"] for entry in record["refused"]] == ["atmosphere/rayleigh_extinction"]
     assert len(record["certified"]) == 4
+    verdicts = {
+        path.stem: json.loads(path.read_text())["content"]["verdict"]
+        for path in (tmp_path / NIGHT / "verification/atmosphere").glob("*.json")
+    }
+    assert verdicts.pop("rayleigh_extinction") == "FAIL"
+    names = ("macobac", "density_profile", "reference_model", "atmospheric_model")
+    assert verdicts == dict.fromkeys(names, "PASS")
     assert {entry["action"] for entry in record["certified"]} == {"certified"}
     page = (tmp_path / NIGHT / "report/index.html").read_text()
     assert "rayleigh extinction failed its verification" in page
@@ -97,12 +117,21 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     code, (found,) = lookup(tmp_path, "atmosphere/atmospheric_model")
     made = (tmp_path / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
     assert (tmp_path / found["path"]).read_bytes() == made
+    answer = reproduced(tmp_path, found["product_id"])
+    assert (answer["level"], answer["remarks"]) == ("same content", [])
+    profile = tmp_path / NIGHT / "atmosphere/density_profile.ecsv"
+    profile.rename(tmp_path / "not_there")  # an input that the archive has, too
+    shutil.rmtree(tmp_path / "reproduced")
+    answer = reproduced(tmp_path, found["product_id"])
+    assert answer["level"] == "same content"
+    assert answer["remarks"] == ["input density_profile: from the archive"]
 
     # The night again with a signed decision: what was certified stays, word for word.
     overrides = workflow / "config/overrides.yaml"
     overrides.write_text(yaml.safe_dump({"overrides": [DECISION]}))
-    shutil.rmtree(tmp_path / "results")
-    night(workflow, tmp_path)
+    for part in ("atmosphere", "verification", "certification"):
+        shutil.rmtree(tmp_path / NIGHT / part)
+    night(workflow, tmp_path, f"{NIGHT}/certification/atmosphere.json")
     record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
     actions = {entry["kind"]: entry["action"] for entry in record["certified"]}
     assert actions.pop("atmosphere/rayleigh_extinction") == "certified"

@@ -20,7 +20,7 @@ CONFIG = {
     "categories": ["B", "C"],
     "nights": ["2024-07-10"],
     "telescopes": ["LSTN-01", "LSTN-02"],
-    "domains": ["atmosphere", "camera", "archive", "report"],
+    "domains": ["atmosphere", "camera", "report"],
     "dl0": {"source": "simulation"},
     "meteo": {"source": "simulation"},
     "co2": {"online": False},
@@ -33,6 +33,7 @@ def snakemake(folder, workflow, *options, check=True):
         BIN / "snakemake",
         f"--snakefile={workflow}/Snakefile",
         f"--profile={workflow}/profiles/default",
+        "--cores=2",
         f"--directory={folder}",
         f"--configfile={folder}/config.yaml",
         *options,
@@ -127,7 +128,6 @@ def archive(finished, tmp_path):
             CONFIG
             | {
                 "categories": ["C"],
-                "domains": ["atmosphere", "camera", "report"],
                 "dl0": {"source": "files"},
                 "data_roots": {"dl0": "data", "meteo": "cache/meteo", "co2": "cache/co2"},
             }

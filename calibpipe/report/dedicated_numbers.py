@@ -1,0 +1,311 @@
+"""What dedicated runs say of a camera: medians with errors, reasons, table of cameras."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..camera.photon_transfer import PhotonTransferReason
+from ..camera.spe_status import REASONS as SPE_REASONS
+from .completeness import absent_products
+from .dedicated_agreement import compared_sets
+from .dedicated_night import (
+    CROSSTALK,
+    EXCLUSION,
+    PDE,
+    SPE,
+    TRANSFER,
+    DedicatedCamera,
+    dedicated_cameras,
+)
+from .exclusion_figures import REASONS as EXCLUSION_REASONS
+from .material import NightMaterial
+from .wording import counted, listed, rounded, with_errors
+
+__all__ = [
+    "camera_median",
+    "crosstalk_mean",
+    "excluded_count",
+    "left_out_rows",
+    "numbers",
+    "overview",
+    "spe_median",
+    "transfer_median",
+]
+
+NOTHING = (math.nan,) * 3
+TRANSFER_REASONS = {
+    PhotonTransferReason.NO_SIGNAL: "no light",
+    PhotonTransferReason.TOO_FEW_POINTS: "too few points below the turn-off",
+    PhotonTransferReason.NO_POSITIVE_GAIN: "no positive gain",
+    PhotonTransferReason.BAD_FIT: "bad fit",
+    PhotonTransferReason.EARLY_TURN_OFF: "early turn-off",
+}
+MEDIAN = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean
+CHANNELS = ("high gain", "low gain")
+
+
+def camera_median(value: NDArray, stat: NDArray, sys: NDArray) -> tuple[float, float, float]:
+    """Median over the pixels with its errors: independent ones, and those in common.
+
+    NaN without a pixel.
+    """
+    known = np.isfinite(value)
+    if not known.any():
+        return NOTHING
+    error = MEDIAN * np.sqrt(np.nanmean(stat[known] ** 2) / known.sum())
+    return float(np.median(value[known])), float(error), float(np.nanmean(sys[known]))
+
+
+def spe_median(camera: DedicatedCamera, name: str) -> tuple[float, float, float]:
+    """Of high gain, over the pixels without fault."""
+    if SPE not in camera.products:
+        return NOTHING
+    return camera_median(*(camera.of_spe(f"{name}{e}") for e in ("", "_stat_error", "_sys_error")))
+
+
+def transfer_median(camera: DedicatedCamera, channel: int) -> tuple[float, float, float]:
+    """Gain of a channel, over the pixels without fault."""
+    found = [camera.of_transfer(f"gain{e}") for e in ("", "_stat_error", "_sys_error")]
+    if found[0] is None or channel >= len(found[0]):
+        return NOTHING
+    return camera_median(*(values[channel] for values in found))
+
+
+def _ratio(camera: DedicatedCamera) -> tuple[float, float, float]:
+    found = [camera.of_ratio(f"ratio{e}") for e in ("", "_stat_error", "_sys_error")]
+    return NOTHING if found[0] is None else camera_median(*found)
+
+
+def crosstalk_mean(camera: DedicatedCamera) -> tuple[float, float, float]:
+    """Mean over the known pairs of neighbours, percent, with its errors."""
+    if CROSSTALK not in camera.products:
+        return NOTHING
+    pairs = camera.products[CROSSTALK].tables["pairs"]
+    value, stat, sys = (
+        100 * np.asarray(pairs[name], float) for name in ("crosstalk", "stat_error", "sys_error")
+    )
+    known = np.isfinite(value)
+    if not known.any():
+        return NOTHING
+    error = np.sqrt(np.nansum(stat[known] ** 2)) / known.sum()
+    return float(value[known].mean()), float(error), float(np.nanmean(sys[known]))
+
+
+def excluded_count(camera: DedicatedCamera) -> tuple[int, int] | None:
+    """Excluded pixels, and how many there are; None without the product."""
+    if EXCLUSION not in camera.products:
+        return None
+    excluded = np.asarray(camera.products[EXCLUSION].tables["pixels"]["is_excluded"], bool)
+    return int(excluded.sum()), int(excluded.size)
+
+
+def _number(name: str, **facts: Any) -> dict[str, Any]:
+    nothing = {"value": "–", "stat": "", "sys": "", "total": "", "unit": "", "notes": []}
+    return {"name": name} | nothing | facts
+
+
+def _measured(
+    name: str, numbers: tuple[float, float, float], unit: str, notes: list[str]
+) -> list[dict[str, Any]]:
+    if not math.isfinite(numbers[0]):
+        return []
+    return [_number(name, **with_errors(*numbers), unit=unit, notes=notes)]
+
+
+def numbers(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    """Numbers of a camera: medians over pixels with their errors, of what there is."""
+    return [
+        *_of_spe(camera),
+        *_of_transfer(camera),
+        *_of_crosstalk(camera),
+        *_of_efficiency(camera),
+        *_of_exclusion(camera),
+    ]
+
+
+def _scatter(values: NDArray | None) -> list[str]:
+    """``pixels scatter by 5.2 %``."""
+    known = values[np.isfinite(values)] if values is not None else np.zeros(0)
+    if known.size < 2 or np.median(known) == 0:
+        return []
+    low, high = np.quantile(known, (0.16, 0.84))
+    return [f"pixels scatter by {50 * (high - low) / abs(np.median(known)):.1f} %"]
+
+
+def _of_spe(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    if SPE not in camera.products:
+        return []
+    facts, gain = camera.products[SPE].facts, camera.of_spe("gain")
+    known = [f"{np.isfinite(gain).sum()} of {counted(gain.size, 'pixel')}"]
+    shape = {"given": "shape of the charge is given"}
+    notes = [shape.get(str(facts["shape"]), "shape from the run at high voltage")]
+    return [
+        *_measured(
+            "Gain from single photoelectrons",
+            spe_median(camera, "gain"),
+            "ADC/p.e.",
+            known + _scatter(gain),
+        ),
+        *_measured("Resolution of a photoelectron", spe_median(camera, "resolution"), "", notes),
+        *_measured(
+            "Squared excess noise factor F²",
+            spe_median(camera, "squared_excess_noise_factor"),
+            "",
+            ["1 + resolution²"],
+        ),
+    ]
+
+
+def _of_transfer(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    gain = camera.of_transfer("gain")
+    if gain is None:
+        return []
+    noise, bend = camera.of_transfer("read_noise"), camera.of_transfer("squared_quadratic_noise")
+    found = []
+    for channel, name in enumerate(CHANNELS[: len(gain)]):
+        known = np.isfinite(gain[channel])
+        notes = [f"{known.sum()} of {counted(known.size, 'pixel')}", *_scatter(gain[channel])]
+        if known.any():
+            notes.append(f"pedestal σ {np.median(noise[channel][known]):.3g} ADC")
+            square = float(np.median(bend[channel][known]))
+            notes.append(f"B {100 * math.sqrt(square):.1f} %" if square > 0 else "B not seen")
+        found += _measured(
+            f"Gain from photon transfer, {name}",
+            transfer_median(camera, channel),
+            "ADC/p.e.",
+            notes,
+        )
+    ratio = camera.of_ratio("ratio")
+    return found + _measured("High gain / low gain", _ratio(camera), "", _scatter(ratio))
+
+
+def _of_crosstalk(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    if CROSSTALK not in camera.products:
+        return []
+    pairs = camera.products[CROSSTALK].tables["pairs"]
+    value = np.asarray(pairs["crosstalk"], float)
+    known = np.isfinite(value)
+    notes = [f"mean of {known.sum()} of {counted(known.size, 'pair')} of neighbours"]
+    if known.any():
+        notes.append(f"largest {100 * value[known].max():.1f} %")
+    return _measured("Cross-talk", crosstalk_mean(camera), "%", notes)
+
+
+def _of_efficiency(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    if PDE not in camera.products:
+        return []
+    product = camera.products[PDE]
+    pde, error = (100 * np.asarray(product.table[n], float) for n in ("pde", "pde_error"))
+    best = int(np.argmax(pde))
+    value, total = rounded(pde[best], error[best])
+    notes = [
+        f"at {float(product.table['wavelength'][best].value):.0f} nm",
+        f"{product.facts['origin']}, {product.facts['measured']}",
+    ]
+    title = "Largest photon detection efficiency"
+    return [_number(title, value=value, total=total, unit="%", notes=notes)]
+
+
+def _of_exclusion(camera: DedicatedCamera) -> list[dict[str, Any]]:
+    count = excluded_count(camera)
+    if count is None:
+        return []
+    pixels = camera.products[EXCLUSION].tables["pixels"]
+    operator = np.asarray(pixels["by_operator"], int)
+    notes = [f"{100 * count[0] / count[1]:.2f} % of the camera"]
+    for sign, word in ((1, "excluded"), (-1, "included")):
+        if n := int(np.count_nonzero(operator == sign)):
+            notes.append(f"{n} {word} by operators")
+    return [_number("Excluded pixels", value=str(count[0]), unit=f"of {count[1]}", notes=notes)]
+
+
+def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
+    """Rows of the table of pixels with a fault: product, reason, pixels of each channel."""
+    rows = []
+    if SPE in camera.products:
+        status = [camera.of_spe("status", k, good_only=False) for k in range(2)]
+        found = [s.astype(int) for s in status if s is not None]
+        rows += _reason_rows("single photoelectrons", SPE_REASONS, found)
+    if TRANSFER in camera.products:
+        status = np.asarray(camera.products[TRANSFER].tables["pixels"][0]["status"], int)
+        rows += _reason_rows("photon transfer", TRANSFER_REASONS, list(status))
+    if EXCLUSION in camera.products:
+        reasons = np.asarray(camera.products[EXCLUSION].tables["pixels"]["reasons"], int)
+        rows += _reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])
+    return rows
+
+
+def _reason_rows(
+    product: str, reasons: dict[Any, str], status: Sequence[NDArray]
+) -> list[dict[str, str]]:
+    """One row for each reason that any pixel has; one number for all channels if there is one."""
+    rows = []
+    for bit, text in reasons.items():
+        counts = [int(np.count_nonzero(own & int(bit))) for own in status]
+        if any(counts):
+            shown = " / ".join(str(n) for n in counts)
+            rows.append({"product": product, "reason": text, "pixels": shown})
+    return rows
+
+
+def overview(
+    material: NightMaterial, remarks: Sequence[tuple[str, str, str]]
+) -> list[dict[str, Any]]:
+    """Rows of the table of all cameras: numbers as text, and how it went."""
+    absent = absent_products(material)
+    rows = []
+    for camera in dedicated_cameras(material):
+        count = excluded_count(camera)
+        rows.append(
+            {
+                "name": camera.name,
+                "is_drawn": bool(camera.products),
+                "spe": with_errors(*spe_median(camera, "gain")),
+                "transfer": with_errors(*transfer_median(camera, 0)),
+                "ratio": with_errors(*_ratio(camera)),
+                "resolution": with_errors(*spe_median(camera, "resolution")),
+                "crosstalk": with_errors(*crosstalk_mean(camera)),
+                "excluded": f"{count[0]} of {count[1]}" if count else "–",
+                **_state(camera, material, absent, remarks),
+            }
+        )
+    return rows
+
+
+def without_set(material: NightMaterial, name: str) -> str:
+    """That there is no set, and what certified ones the night was compared with."""
+    compared = compared_sets(material, name)
+    told = [f"{kind} of {night}" if night else kind for kind, night in compared.items()]
+    more = f"; compared with certified {listed(told)}" if told else ""
+    return f"no calibration set this night{more}"
+
+
+def _state(
+    camera: DedicatedCamera,
+    material: NightMaterial,
+    absent: list[dict[str, str]],
+    remarks: Sequence[tuple[str, str, str]],
+) -> dict[str, str]:
+    """How it went: what is absent and what failed its verification, then the doubts."""
+    own = {step.name for step in material.dedicated_steps if step.name.startswith(camera.name)}
+    bad = [
+        f"{entry['step'].split('/')[-1].replace('_', ' ')}: {entry['reason']}"
+        for entry in absent
+        if entry["step"] in own
+    ]
+    kinds = {product.facts.get("kind") for product in camera.products.values()}
+    for document in material.verdicts:
+        product, verdict = document["content"]["product"], document["content"]["verdict"]
+        own_kind = product["array_element"] == camera.name and product["kind"] in kinds
+        if own_kind and verdict != "PASS":
+            name = product["kind"].removeprefix("camera/").replace("_", " ")
+            bad.append(f"{name} failed verification")
+    mine = [(level, title) for level, title, _ in remarks if title.startswith(f"{camera.name}:")]
+    told = [title.removeprefix(f"{camera.name}: ") for _, title in mine]
+    doubtful = any(level == "warning" for level, _ in mine)
+    state = "bad" if bad else "warning" if doubtful else "good"
+    usual = "complete" if camera.has_set else without_set(material, camera.name)
+    return {"state": state, "status": "; ".join([*bad, *told]) or usual}

@@ -1,0 +1,112 @@
+"""Which runs a calibration set needs, what it makes of them, what it refuses."""
+
+import numpy as np
+import pytest
+from astropy.table import Table
+
+from calibpipe.camera.calibration_set import MODES, calibration_set
+from calibpipe.core.exceptions import ConfigurationError, MissingInputError
+
+RUNS = {
+    101: "dark",
+    102: "pedestal",
+    103: "flat",
+    104: "scan",
+    105: "scan",
+    106: "scan",
+    107: "single_pe",
+    108: "high_voltage",
+    109: "single_pixel",
+}
+
+
+def runs(kinds=RUNS, **changes):
+    """Table of runs; changed columns, None to leave one out."""
+    n = len(kinds)
+    columns = {
+        "obs_id": list(kinds),
+        "run_type": list(kinds.values()),
+        "transmission": [0.1 if kind == "scan" else np.nan for kind in kinds.values()],
+        "transmission_error": np.full(n, 0.05),
+    } | changes
+    return Table({name: values for name, values in columns.items() if values is not None})
+
+
+def without(*left_out):
+    return {n: kind for n, kind in RUNS.items() if kind not in left_out}
+
+
+@pytest.mark.parametrize(
+    ("mode", "products", "measured", "flat_fields"),
+    [
+        ("PEDESTAL", (), (101, 102), ()),
+        ("PEDESTAL_FLAT", (), (101, 102), (103,)),
+        (
+            "PEDESTAL_FLAT_SCAN",
+            ("photon_transfer", "crosstalk"),
+            (101, 102, 104, 105, 106),
+            (103,),
+        ),
+        (
+            "PEDESTAL_FLAT_SCAN_SPE",
+            ("single_photoelectron", "photon_transfer", "crosstalk"),
+            (101, 102, 104, 105, 106),
+            (103,),
+        ),
+    ],
+)
+def test_a_mode_says_what_is_made(mode, products, measured, flat_fields):
+    found = calibration_set(runs(), mode)
+    assert found.products == products
+    assert found.measured_runs == measured
+    assert found.flat_fields == flat_fields
+
+
+def test_runs_by_type():
+    found = calibration_set(runs(), "PEDESTAL_FLAT_SCAN_SPE")
+    assert (found.run("dark"), found.run("high_voltage")) == (101, 108)
+    assert (found.type_of(105), found.type_of(1)) == ("scan", None)
+    few = calibration_set(runs(without("high_voltage", "single_pixel")), "PEDESTAL_FLAT_SCAN_SPE")
+    assert few.run("high_voltage") is None
+    assert few.products == ("single_photoelectron", "photon_transfer")
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind"), [(mode, kind) for mode, kinds in MODES.items() for kind in kinds]
+)
+def test_a_type_of_run_that_is_missing(mode, kind):
+    with pytest.raises(MissingInputError, match=rf"has no run '{kind}' \(.*mode {mode} needs; it"):
+        calibration_set(runs(without(kind)), mode)
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        (runs(run_type=None), "has no column run_type; it has obs_id, transmission"),
+        (runs(RUNS | {110: "laser"}), "observation 110 is a run 'laser', needs one of dark, "),
+        (runs(obs_id=[101, 102, 103, 104, 104, 106, 107, 108, 109]), r"\[104\] are there twice"),
+        (runs(RUNS | {110: "dark"}), r"2 runs 'dark', observations \[101, 110\]: a set has one"),
+        (runs(transmission=np.full(9, np.nan)), r"runs: observations \[104, 105, 106\] have no tr"),
+        (runs(transmission=np.zeros(9)), "104 has a transmission of 0 with error 0.05; both must"),
+        (runs(transmission_error=np.zeros(9)), "transmission of 0.1 with error 0; both must be"),
+    ],
+)
+def test_wrong_tables(table, message):
+    with pytest.raises(ConfigurationError, match=message):
+        calibration_set(table, "PEDESTAL_FLAT_SCAN_SPE")
+
+
+def test_filters_do_not_matter_without_a_scan():
+    table = runs(transmission=None, transmission_error=None)
+    assert calibration_set(table, "PEDESTAL_FLAT").flat_fields == (103,)
+
+
+def test_a_missing_filter_position():
+    two = {n: kind for n, kind in RUNS.items() if n != 106}
+    with pytest.raises(MissingInputError, match="at least 3 filter positions, got 2"):
+        calibration_set(runs(two), "PEDESTAL_FLAT_SCAN")
+
+
+def test_an_unknown_mode():
+    with pytest.raises(ConfigurationError, match="'FLAT' is no mode of a calibration set: PEDEST"):
+        calibration_set(runs(), "FLAT")

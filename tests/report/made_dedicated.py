@@ -1,0 +1,202 @@
+"""Products of dedicated runs made by hand: gains, cross-talk, reasons of excluded pixels are known.
+
+Spectra and scan are of few pixels with their real fits, which all pixels of the camera repeat.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import astropy.units as u
+import numpy as np
+from astropy.table import QTable, Table
+from charge_spectra import run as charge_run
+from light_scans import F2, LEVELS, scan
+from light_scans import truth as light_truth
+
+from calibpipe.camera.gain_ratio import gain_ratio
+from calibpipe.camera.light_levels import light_levels
+from calibpipe.camera.linearity import linearity
+from calibpipe.camera.photon_transfer import photon_transfer
+from calibpipe.camera.pixel_exclusion import ExclusionReason
+from calibpipe.camera.single_photoelectron import single_photoelectrons
+from calibpipe.camera.spe_status import SpeStatus
+from calibpipe.camera.spe_table import spe_table, spectra_table
+from calibpipe.camera.transfer_tables import gain_ratio_table, points_table, transfer_table
+from calibpipe.core.products import write_table
+from calibpipe.core.telescope import telescope_subarray
+from calibpipe.core.telescope_file import write_telescope_tables
+from calibpipe.tools.calculate_crosstalk import KIND as CROSSTALK
+from calibpipe.tools.calculate_crosstalk import PAIRS_GROUP
+from calibpipe.tools.calculate_photon_transfer import KIND as TRANSFER
+from calibpipe.tools.calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
+from calibpipe.tools.fit_single_photoelectron import GROUP, SPECTRA_GROUP
+from calibpipe.tools.fit_single_photoelectron import KIND as SPE
+from calibpipe.tools.import_pde import KIND as PDE
+from calibpipe.tools.select_excluded_pixels import HISTORY_GROUP
+from calibpipe.tools.select_excluded_pixels import KIND as EXCLUSION
+from calibpipe.tools.select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
+
+PIXELS = 1855
+N_FITTED = 8
+DARK_PIXEL, POOR_PIXEL = 3, 12
+GAIN = 60.0  # ADC per photoelectron, of high gain
+PAIR = 0.008  # cross-talk of every pair
+PEAK = 0.38  # photon detection efficiency
+NIGHTS = ("2024-07-08", "2024-07-09", "2024-07-10")
+EXCLUDED = {17: ExclusionReason.STATISTICS, 900: ExclusionReason.PHOTON_TRANSFER}
+BY_OPERATOR, SEEN_ONCE = 5, 40
+OBS_IDS = list(range(102, 102 + len(LEVELS)))
+
+
+@cache
+def spe_tables():
+    """Pixels and spectra of high gain with a run at high voltage, real fits; low gain is empty."""
+    rng = np.random.default_rng(3)
+    gain = GAIN * np.linspace(0.97, 1.03, N_FITTED)
+    runs = {"nominal": charge_run(rng, gain), "high_voltage": charge_run(rng, 8 * gain, high=True)}
+    found = single_photoelectrons(*runs.values())
+    few = spe_table(found, found.status, np.full(N_FITTED, 35_000), np.full(1, 0.01))
+    charges = {}
+    for name, spectra in runs.items():
+        columns = {n: getattr(spectra.charge, n) for n in spectra.charge.__annotations__}
+        charges[name] = type(spectra.charge)(**{n: v[np.newaxis] for n, v in columns.items()})
+    repeated = np.arange(PIXELS) % N_FITTED
+    pixels, spectra = few[repeated], spectra_table(charges)[repeated]
+    pixels["pixel_id"] = np.arange(PIXELS, dtype=np.int32)
+    _set(pixels, DARK_PIXEL, SpeStatus.NO_SIGNAL)
+    pixels["p_value"][POOR_PIXEL], pixels["chi2"][POOR_PIXEL] = 0.0, 1e4
+    _set(pixels, POOR_PIXEL, SpeStatus.POOR_FIT)
+    return pixels, spectra
+
+
+def _set(pixels, pixel, status):
+    """A status; without photoelectrons there are no numbers."""
+    pixels["status"][pixel], pixels["outlier_mask"][pixel] = int(status), True
+    if status == SpeStatus.NO_SIGNAL:
+        for name in pixels.colnames:
+            if pixels[name].dtype.kind == "f":
+                pixels[name][pixel] = np.nan
+
+
+@cache
+def transfer_tables():
+    """Pixels, points and ratios of a scan of some pixels; one pixel of the camera has no light."""
+    rng = np.random.default_rng(5)
+    camera = light_truth(N_FITTED, rng, jitter=0.0, saturation=(21_000.0, np.inf))
+    camera = replace(camera, gain=camera.gain * GAIN / 85)
+    measured = scan(camera, rng, n_events=1000)
+    found = photon_transfer(measured)
+    levels = light_levels(measured, found.is_used, LEVELS, np.full(len(LEVELS), 0.001))
+    bent = linearity(measured, levels)
+    noise = np.broadcast_to(np.array([[289.0], [25.0]]), (2, N_FITTED))
+    tables = {
+        PIXELS_GROUP: transfer_table(found, bent, F2),
+        POINTS_GROUP: points_table(np.array(OBS_IDS), measured, found, levels, bent),
+        RATIO_GROUP: gain_ratio_table(gain_ratio(measured, levels.is_used, noise)),
+    }
+    repeated = np.arange(PIXELS) % N_FITTED
+    whole = {}
+    for group, table in tables.items():
+        columns = {n: np.asarray(table[n]) for n in table.colnames}
+        whole[group] = Table(
+            {n: v[..., repeated] if v.shape[-1:] == (N_FITTED,) and v.ndim > 1 else v
+             for n, v in columns.items()}
+        )  # fmt: skip
+    whole[PIXELS_GROUP]["status"][0, :, DARK_PIXEL] = 1
+    whole[PIXELS_GROUP]["gain"][0, :, DARK_PIXEL] = np.nan
+    return whole
+
+
+def pair_table(value=PAIR, unknown=()):
+    """Every pair of neighbours; those of some sources are not known."""
+    geometry = telescope_subarray(1).tel[1].camera.geometry
+    pixel, source = geometry.neighbor_matrix_sparse.nonzero()
+    known = ~np.isin(source, list(unknown))
+    numbers = {
+        name: np.where(known, v, np.nan).astype(np.float32)
+        for name, v in (("crosstalk", value), ("stat_error", 0.001), ("sys_error", 0.0005))
+    }
+    return Table(
+        {"pixel": pixel.astype(np.int32), "source": source.astype(np.int32)}
+        | numbers
+        | {"n_events": np.where(known, 100, 0).astype(np.int32)}
+    )
+
+
+def exclusion_tables(excluded=EXCLUDED, nights=NIGHTS):
+    """Pixels excluded by evidence of all nights, one by an operator, one seen in the last night."""
+    evidence = np.zeros((len(nights), PIXELS), np.uint16)
+    for pixel, reason in excluded.items():
+        evidence[:, pixel] = reason.value
+    reasons, since = evidence[-1].copy(), np.full(PIXELS, "", "U10")
+    since[list(excluded)] = nights[0]
+    evidence[-1, SEEN_ONCE] = ExclusionReason.LINEARITY.value
+    reasons[BY_OPERATOR], since[BY_OPERATOR] = ExclusionReason.OPERATOR.value, nights[-1]
+    operator = np.zeros(PIXELS, np.int8)
+    operator[BY_OPERATOR] = 1
+    pixels = Table(
+        {
+            "pixel_id": np.arange(PIXELS, dtype=np.int32),
+            "is_excluded": reasons != 0,
+            "excluded_by_evidence": evidence[0] != 0,
+            "reasons": reasons,
+            "n_bad": (evidence != 0).sum(axis=0),
+            "n_good": np.zeros(PIXELS, int),
+            "since": since,
+            "by_operator": operator,
+        }
+    )
+    return {EXCLUSION_GROUP: pixels, HISTORY_GROUP: Table({"night": nights, "evidence": evidence})}
+
+
+def write(night, kind, name, tables, tel_id=1, *, status="COMPLETE", **facts):
+    """A product of a telescope."""
+    element = f"LSTN-{tel_id:02d}"
+    metadata = night.metadata(kind, tel_id=tel_id, array_element=element, **facts)
+    path = night.folder / f"{element}/camera/{name}.h5"
+    subarray = telescope_subarray(tel_id)
+    return write_telescope_tables(path, subarray, tel_id, tables, replace(metadata, status=status))
+
+
+def add_spe(night, tel_id=1, **facts):
+    known = {"obs_id": 101, "runs": {"nominal": 101, "high_voltage": 110}, "shape": "free"}
+    known |= {"model_difference": [0.01], "remarks": []}
+    pixels, spectra = spe_tables()
+    tables = {GROUP: pixels, SPECTRA_GROUP: spectra}
+    write(night, SPE, "single_photoelectron", tables, tel_id, **(known | facts))
+
+
+def add_transfer(night, tel_id=1, **facts):
+    known = {"obs_ids": OBS_IDS, "light_from": "monitor", "remarks": []}
+    write(night, TRANSFER, "photon_transfer", transfer_tables(), tel_id, **(known | facts))
+
+
+def add_crosstalk(night, tel_id=1, table=None, **facts):
+    known = {"obs_id": 111, "has_direction": True, "remarks": []}
+    tables = {PAIRS_GROUP: pair_table() if table is None else table}
+    write(night, CROSSTALK, "crosstalk", tables, tel_id, **(known | facts))
+
+
+def add_exclusion(night, tel_id=1, tables=None, **facts):
+    tables = tables or exclusion_tables()
+    write(night, EXCLUSION, "excluded_pixels", tables, tel_id, **({"remarks": []} | facts))
+
+
+def add_efficiency(night, tel_id=1):
+    """Falls with the angle; most at 400 nm."""
+    element = f"LSTN-{tel_id:02d}"
+    wavelength, angle = (g.ravel() for g in np.meshgrid([300.0, 400, 500], [0.0, 30, 60]))
+    pde = PEAK * np.where(wavelength == 400, 1.0, 0.5) * np.cos(np.radians(angle))
+    table = QTable({"wavelength": wavelength * u.nm, "incidence_angle": angle * u.deg})
+    table["pde"], table["pde_error"] = pde, 0.04 * pde
+    facts = {"tel_id": tel_id, "array_element": element, "origin": "Laboratory, batch 12"}
+    facts |= {"measured": "2015-03-01", "reference": "", "temperature_in_celsius": 20.0}
+    path = night.folder / f"{element}/camera/pde.ecsv"
+    write_table(path, table, night.metadata(PDE, **facts))
+
+
+def add_dedicated(night, tel_id=1):
+    """All five."""
+    for add in (add_spe, add_transfer, add_crosstalk, add_exclusion, add_efficiency):
+        add(night, tel_id)
+    return night
