@@ -1,6 +1,8 @@
 # make demo   a whole simulated night, ends with the page to open
 # make test   the tests            make test-slow  the slow ones, which CI runs as well
 # make lint   every style check    make bench      side by side with the peer
+# make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
+# make test-faults    the same with twenty random kills; KILLS=..., SEED=...
 # make docs   the manual           make lock       new versions of the dependencies
 PYTHON ?= python3
 VENV := .venv
@@ -10,11 +12,11 @@ export PYTHONDONTWRITEBYTECODE :=
 export CTAPIPE_IO_ZFITS_NO_SERVICE_DATA := 1
 export OMP_NUM_THREADS := 1
 export OPENBLAS_NUM_THREADS := 1
-SNAKEMAKE := $(BIN)/snakemake --profile profiles/default
+SNAKEMAKE := $(BIN)/snakemake --cores=2
 DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow lint bench docs lock clean
+.PHONY: help install demo test test-slow test-cluster test-faults cluster-packages lint bench docs lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -58,7 +60,21 @@ test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
 test-slow: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m slow
+	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not cluster"
+
+test-cluster: $(VENV)/.installed cluster-packages
+	@NIGHT=$(NIGHT) $(BIN)/python -m pytest -m cluster tests/cluster
+
+test-faults: $(VENV)/.installed cluster-packages
+	@KILLS=$(or $(KILLS),20) SEED=$(SEED) $(BIN)/python -m pytest -s -m cluster tests/cluster/test_kills.py
+
+## SLURM with its accounting, PostgreSQL for the archive: what Debian has.
+CLUSTER_PACKAGES := slurmctld slurmd slurm-client munge slurmdbd mariadb-server slurm-wlm-mysql-plugin postgresql
+cluster-packages:
+	@if ! dpkg --status $(CLUSTER_PACKAGES) > /dev/null 2>&1; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive \
+	    apt-get install -y -qq --no-install-recommends $(CLUSTER_PACKAGES) > /dev/null; \
+	fi
 
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .

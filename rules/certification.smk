@@ -19,7 +19,7 @@ rule calibration_archive:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         database=config["archive"]["database"],
@@ -44,7 +44,7 @@ rule observatory_data:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
     message:
@@ -68,7 +68,7 @@ rule atmospheric_model_data:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
     message:
@@ -93,7 +93,7 @@ rule certified_atmosphere:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -119,7 +119,7 @@ rule certified_aerosol:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -145,7 +145,7 @@ rule certified_camera:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -171,7 +171,7 @@ rule certified_excluded_pixels:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -198,7 +198,7 @@ rule certified_calibration_set:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         # a new set goes in front of the one before, which holds for a month or longer
@@ -226,7 +226,7 @@ rule certified_throughput:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -252,7 +252,7 @@ rule certified_illuminator:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -278,7 +278,7 @@ rule certified_array:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -304,7 +304,7 @@ rule certified_pointing:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         decision=certification_override,
@@ -330,7 +330,7 @@ rule certified_pointing_model:
     conda:
         "../envs/calibpipe.yaml"
     resources:
-        archive_writer=1,
+        archive_writer=ARCHIVE_WRITER,
     params:
         location=config["archive"]["location"],
         # a new model goes in front of the one before, which holds for 30 days

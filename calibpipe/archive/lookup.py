@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from astropy.time import Time
-from lsst.daf.butler import MissingCollectionError
+from lsst.daf.butler import MissingCollectionError, MissingDatasetTypeError
 
 from ..core.exceptions import ConfigurationError
 from .errors import AmbiguousValidityError, MissingTimeError, NoValidProductError
@@ -133,7 +133,10 @@ def certified(
     name = dataset_type.name
     names = {number: tel for (_, tel), number in archive.telescopes.items()}
     with archive.butler.query() as empty:
-        query = empty.join_dataset_search(name, collections=collections)
+        try:
+            query = empty.join_dataset_search(name, collections=collections)
+        except (MissingCollectionError, MissingDatasetTypeError):  # a kind newer than the archive
+            return []
         conditions = [where] if where else []
         if within is not None:
             timespan = query.expression_factory[name].timespan

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Any
 
 from ..archive.trends import NightVerdict, SiteTrends
-from .throughput_figures import KINDS
 from .trends_calendar import STATES, calendar, calendar_svg
 from .trends_figures import static_svg
+from .trends_markers import MARKERS, marker_path
 from .trends_overdue import category_c_facts, overdue_facts, telescope_facts
 from .trends_series import Series, TrendFigure, compact, trend_figures
 from .wording import counted, rounded
@@ -58,6 +58,7 @@ def trend_facts(
         "first": str(first),
         "nights": n_nights,
         "telescopes": telescopes,
+        "markers": MARKERS,
         "pages": sorted(pages),
         "base": base,
         "calendar": found.compact(),
@@ -67,7 +68,7 @@ def trend_facts(
         "site": trends.site,
         "today": today,
         "span": {"first": str(first), "last": str(last), "number": len(nights)},
-        "status": _status(nights, late, missing),
+        "status": _status(trends, late, missing),
         "overdue": late,
         "missing": missing,
         "due_in_days": due_in_days,
@@ -77,7 +78,7 @@ def trend_facts(
             "legend": [(number, told) for number, told in STATES.items()],
         },
         "telescopes": [
-            {"name": name, "index": index, "colour": KINDS[index % len(KINDS)]}
+            {"name": name, "index": index, "marker": marker_path(index, 7, 7, 4.2)}
             for index, name in enumerate(telescopes)
         ],
         "categories": sorted({entry.category for entry in trends.verdicts}),
@@ -93,15 +94,18 @@ def _telescopes(trends: SiteTrends) -> list[str]:
 
 
 def _status(
-    nights: Sequence[str], late: Sequence[dict[str, Any]], missing: dict[str, Any]
+    trends: SiteTrends, late: Sequence[dict[str, Any]], missing: dict[str, Any]
 ) -> dict[str, str]:
     """The first that applies: nothing there, something overdue, nothing to do."""
-    if not nights:
+    if not trends.verdicts:
         return {
             "level": "warning",
             "word": "No nights",
             "sentence": "The archive has no verification of a night of this site yet.",
         }
+    if not any(entry.is_certified for entry in trends.verdicts):
+        sentence = "No product of a night of this site is certified."
+        return {"level": "warning", "word": "Nothing certified", "sentence": sentence}
     parts = []
     if late:
         parts.append(f"{counted(len(late), 'kind')} of products older than their cadence allows")

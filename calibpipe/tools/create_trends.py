@@ -112,3 +112,7 @@ class CreateTrends(ArchiveTool):
 def main() -> None:
     """Run the Tool."""
     CreateTrends().run()
+
+
+if __name__ == "__main__":
+    main()

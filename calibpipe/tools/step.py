@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+import shutil
 import signal
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,7 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
 
     The log begins with the equivalent command line, so that the step can be repeated by hand.
     When the Tool fails, its error is kept beside the log (``<step>.failure.json``) for the night
-    report, and the process ends with the Tool's exit code.
+    report, and the process ends with the Tool's exit code. Nothing of its outputs is left.
 
     Parameters
     ----------
@@ -47,6 +48,7 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
         error = _logged_error(tool_class, command, log)
     if error is None:
         return
+    _remove_outputs(snakemake)
     if interrupts:  # ctapipe may have made something else of it
         error = KeyboardInterrupt()
     name, message, code = _named(error, log)
@@ -64,6 +66,22 @@ def run_step(tool_class: type[Tool], snakemake: Any, **options: Any) -> None:
         },
     )
     sys.exit(code)
+
+
+def _remove_outputs(snakemake: Any) -> None:
+    """Leave nothing of a failed step, its provenance neither.
+
+    Snakemake does the same, but not on a cluster, where it would take the products of the whole
+    group (`keep-incomplete` in the profiles).
+    """
+    for path in map(Path, snakemake.output):
+        try:
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as trouble:  # the step has failed for a better reason
+            print(f"{path} of a failed step is still there: {trouble}", file=sys.stderr)
 
 
 def _step(log: Path) -> str:

@@ -112,8 +112,10 @@ def make_page(site, category, night):
     command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items() if value]
     command += ["--array"] * bool(dl2_files(site, night))
-    expected = expected_aerosol(keys_of_night((site, category, night)))
-    command += [f"--aerosol={name}" for name in expected]
+    where = keys_of_night((site, category, night))
+    command += [f"--aerosol={name}" for name in expected_aerosol(where)]
+    if not is_simulated():  # else the runs of a set may not be known
+        command += [f"--dedicated={path}" for path in dedicated_products(where)]
     command += [f"--calibration-runs={n}" for n in calibration_runs(site, night)]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode
@@ -121,9 +123,34 @@ def make_page(site, category, night):
     print(f"Page of {site} {category} {night}: {told}", file=sys.stderr)
 
 
+def make_trends(site):
+    """The page of a site over the nights from what the archive has, and where it is."""
+    page = Path(trends_page(site))
+    options = {
+        "config": tool_config("create_trends"),
+        "archive": config["archive"]["location"],
+        "site": site,
+        "results": page.parents[1],
+        "output": page,
+    }
+    command = [sys.executable, "-m", "calibpipe.tools.create_trends"]
+    command += ["--overwrite", "--quiet"]
+    command += [f"--{name}={value}" for name, value in options.items()]
+    code = subprocess.run(command, check=False).returncode
+    told = page.resolve() if code == 0 else f"not made, exit code {code}"
+    print(f"Trends of {site}: {told}", file=sys.stderr)
+
+
 def report_what_failed():
-    """After a failure: the page of each requested night that it concerns."""
-    if "report" in config["domains"]:
-        for keys in requested_nights():
-            if needs_page(*keys):
-                make_page(*keys)
+    """After a failure: pages of the nights that it concerns, then those over the nights."""
+    if "report" not in config["domains"]:
+        return
+    concerned = [keys for keys in requested_nights() if needs_page(*keys)]
+    for keys in concerned:
+        make_page(*keys)
+    for site in dict.fromkeys(keys[0] for keys in concerned):
+        if (
+            trends_page(site)
+            and Path(f"results/archive/{site}/observatory_data.json").is_file()
+        ):
+            make_trends(site)

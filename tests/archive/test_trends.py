@@ -6,6 +6,7 @@ from products import SIGNED, candidate, product
 
 from calibpipe.archive.certify import certify
 from calibpipe.archive.history import overdue
+from calibpipe.archive.kinds import Kind, kinds
 from calibpipe.archive.metrics import VALUE, store_metrics
 from calibpipe.archive.trends import site_trends, uncertified_nights
 from calibpipe.archive.validity import Interval
@@ -112,6 +113,15 @@ def test_when_calibrations_ended(night, sqlite_archive):
     for hour, is_late in (("2024-07-12T00:00:00", False), ("2024-07-13T00:00:00", True)):
         assert trends(sqlite_archive, hour).ages[0]["is_overdue"] is is_late
         assert bool(overdue(sqlite_archive, SITE, Time(hour))) is is_late
+
+
+def test_archives_that_are_older_than_a_kind(night, sqlite_archive, monkeypatch):
+    """A new version reads an archive of before, in which no product of a new kind can be."""
+    night("2024-07-10", 0.2)
+    new = Kind("camera/temperature", ("site", "telescope"), "file", "nightly")
+    monkeypatch.setitem(kinds(), new.name, new)
+    assert len(trends(sqlite_archive).ages) == 1
+    assert overdue(sqlite_archive, SITE, Time("2024-07-20"))[0]["kind"] == MUON
 
 
 def test_nothing_there(sqlite_archive):

@@ -94,7 +94,7 @@ def test_run_of_another_type(path):
     settings = HistogramSettings(event_type="DARK_PEDESTAL")
     with pytest.raises(
         InsufficientStatisticsError,
-        match="no DARK_PEDESTAL event among .* but SINGLE_PE: a run of another",
+        match=r"no DARK_PEDESTAL event among .* but SINGLE_PE: a run of another",
     ):
         charge_run([path], settings)
 

@@ -14,6 +14,7 @@ from report.made_trends import MUON, PROFILE, made_trends, values_of, verdict
 from report.test_night_page import Page
 
 from calibpipe.report.trends_calendar import BAD, GOOD, PARTLY, WAITING, calendar, shown_state
+from calibpipe.report.trends_markers import marker_path
 from calibpipe.report.trends_overdue import category_c_facts, overdue_facts, telescope_facts
 from calibpipe.report.trends_page import render_trends, trend_facts
 from calibpipe.report.trends_series import first_single_night, trend_figures
@@ -186,6 +187,15 @@ def test_text_of_data_ends_no_script(forty):
     block = re.search(r'id="trends-data">(.*?)</script>', page, flags=re.DOTALL)[1]
     assert json.loads(block)["telescopes"] == ["</script><b>"]
     assert "<b>" not in page
+
+
+def test_markers_of_telescopes(page):
+    assert marker_path(2, 10, 10, 4) == "M10 5L15 10L10 15L5 10Z"
+    assert (
+        marker_path(0, 7, 7, 4) == marker_path(7, 7, 7, 4) == "M3 7a4 4 0 1 0 8 0a4 4 0 1 0 -8 0Z"
+    )
+    assert len({marker_path(rank, 7, 7, 4) for rank in range(7)}) == 7
+    assert page.count(f'<path d="{marker_path(3, 7, 7, 4.2)}"/>') == 2  # controls, legend
 
 
 def test_nothing_there_is_a_page(forty):

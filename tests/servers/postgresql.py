@@ -3,9 +3,11 @@
 import os
 import pwd
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg2
@@ -45,6 +47,19 @@ class PostgreSQL:
     def stop(self) -> None:
         """Stop it at once."""
         self._run("pg_ctl", "stop", "-w", "-m", "immediate")
+
+    def kill(self) -> None:
+        """All of its processes at once, as when the machine loses its power."""
+        parent = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        listed = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(parent)],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        for pid in (parent, *map(int, listed.stdout.split())):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
     def close(self) -> None:
         """Stop it and remove its folder."""

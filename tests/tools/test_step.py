@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 from ctapipe.core import ToolConfigurationError, traits
+from snakemake.iocontainers import OutputFiles
 
 from calibpipe.core.exceptions import MissingInputError
 from calibpipe.tools.night_tool import NightTool
@@ -45,13 +46,19 @@ def rule(tmp_path):
     snakemake = SimpleNamespace(
         log=[str(log)],
         input=SimpleNamespace(config=tmp_path / "empty.yaml"),
-        output=SimpleNamespace(provenance=tmp_path / "step.provenance.json"),
+        output=OutputFiles(
+            fromdict={
+                "provenance": str(tmp_path / "step.provenance.json"),
+                "folder": str(tmp_path / "records"),
+            }
+        ),
     )
 
     def run(what=None, **options):
         tool = type("Step", (Step,), {"what": what} if what else {})
         run_step(tool, snakemake, **options)
 
+    run.folder = tmp_path
     run.log, run.record = log, log.with_suffix(".failure.json")
     return run
 
@@ -87,6 +94,21 @@ def test_error_of_ours(rule, capsys):
     assert record["step"] == "atmosphere/step"
     assert (record["error"], record["exit_code"]) == ("MissingInputError", 105)
     assert record["command"] == rule.log.read_text().splitlines()[0]
+
+
+def test_failed_step_leaves_nothing_of_its_outputs(rule):
+    """On a cluster, Snakemake would remove the products of the whole group, or leave these."""
+
+    def what():
+        (rule.folder / "records").mkdir()
+        (rule.folder / "records/macobac.json").write_text("{}")
+        raise MissingInputError("the second product is not there")
+
+    failed(rule, staticmethod(what))
+    assert not (rule.folder / "records").exists()
+    assert not (rule.folder / "step.provenance.json").exists()
+    rule()
+    assert (rule.folder / "step.provenance.json").exists()
 
 
 def test_error_of_nobody(rule):

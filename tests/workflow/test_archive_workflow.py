@@ -48,23 +48,26 @@ def workflow(tmp_path_factory):
     return folder
 
 
-def night(workflow, folder):
-    """Run it."""
+def night(workflow, folder, *options, code=0):
+    """Run it; what it said."""
     (folder / "small.yaml").write_text(SMALL)
     done = subprocess.run(
         [
             BIN / "snakemake",
             f"--snakefile={workflow}/Snakefile",
             f"--profile={workflow}/profiles/default",
+            "--cores=2",
             f"--directory={folder}",
             f"--configfile={folder}/small.yaml",
+            *options,
         ],
         check=False,
         env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done.stdout + done.stderr
 
 
 def lookup(folder, kind):
@@ -109,6 +112,11 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     page = (tmp_path / NIGHT / "report/index.html").read_text()
     assert "rayleigh extinction failed its verification" in page
     assert "EXT-02 wavelength_exponent" in page
+    assert '<a href="../../../trends/index.html">trends</a>' in page
+    trends = (tmp_path / "results/CTAO-North/trends/index.html").read_text()
+    assert '<a href="../C/2024-07-10/report/index.html">2024-07-10</a>' in trends
+    assert "failed EXT-02 wavelength_exponent" in trends
+    assert "<h3>Number density at 15 km</h3>" in trends
     code, told = lookup(tmp_path, "atmosphere/rayleigh_extinction")
     assert code == 105
     assert "nothing is certified at any time" in told
@@ -127,8 +135,9 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     # The night again with a signed decision: what was certified stays, word for word.
     overrides = workflow / "config/overrides.yaml"
     overrides.write_text(yaml.safe_dump({"overrides": [DECISION]}))
-    shutil.rmtree(tmp_path / "results")
-    night(workflow, tmp_path)
+    for part in ("atmosphere", "verification", "certification"):
+        shutil.rmtree(tmp_path / NIGHT / part)
+    night(workflow, tmp_path, f"{NIGHT}/certification/atmosphere.json")
     record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
     actions = {entry["kind"]: entry["action"] for entry in record["certified"]}
     assert actions.pop("atmosphere/rayleigh_extinction") == "certified"
@@ -145,3 +154,10 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
         text=True,
     ).stdout
     assert "the limit of this test is nonsense (decided by A. Shifter on 2024-07-20)" in history
+
+    # A night without any weather fails; the trends are those of the others.
+    nothing = "--config", "nights=2024-07-11", "meteo={'source': 'files'}"
+    told = night(workflow, tmp_path, *nothing, code=1)
+    trends = tmp_path / "results/CTAO-North/trends/index.html"
+    assert f"Trends of CTAO-North: {trends}" in told
+    assert "failed EXT-02 wavelength_exponent, certified by a decision" in trends.read_text()

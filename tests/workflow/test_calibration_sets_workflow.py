@@ -115,7 +115,6 @@ LASER = RUNS | {111: Run("laser", {})}
 @pytest.mark.parametrize(
     ("sets", "runs", "message"),
     [
-        ([SET | {"mode": "FLAT"}], RUNS, "'FLAT' is not one of ['PEDESTAL'"),
         ([SET, SET], RUNS, "CTAO-North 2024-07-10: two entries of LSTN-01; keep one"),
         ([{k: v for k, v in SET.items() if k != "runs"}], RUNS, "name it in `runs`"),
         ([SET], LASER, "observation 111 is a run 'laser', needs one of dark, "),

@@ -124,7 +124,7 @@ function listen() {
   const [from, to] = [document.getElementById("from"), document.getElementById("to")];
   const dates = () => {
     if (from.value && to.value && from.value <= to.value) {
-      setRange(dayOf(from.value) - 0.1, dayOf(to.value) + 1.1);
+      setRange(dayOf(from.value), dayOf(to.value) + 1);
     }
   };
   from.addEventListener("change", dates);
@@ -157,9 +157,7 @@ function listen() {
 
 function begin() {
   for (const element of document.querySelectorAll(".needs-script")) element.hidden = false;
-  for (const mark of document.querySelectorAll("svg[data-marker]")) {
-    put(mark, "path", { d: marker(+mark.dataset.marker, 7, 7, 4.2) });
-  }
+  document.body.classList.add("scripted");
   const holder = document.querySelector("#calendar .drawing");
   if (holder) new CalendarView(holder, "Verdicts by kind and night");
   for (const figure of data.figures) {

@@ -13,23 +13,15 @@ function put(parent, name, attributes, text) {
   return element;
 }
 
-/* Outline of a marker of radius r about (x, y); seven shapes. */
-function marker(shape, x, y, r) {
-  const at = (points) => `M${points.map(([u, v]) =>
-    `${(x + u * r).toFixed(1)} ${(y + v * r).toFixed(1)}`).join("L")}Z`;
-  const s = 0.42;
-  switch (shape % 7) {
-    case 1: return at([[-0.9, -0.9], [0.9, -0.9], [0.9, 0.9], [-0.9, 0.9]]);
-    case 2: return at([[0, -1.25], [1.25, 0], [0, 1.25], [-1.25, 0]]);
-    case 3: return at([[0, -1.2], [1.1, 0.9], [-1.1, 0.9]]);
-    case 4: return at([[0, 1.2], [1.1, -0.9], [-1.1, -0.9]]);
-    case 5: return at([[-s, -1.2], [s, -1.2], [s, -s], [1.2, -s], [1.2, s], [s, s], [s, 1.2],
-      [-s, 1.2], [-s, s], [-1.2, s], [-1.2, -s], [-s, -s]]);
-    case 6: return at([[0, -0.5], [0.7, -1.2], [1.2, -0.7], [0.5, 0], [1.2, 0.7], [0.7, 1.2],
-      [0, 0.5], [-0.7, 1.2], [-1.2, 0.7], [-0.5, 0], [-1.2, -0.7], [-0.7, -1.2]]);
-    default: return `M${(x - r).toFixed(1)} ${y.toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0` +
+/* Outline of the marker of a telescope of this rank, of radius r about (x, y). */
+function marker(rank, x, y, r) {
+  const corners = data.markers[rank % data.markers.length];
+  if (!corners.length) {
+    return `M${(x - r).toFixed(1)} ${y.toFixed(1)}a${r} ${r} 0 1 0 ${2 * r} 0` +
       `a${r} ${r} 0 1 0 ${-2 * r} 0Z`;
   }
+  return `M${corners.map(([u, v]) =>
+    `${(x + u * r).toFixed(1)} ${(y + v * r).toFixed(1)}`).join("L")}Z`;
 }
 
 /* What all drawings do: pointer and keyboard, range, box with the value. */
@@ -41,6 +33,7 @@ class View {
     this.svg = put(this.holder, "svg", { "aria-hidden": "true" });
     this.tip = document.createElement("div");
     this.tip.className = "tip";
+    this.tip.setAttribute("role", "status");
     this.tip.hidden = true;
     this.holder.append(this.tip);
     this.holder.tabIndex = 0;
@@ -62,21 +55,26 @@ class View {
       if (start !== null && Math.abs(x - start) > 6) {
         if (!this.svg.hasPointerCapture(event.pointerId)) this.svg.setPointerCapture(event.pointerId);
         this.select(start, x);
-      } else this.show(this.nearest(x, y));
+      } else if (!this.pinned) this.show(this.nearest(x, y));
     });
     this.svg.addEventListener("pointerup", (event) => {
       const [x, y] = this.place(event);
       const moved = start !== null && Math.abs(x - start) > 6;
       if (moved) setRange(...[start, x].map((at) => this.dayAt(at)).sort((a, b) => a - b));
-      else this.show(this.nearest(x, y));
+      else {
+        this.show(this.nearest(x, y));
+        this.pinned = this.active !== null; // stays, so that its link can be followed
+      }
       start = null;
     });
     this.svg.addEventListener("pointercancel", () => { start = null; this.draw(); });
-    this.svg.addEventListener("dblclick", () => showAll());
+    this.holder.addEventListener("dblclick", () => showAll());
     this.holder.addEventListener("pointerleave", () => {
-      if (document.activeElement !== this.holder) this.show(null);
+      if (!this.pinned && document.activeElement !== this.holder) this.show(null);
     });
-    this.holder.addEventListener("blur", () => this.show(null));
+    this.holder.addEventListener("focusout", (event) => {
+      if (!this.holder.contains(event.relatedTarget)) this.show(null);
+    });
     this.holder.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.holder);
   }
@@ -139,7 +137,9 @@ class View {
 
   show(found) {
     this.active = found;
+    this.pinned = false;
     this.svg.querySelector(".ring")?.remove();
+    for (const group of this.svg.querySelectorAll(".dim")) group.classList.remove("dim");
     this.tip.hidden = !found;
     if (!found) return;
     this.mark(found);
@@ -232,7 +232,7 @@ class ValueView extends View {
       const months = series.n && series.n[k] > 1;
       paths.points += marker(rank, x, y, months ? 4.6 : 3.2);
       if (series.f[k] === "2") paths.failed += marker(0, x, y, 6.5);
-      this.points.push(new ValuePoint(series, k, x, y, this.figure.unit));
+      this.points.push(Object.assign(new ValuePoint(series, k, x, y, this.figure.unit), { group }));
     });
     for (const [name, d] of Object.entries(paths)) if (d) put(group, "path", { class: name, d });
   }
@@ -263,6 +263,9 @@ class ValueView extends View {
   }
 
   mark(point) {
+    for (const group of this.svg.querySelectorAll(".series")) {
+      group.classList.toggle("dim", group !== point.group);
+    }
     put(this.svg, "circle", { class: "ring", cx: point.x, cy: point.y, r: 8 });
   }
 }

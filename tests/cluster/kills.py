@@ -1,0 +1,120 @@
+"""Kill -9 of what a night runs on, at a random moment, and the night after it is started again."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from servers.postgresql import PostgreSQL
+
+from .night import Night
+from .processes import alive, children
+from .slurm import Slurm
+
+PATIENCE_IN_S = 900
+
+
+@dataclass
+class Killer:
+    """Kills one thing; what was hit as text, empty if there was nothing to hit."""
+
+    night: Night
+    slurm: Slurm
+    postgresql: PostgreSQL
+    rng: random.Random
+
+    def snakemake(self, process: subprocess.Popen) -> str:
+        """Snakemake itself; jobs of the cluster live on."""
+        for pid in (process.pid, *children(process.pid)):
+            _kill(pid)
+        return "Snakemake"
+
+    def worker(self, process: subprocess.Popen) -> str:
+        """The process of a step, wherever it runs."""
+        steps = _steps(self.night.folder)
+        if not steps:
+            return ""
+        pid, name = self.rng.choice(sorted(steps))
+        _kill(pid)
+        return f"the step {name}"
+
+    def node(self, process: subprocess.Popen) -> str:
+        """A node with a running job; it comes back at once, empty."""
+        busy = self.slurm.busy_nodes()
+        if not busy:
+            return ""
+        name = self.rng.choice(busy)
+        self.slurm.kill_node(name)
+        self.slurm.start_node(name)
+        return f"node {name}"
+
+    def database(self, process: subprocess.Popen) -> str:
+        """The archive's PostgreSQL, all of it; it is started again after some seconds."""
+        self.postgresql.kill()
+        time.sleep(self.rng.uniform(0, 5))
+        self.postgresql.start()
+        return "database"
+
+
+def disturbed(kinds: list[str], killer: Killer, say: Callable[[str], None]) -> None:
+    """Run a night, kill each kind once, start it again whenever it has ended unfinished.
+
+    Raises
+    ------
+    AssertionError
+        If it is not complete in the end.
+    """
+    night = killer.night
+    process = night.start()
+    for kind in kinds:
+        for _ in range(20):
+            _wait(process, killer.rng.uniform(2, 12))
+            if process.poll() is not None:
+                process = _again(night, process, say)
+                continue
+            if hit := getattr(killer, kind)(process):
+                say(f"killed {hit}")
+                break
+        else:
+            raise AssertionError(f"nothing to kill: {kind}")
+    last = time.monotonic() + PATIENCE_IN_S
+    while process.wait(timeout=max(last - time.monotonic(), 1)) != 0:
+        process = _again(night, process, say)
+    killer.slurm.wait_until_idle()  # jobs that outlived their Snakemake
+
+
+def _again(night: Night, process: subprocess.Popen, say: Callable[[str], None]) -> subprocess.Popen:
+    """The same command again, as the manual says: unlock, start."""
+    say(f"exit code {process.returncode}; again")
+    code, told = night.run("--unlock")
+    assert code == 0, told
+    return night.start()
+
+
+def _wait(process: subprocess.Popen, seconds: float) -> None:
+    last = time.monotonic() + seconds
+    while process.poll() is None and time.monotonic() < last:
+        time.sleep(0.1)
+
+
+def _steps(folder: Path) -> list[tuple[int, str]]:
+    """Processes that run a script of the workflow in a folder, and its name."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            here = (process / "cwd").readlink() == folder
+            script = (process / "cmdline").read_text().rstrip("\0").rpartition("\0")[2]
+        except OSError:
+            continue  # it has ended
+        if here and "/.snakemake/scripts/" in script:
+            found.append((int(process.name), script.split(".")[-2]))
+    return found
+
+
+def _kill(pid: int) -> None:
+    if alive(pid):
+        os.kill(pid, signal.SIGKILL)
