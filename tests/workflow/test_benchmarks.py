@@ -1,6 +1,7 @@
 """The benchmark runs on what the package offers today, and its own numbers hold."""
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
