@@ -82,6 +82,9 @@ rule excluded_pixels:
         site=site_file,
         config=tool_config("select_excluded_pixels"),
         coefficients=coefficients_of_night,
+        photon_transfer=evidence_of_set("photon_transfer"),
+        crosstalk=evidence_of_set("crosstalk"),
+        single_photoelectron=evidence_of_set("single_photoelectron"),
         overrides=ancient(str(CONFIG / "pixel_overrides.yaml")),  # the decisions count
         archive=archive_of_site,
         before=exclusion_before,

@@ -1,6 +1,7 @@
 """What is there, what was done, what was used, what has to be made again."""
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ __all__ = [
     "product_record",
     "products",
 ]
+
+_MERGED = re.compile(r"; of products ([0-9a-f-]{36}) and ([0-9a-f-]{36})$")  # `export_monitoring`
 
 
 @uses_database
@@ -171,7 +174,9 @@ def _inputs_of_activity(path: Path, log: Path) -> list[tuple[str | None, str]]:
     for entry in entries:
         if entry.get("activity_uuid") == activity:
             return [
-                (_identifier(used), used.get("role") or "input") for used in entry.get("input", [])
+                (identifier, used.get("role") or "input")
+                for used in entry.get("input", [])
+                for identifier in _identifiers(used)
             ]
     raise MissingInputError(f"{log} knows no activity {activity}, which wrote {path}")
 
@@ -203,15 +208,20 @@ def _activity_id(path: Path) -> str:
         ) from error
 
 
-def _identifier(used: dict[str, Any]) -> str | None:
+def _identifiers(used: dict[str, Any]) -> list[str | None]:
+    """Of the product, or of the two that a file for ctapipe-process was merged of."""
     meta = used.get("reference_meta") or {}
-    named = meta.get("CTA PRODUCT ID") or (meta.get("product") or {}).get("id_")
+    product = meta.get("product") or {}
+    described = str(meta.get("CTA PRODUCT DESCRIPTION") or product.get("description") or "")
+    if merged := _MERGED.search(described):
+        return list(merged.groups())
+    named = meta.get("CTA PRODUCT ID") or product.get("id_")
     if named:
-        return str(named)
+        return [str(named)]
     try:
-        return str(read_product_header(used["url"]).product_id)
+        return [str(read_product_header(used["url"]).product_id)]
     except (MissingInputError, CorruptedInputError):
-        return None
+        return [None]
 
 
 @uses_database

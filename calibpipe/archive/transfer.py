@@ -20,7 +20,7 @@ from .names import CATEGORIES, checked_name, layer_number
 from .repository import Archive, uses_database
 from .validity import Interval
 
-__all__ = ["export_monitoring", "export_products", "import_products"]
+__all__ = ["check_sum", "export_products", "import_products"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -97,7 +97,7 @@ def _exported(archive: Archive, found: Certified, folder: Path) -> dict[str, Any
     source = product_path(archive, found.product_id)
     name = f"files/{found.product_id}{source.suffix}"
     shutil.copyfile(source, folder / name)
-    _check_sum(folder / name, record["sha256"], f"{source} of the archive")
+    check_sum(folder / name, record["sha256"], f"{source} of the archive")
     keys = {
         "site": record["site"],
         "category": record["category"],
@@ -133,7 +133,14 @@ def _observatory(archive: Archive, sites: set[str]) -> list[dict[str, Any]]:
     return answer
 
 
-def _check_sum(path: Path, expected: str, what: str) -> None:
+def check_sum(path: Path, expected: str, what: str) -> None:
+    """Refuse a file that is not what was stored.
+
+    Raises
+    ------
+    CorruptedInputError
+        With both checksums.
+    """
     found = sha256(path)
     if found != expected:
         raise CorruptedInputError(
@@ -206,7 +213,7 @@ def _candidates(folder: Path, entry: dict[str, Any]) -> list[Candidate]:
     path = _inside(folder, entry["file"])
     if not _SHA256.fullmatch(entry["sha256"]):
         raise CorruptedInputError(f"{folder / MANIFEST}: {entry['sha256']!r} is no checksum")
-    _check_sum(path, entry["sha256"], str(path))
+    check_sum(path, entry["sha256"], str(path))
     keys = entry["keys"]
     for name in ("site", "night", "array_element", "block", "season"):
         if keys[name] is not None:
@@ -308,36 +315,3 @@ def _add_observatory(archive: Archive, sites: list[dict[str, Any]]) -> None:
                 for row in entry[f"{element}s"]:
                     registry.syncDimensionData(element, row)
     archive.forget_observatory()
-
-
-def export_monitoring(archive: Archive, found: Certified, path: str | Path) -> Path:
-    """File of a certified product that ctapipe-process consumes; says where it comes from.
-
-    The tables are those of the archive. The attribute ``calibpipe_archive`` (JSON) names the
-    product, its run and the validity for which it was certified.
-
-    Raises
-    ------
-    ConfigurationError
-        If the product is no HDF5 file.
-    CorruptedInputError
-        If the file of the archive is not what was stored.
-    StorageError
-        If the disk is full or the folder cannot be written.
-    """
-    import tables
-
-    from ..core.files import atomic_path
-
-    source = product_path(archive, found.product_id)
-    if source.suffix != ".h5":
-        raise ConfigurationError(
-            f"{found.kind} is no HDF5 file: ctapipe-process reads monitoring files only"
-        )
-    expected = product_record(archive, found.product_id)["sha256"]
-    with atomic_path(path) as temporary:
-        shutil.copyfile(source, temporary)
-        _check_sum(temporary, expected, f"{source} of the archive")
-        with tables.open_file(temporary, "a") as h5file:
-            h5file.root._v_attrs["calibpipe_archive"] = json.dumps(found.text())
-    return Path(path)

@@ -16,7 +16,7 @@ __all__ = [
 ]
 
 _OF_COEFFICIENTS = PixelReason.N_PE
-_OF_STATISTICS = ~_OF_COEFFICIENTS
+_OF_STATISTICS = ~(_OF_COEFFICIENTS | PixelReason.EXCLUDED)
 
 type Evidence = dict[ExclusionReason, np.ndarray]
 

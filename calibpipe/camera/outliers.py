@@ -44,6 +44,7 @@ class PixelReason(IntFlag):
     FLATFIELD_STD = 64
     PEAK_TIME = 128
     N_PE = 256
+    EXCLUDED = 512  # by the list of excluded pixels, in files for ctapipe only
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ Evidence of single nights flickers; a list of excluded pixels must not. A pixel 
 has evidence against it in N of the last M nights, and comes back after M' nights without any.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import IntFlag
@@ -19,6 +19,7 @@ __all__ = [
     "ExclusionReason",
     "Hysteresis",
     "PixelOverride",
+    "carried_evidence",
     "evidence_of",
     "excluded_pixels",
     "overrides_of",
@@ -147,6 +148,24 @@ def evidence_of(found: Mapping[ExclusionReason, np.ndarray], n_pixels: int) -> n
         bad = values.reshape(-1, n_pixels).any(axis=0)
         bits |= np.where(bad, reason.value, 0).astype(np.uint16)
     return bits
+
+
+def carried_evidence(
+    evidence: np.ndarray, measured: Iterable[ExclusionReason], before: np.ndarray
+) -> np.ndarray:
+    """Evidence of a night with that of the night before where nothing was measured anew.
+
+    Calibration sets are taken every month: what one says of a pixel holds until the next one.
+
+    Parameters
+    ----------
+    evidence, before : array, (n_pixels,), uint16
+        Bits of this night, and of the night before.
+    measured : iterable of ExclusionReason
+        What this night's products tell.
+    """
+    known = np.bitwise_or.reduce([reason.value for reason in measured], initial=0)
+    return (evidence | (before & ~np.uint16(known))).astype(np.uint16)
 
 
 def overrides_of(

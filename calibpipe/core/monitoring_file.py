@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     import tables
     from ctapipe.instrument import SubarrayDescription
 
-__all__ = ["APPLIED_COLUMNS", "read_camera_coefficients", "write_camera_coefficients"]
+__all__ = [
+    "APPLIED_COLUMNS",
+    "mask_pixels",
+    "read_camera_coefficients",
+    "write_camera_coefficients",
+]
 
 # CTAO processing categories; never "Sim", of which ctapipe uses the first row only
 CATEGORIES = ("A", "B", "C")
@@ -228,6 +233,48 @@ def open_hdf5(path: str | Path, what: str, **parameters: int) -> "tables.File":
         return tables.open_file(path, **parameters)
     except tables.HDF5ExtError as error:
         raise CorruptedInputError(f"{path} is no HDF5 file, or cut short; make it again") from error
+
+
+def mask_pixels(h5file: "tables.File", node: str, is_excluded: np.ndarray, reason: int = 0) -> int:
+    """Mask pixels in a written table of coefficients, as ctapipe wants it: both channels, factor 0.
+
+    Parameters
+    ----------
+    h5file : File
+        Open for writing.
+    node : str
+        Of the table.
+    is_excluded : bool array, (n_pixels,)
+    reason : int
+        Bits that are set in the column ``reasons``, if there is one.
+
+    Returns
+    -------
+    int
+        Pixels that were not masked in every row before.
+
+    Raises
+    ------
+    ConfigurationError
+        If the table is of a camera with another number of pixels.
+    """
+    table = h5file.get_node(node)
+    n_pixels = table.coldescrs["outlier_mask"].shape[-1]
+    if n_pixels != is_excluded.size:
+        raise ConfigurationError(
+            f"{is_excluded.size} pixels are excluded or not, the coefficients in {node} are of "
+            f"{n_pixels}: they are of different cameras"
+        )
+    newly = np.zeros(n_pixels, bool)
+    for first in range(0, len(table), ROWS_AT_ONCE):
+        rows = table.read(first, first + ROWS_AT_ONCE)
+        newly |= is_excluded & ~rows["outlier_mask"].all(axis=(0, 1))
+        rows["outlier_mask"][..., is_excluded] = True
+        rows["factor"][..., is_excluded] = 0
+        if "reasons" in rows.dtype.names:
+            rows["reasons"][..., is_excluded] |= reason
+        table.modify_rows(first, first + len(rows), rows=rows)
+    return int(newly.sum())
 
 
 def read_camera_coefficients(path: str | Path, tel_id: int) -> Table:

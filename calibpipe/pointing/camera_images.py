@@ -1,5 +1,7 @@
 """Variance images from statistics of pedestals and the coefficients of the camera."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
@@ -7,7 +9,7 @@ from numpy.typing import NDArray
 from ..camera.outliers import PixelReason
 from ..camera.pixel_statistics import ChunkStatistics
 from ..core.exceptions import ConfigurationError, CorruptedInputError, InsufficientStatisticsError
-from .pixel_gains import mean_gain_error, shrunk_gains
+from .pixel_gains import combined_gains, mean_gain, shrunk_gains
 from .variance_images import VarianceImages, photoelectron_variance
 
 __all__ = ["images_of_chunks", "low_gain_scale"]
@@ -17,7 +19,10 @@ BRIGHT = 10.0  # p.e. in the window
 LIT = 2.0  # times the median pixel: light that scales low gain to high gain
 UNLIKE = 0.5  # from the median of such pixels: noisy ones
 MAX_SCALE_ERROR = 0.05  # above, bright pixels are not known
+LIGHT_SPREAD, LIKE = 0.07, 5.0  # relative, of flat-field light over pixels; standard deviations
+NOISE = 2.0  # light of low gain over that of high gain, of a pixel that has other noise
 _OF_STARS = PixelReason.PEDESTAL_STD | PixelReason.PEDESTAL_MEAN
+_UNDER_STARS = PixelReason.FLATFIELD_STD | PixelReason.N_PE
 
 
 def images_of_chunks(
@@ -25,13 +30,15 @@ def images_of_chunks(
     coefficients: Table,
     squared_excess_noise_factor: float,
     where: str = "this telescope",
+    others: Sequence[tuple[NDArray, NDArray]] = (),
 ) -> VarianceImages:
     """Variance images in photoelectrons, in the order of time.
 
     The scales of pixels are means over the rows of the coefficients, their errors those of the
-    gains, shrunk towards the camera's mean (`shrunk_gains`): the signal of the flat field cancels
-    in factor over gain. High gain; bright pixels are those of low gain on the scale of high gain
-    (`low_gain_scale`), NaN if that is not known to 5 %.
+    gains, combined with other gains (`combined_gains`) and shrunk towards what their signals say
+    (`shrunk_gains`): the signal of the flat field cancels in factor over gain. High gain; bright
+    pixels are those of low gain on the scale of high gain (`low_gain_scale`), NaN if that is not
+    known to 5 %. What is brighter in low gain is no light, but noise: NaN.
 
     Parameters
     ----------
@@ -42,6 +49,9 @@ def images_of_chunks(
     squared_excess_noise_factor : float
     where : str
         Telescope and observation, for messages.
+    others : sequence of pairs of ndarray, shape (n_channels, n_pixels)
+        Gains measured at another time, or otherwise, in any unit, and their errors; NaN where not
+        known.
 
     Raises
     ------
@@ -73,7 +83,7 @@ def images_of_chunks(
             f"pedestals of {where} have {variance.shape[2]} pixels, the coefficients "
             f"{masked.size}; give those of the same camera"
         )
-    gains, response_errors = _gains(rows, masked)
+    gains, response_errors = _gains(rows, factors, masked, others)
     image, low_gain_error = _joined(
         [
             photoelectron_variance(
@@ -101,30 +111,44 @@ def images_of_chunks(
 def _scales(rows: Table) -> tuple[NDArray, NDArray]:
     """Masked pixels (n_pixels,), factors (n_channels, n_pixels), means of rows of coefficients.
 
-    A pixel that is masked because its pedestals scatter is what stars make: it is not masked here,
-    and has the factor that its flat fields say.
+    A pixel that is masked because its pedestals scatter is what stars make. It is not masked here,
+    and has the factor that its flat fields say, if these have the light of the others: pixels that
+    flicker have not. Flat fields scatter more as well under a bright star, and photoelectrons
+    less well known are further off; that is not held against such a pixel of two channels, which
+    tell light from noise (`_joined`).
     """
     masked = np.asarray(rows["outlier_mask"], bool)
     factor = np.asarray(rows["factor"], float)
     if {"reasons", "n_pe"} <= set(rows.colnames):
-        other = np.asarray(rows["reasons"]) & ~np.asarray(_OF_STARS, rows["reasons"].dtype)
+        forgiven = _OF_STARS if factor.shape[1] == 1 else _OF_STARS | _UNDER_STARS
+        reasons = np.asarray(rows["reasons"])
+        other = (reasons & ~np.asarray(forgiven, reasons.dtype) != 0).any(axis=1, keepdims=True)
+        scatters = (reasons & np.asarray(_OF_STARS, reasons.dtype) != 0).any(axis=1, keepdims=True)
         n_pe, gain = np.asarray(rows["n_pe"], float), np.asarray(rows["gain"], float)
         typical = np.nanmedian(np.where(masked, np.nan, n_pe), axis=2, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
             own = typical / (n_pe * gain)
-        starlit = masked & ~(other != 0).any(axis=1, keepdims=True)
+            error = np.hypot(np.asarray(rows["gain_stat_error"], float) / gain, LIGHT_SPREAD)
+            like_others = (np.abs(n_pe / typical - 1) < LIKE * error).all(axis=1, keepdims=True)
+        starlit = masked & scatters & ~other & like_others
         factor, masked = np.where(starlit, own, factor), masked & ~starlit
     return masked.any(axis=(0, 1)), factor.mean(axis=0)
 
 
-def _gains(rows: Table, masked: NDArray) -> tuple[NDArray, NDArray]:
-    """Shrunk mean gains of the rows and their relative errors, (n_channels, n_pixels)."""
+def _gains(
+    rows: Table, factors: NDArray, masked: NDArray, others: Sequence[tuple[NDArray, NDArray]]
+) -> tuple[NDArray, NDArray]:
+    """Gains of the pixels and their relative errors, (n_channels, n_pixels)."""
     gain, error = (np.asarray(rows[name], float) for name in ("gain", "gain_stat_error"))
-    channels = [
-        shrunk_gains(g.mean(axis=0), mean_gain_error(g, e), ~masked)
-        for g, e in zip(np.moveaxis(gain, 1, 0), np.moveaxis(error, 1, 0), strict=True)
-    ]
-    gains, errors = zip(*channels, strict=True)
+    found = []
+    for channel, factor in enumerate(factors):
+        own = mean_gain(gain[:, channel], error[:, channel])
+        for other, other_error in others:
+            own = combined_gains(*own, other[channel], other_error[channel], ~masked)
+        # a flat field has the same light in all pixels: its signal is one over the factor
+        signal = np.divide(1, factor, out=np.full(factor.shape, np.nan), where=factor > 0)
+        found.append(shrunk_gains(*own, signal, ~masked))
+    gains, errors = zip(*found, strict=True)
     return np.array(gains), np.array(errors)
 
 
@@ -185,8 +209,17 @@ def _joined(channels: list[NDArray]) -> tuple[NDArray, NDArray]:
         return high, np.zeros(high.shape[1])
     ratio, error, offset = low_gain_scale(high, channels[1])
     low = (channels[1] - offset) / ratio
-    with np.errstate(invalid="ignore"):
-        bright = (high > BRIGHT) | (np.isnan(high) & (low > BRIGHT))
     is_known = error / ratio < MAX_SCALE_ERROR
+    with np.errstate(invalid="ignore"):
+        noisy = _mean_ratio(low, high) > NOISE if is_known else np.zeros(high.shape[1], bool)
+        bright = (high > BRIGHT) | (np.isnan(high) & (low > BRIGHT))
     share = bright.mean(axis=0) * (error / ratio if is_known else 0.0)
-    return np.where(bright, low if is_known else np.nan, high), share
+    joined = np.where(bright, low if is_known else np.nan, high)
+    return np.where(noisy, np.nan, joined), share
+
+
+def _mean_ratio(low: NDArray, high: NDArray) -> NDArray:
+    """Light of low over that of high gain, pixel by pixel; NaN where an image never has both."""
+    both = np.isfinite(low) & np.isfinite(high)
+    total = [np.where(both, values, 0).sum(axis=0) for values in (low, high)]
+    return np.divide(*total, out=np.full(total[0].shape, np.nan), where=total[1] > 0)

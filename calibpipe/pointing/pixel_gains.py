@@ -1,10 +1,12 @@
-r"""Gains of pixels for variance images: means of rows, shrunk towards the mean of the camera.
+r"""Gains of pixels for variance images: means of rows, shrunk towards what other pixels say.
 
 The gain of a pixel from *N* flat fields has an error of :math:`\sqrt{2/N}`, the gains of a camera
-differ by a few per cent. What is known of a pixel is both: with relative error :math:`e_i` and true
-spread *s* of the camera
+differ by a few per cent. The signal *S* of the flat field is known far better, and a pixel with
+more of it has more gain, or more light: the line :math:`\ln g = a + b\,\ln S` through all pixels
+says what is to be expected of one, :math:`\tilde g_i`, with a spread *s* about it. What is known
+of a pixel is both: with relative error :math:`e_i`
 
-.. math:: \hat g_i = \bar g + w_i (g_i - \bar g),\quad w_i = \frac{s^2}{s^2 + e_i^2},\quad
+.. math:: \hat g_i = \tilde g_i + w_i (g_i - \tilde g_i),\quad w_i = \frac{s^2}{s^2 + e_i^2},\quad
    \hat e_i = e_i\sqrt{w_i}
 
 is nearest to the truth, its error is smaller than both *e* and *s*.
@@ -17,15 +19,17 @@ Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311, doi 10.1080/01621459.1975.1047
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["mean_gain_error", "shrunk_gains"]
+__all__ = ["combined_gains", "mean_gain", "shrunk_gains"]
 
 MIN_PIXELS = 100  # fewer say little about their spread
 ERROR2 = 0.1  # relative, of squares of errors of gains
-UNLIKE = 5.0  # standard deviations from the mean: a gain of its own
+UNLIKE = 5.0  # standard deviations from what is expected: a gain of its own
+LINE = 4.0  # the same, of pixels that do not count for the line
+ROUNDS = 4
 
 
-def mean_gain_error(gain: NDArray, error: NDArray) -> NDArray:
-    """Relative statistical error of the mean of rows of gains, shape (n_pixels,).
+def mean_gain(gain: NDArray, error: NDArray) -> tuple[NDArray, NDArray]:
+    """Mean of rows of gains and its statistical error, shape (n_pixels,).
 
     A row begins where pedestals or flat fields do: rows in succession may follow from the same
     flat fields, and have the same error. They do if half of the pixels differ by less than those
@@ -38,45 +42,117 @@ def mean_gain_error(gain: NDArray, error: NDArray) -> NDArray:
     with np.errstate(invalid="ignore", divide="ignore"):
         squares = np.diff(gain, axis=0) ** 2 / (error[1:] ** 2 + error[:-1] ** 2)
         differ = np.nanmedian(squares, axis=1) > 0.5 * 0.455
-        first = np.append(0, np.flatnonzero(differ) + 1)
-        same = np.add.reduceat(error / gain, first, axis=0)
-    return np.sqrt(np.sum(same**2, axis=0)) / len(gain)
+    first = np.append(0, np.flatnonzero(differ) + 1)
+    same = np.add.reduceat(error, first, axis=0)
+    return gain.mean(axis=0), np.sqrt(np.sum(same**2, axis=0)) / len(gain)
 
 
-def shrunk_gains(gain: NDArray, error: NDArray, good: NDArray) -> tuple[NDArray, NDArray]:
-    r"""Gains nearer to the mean of the camera by what their errors make of the spread.
+def combined_gains(
+    gain: NDArray, error: NDArray, other: NDArray, other_error: NDArray, good: NDArray
+) -> tuple[NDArray, NDArray]:
+    r"""Weighted means of gains and of those measured at another time, or otherwise.
 
-    s² is the measured spread less the median error, both squared; never less than what is not
-    known of it, :math:`\sqrt{2/n}` and 10 % (errors are known to 5 %) of the larger one: equal
-    gains are not known to be equal. Pixels 5 standard deviations off keep what was
-    measured. Fewer than 100 pixels are not shrunk.
+    The others are on another scale (window, voltage): the median of the ratio. What the ratio
+    scatters beyond the errors has changed since; it is an error of the others.
 
-    # ASSUME: gains are normal around their mean (PMTs of one type, voltages of one light yield);
-    # simulated LST: 5 %.
+    Parameters
+    ----------
+    gain, error, other, other_error : ndarray, shape (n_pixels,)
+        ADC per photoelectron, absolute errors. Where one is not known, the other counts.
+    good : ndarray of bool, shape (n_pixels,)
+        Pixels that say what the camera is. Fewer than 100: the others do not count.
+
+    Returns
+    -------
+    gain, error : ndarray, shape (n_pixels,)
+        On the scale of the first.
+    """
+    own, its = (
+        np.isfinite(g) & np.isfinite(e) & (g > 0) & (e > 0)
+        for g, e in ((gain, error), (other, other_error))
+    )
+    both = own & its & good
+    if np.count_nonzero(both) < MIN_PIXELS:
+        return gain, error
+    ratio = gain[both] / other[both]
+    scale = np.median(ratio)
+    noise = (error[both] / gain[both]) ** 2 + (other_error[both] / other[both]) ** 2
+    changed = np.sqrt(_excess(ratio / scale - 1, noise))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        weight = np.where(own, 1 / error**2, 0.0)
+        its_weight = np.where(
+            its, 1 / ((other_error * scale) ** 2 + (changed * other * scale) ** 2), 0
+        )
+        mean = (weight * np.where(own, gain, 0) + its_weight * np.where(its, other * scale, 0)) / (
+            weight + its_weight
+        )
+        mean_error = 1 / np.sqrt(weight + its_weight)
+    return np.where(own | its, mean, gain), np.where(own | its, mean_error, error)
+
+
+def _excess(off: NDArray, noise: NDArray) -> float:
+    """Variance of relative deviations beyond their squared errors; not below what is not known."""
+    measured = (1.4826 * np.median(np.abs(off - np.median(off)))) ** 2
+    typical = np.median(noise)
+    least = np.sqrt(2 / off.size) + ERROR2
+    return max(measured - typical, least * max(measured, typical))
+
+
+def shrunk_gains(
+    gain: NDArray, error: NDArray, signal: NDArray, good: NDArray
+) -> tuple[NDArray, NDArray]:
+    r"""Gains nearer to those expected of their signals, by what their errors make of the spread.
+
+    s² is the measured spread about the line less the median error, both squared; never less than
+    what is not known of it, :math:`\sqrt{2/n}` and 10 % (errors are known to 5 %) of the larger
+    one: equal gains are not known to be equal. Errors are relative to the gain that is expected,
+    not to the one that is measured: a gain that fluctuates down would count less, or more. Pixels 5
+    standard deviations off keep what was measured. Fewer than 100 pixels are not shrunk.
+
+    # ASSUME: gains are normal about the line (PMTs of one type, voltages of one light yield);
+    simulated LST: 5 % of gain and 4 % of light yield are 3.1 % about it.
 
     Parameters
     ----------
     gain, error : ndarray, shape (n_pixels,)
-        ADC per photoelectron; relative statistical error.
+        ADC per photoelectron, and its statistical error.
+    signal : ndarray, shape (n_pixels,)
+        Of the flat field; any unit.
     good : ndarray of bool, shape (n_pixels,)
         Pixels that say what the camera is.
 
     Returns
     -------
-    gain, error : ndarray, shape (n_pixels,)
+    gain, relative error : ndarray, shape (n_pixels,)
         As given where they are not positive and finite.
     """
-    known = np.isfinite(gain) & np.isfinite(error) & (error > 0) & (gain > 0)
-    n = np.count_nonzero(known & good)
-    if n < MIN_PIXELS:
-        return gain, error
+    with np.errstate(invalid="ignore", divide="ignore"):
+        relative = error / gain
+        known = np.isfinite(gain + relative + signal) & (error > 0) & (gain > 0) & (signal > 0)
     sample = known & good
-    mean = np.median(gain[sample])
-    off = np.where(known, gain / mean - 1, 0.0)
-    measured = (1.4826 * np.median(np.abs(off[sample]))) ** 2
-    noise = np.median(error[sample]) ** 2
-    spread = max(measured - noise, (np.sqrt(2 / n) + ERROR2) * max(measured, noise))
-    shrinks = known & (off**2 < UNLIKE**2 * (spread + error**2))
-    share = np.where(shrinks, spread / (spread + np.where(known, error, 0) ** 2), 1.0)
-    shrunk = np.where(shrinks, mean * (1 + share * off), gain)
-    return shrunk, error * np.sqrt(share)
+    if np.count_nonzero(sample) < MIN_PIXELS:
+        return gain, relative
+    expected = _expected(gain, np.where(known, signal, 1.0), sample)
+    off = np.where(known, gain / expected - 1, 0.0)
+    relative = np.where(known, error / expected, relative)
+    spread = _excess(off[sample], relative[sample] ** 2)
+    error2 = np.where(known, relative, 0) ** 2
+    shrinks = known & (off**2 < UNLIKE**2 * (spread + error2))
+    share = np.where(shrinks, spread / (spread + error2), 1.0)
+    shrunk = np.where(shrinks, expected * (1 + share * off), gain)
+    return shrunk, relative * np.sqrt(share)
+
+
+def _expected(gain: NDArray, signal: NDArray, sample: NDArray) -> NDArray:
+    """Gains on the line of logarithms of gains and signals; pixels far off do not count."""
+    x = np.log(signal / np.median(signal[sample]))
+    y = np.log(np.where(sample, gain, 1.0) / np.median(gain[sample]))
+    kept, line = sample, np.zeros(x.size)
+    for _ in range(ROUNDS):
+        slope, level = 0.0, np.mean(y[kept])
+        if np.ptp(x[kept]) > 0:
+            slope, level = np.polyfit(x[kept], y[kept], 1)
+        line = level + slope * x
+        spread = 1.4826 * np.median(np.abs((y - line)[sample]))
+        kept = sample & (np.abs(y - line) <= LINE * spread)
+    return np.median(gain[sample]) * np.exp(line)

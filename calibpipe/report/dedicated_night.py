@@ -27,7 +27,7 @@ DEDICATED = {  # each after what it may need; what its file is called
     TRANSFER: (TRANSFER,),
     CROSSTALK: (CROSSTALK,),
     PDE: (PDE, "photon_detection_efficiency"),
-    EXCLUSION: (EXCLUSION, "pixel_exclusion"),
+    EXCLUSION: (EXCLUSION,),
 }
 NEEDS = {
     TRANSFER: (SPE,),

@@ -10,8 +10,9 @@ from .archive_tool import QuestionTool
 class Export(QuestionTool):
     """Export the monitoring file that ctapipe-process needs, or products for another archive.
 
-    With --time: one HDF5 file of the telescope, that ctapipe-process applies unchanged. Without: a
-    folder with everything that is certified of the kind (all kinds if none is given).
+    With --time: one HDF5 file of the telescope, that ctapipe-process applies unchanged. Pixels that
+    are excluded at that time (certified list) are masked in its coefficients. Without: a folder
+    with everything that is certified of the kind (all kinds if none is given).
     """
 
     name = "calibpipe-export"
@@ -24,6 +25,10 @@ class Export(QuestionTool):
 
     time = traits.Unicode("", help="Time of the events").tag(config=True)
     output = traits.Path(None, allow_none=True, exists=None, help="File or folder").tag(config=True)
+
+    merge_excluded_pixels = traits.Bool(
+        True, help="Mask excluded pixels in coefficients for ctapipe-process"
+    ).tag(config=True)
 
     aliases: ClassVar[dict] = QuestionTool.aliases | {
         "time": "Export.time",
@@ -41,15 +46,24 @@ class Export(QuestionTool):
     def export_monitoring(self) -> None:
         """One file for ctapipe-process."""
         from ..archive.lookup import lookup
-        from ..archive.transfer import export_monitoring
+        from ..archive.monitoring import excluded_pixels_at, export_monitoring
 
         if self.output.exists():
             raise ToolConfigurationError(f"{self.output} exists: give another name")
         archive = self.opened()
         kind = self.kind or "camera/coefficients"
-        found = lookup(archive, kind, self.site, self.moment(self.time), **self.keys())
-        export_monitoring(archive, found, self.output)
-        self.answer(found.text() | {"path": str(self.output)}, f"{self.output}: {found}")
+        time = self.moment(self.time)
+        found = lookup(archive, kind, self.site, time, **self.keys())
+        excluded = None
+        if kind == "camera/coefficients" and self.merge_excluded_pixels:
+            keys = {"telescope": self.telescope, "category": self.category}
+            excluded = excluded_pixels_at(archive, self.site, time, **keys)
+            if excluded is None:
+                self.log.warning("no certified list of excluded pixels holds then: none is masked")
+        content = export_monitoring(archive, found, self.output, excluded)
+        merged = content.get("excluded_pixels")
+        masked = f"; {merged['n_newly_masked']} more pixels masked, by {excluded}" if merged else ""
+        self.answer(content | {"path": str(self.output)}, f"{self.output}: {found}{masked}")
 
     def export_products(self) -> None:
         """A folder for another archive."""

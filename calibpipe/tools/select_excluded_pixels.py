@@ -16,11 +16,12 @@ class SelectExcludedPixels(NightTool):
     """Select the pixels that are excluded from a night on.
 
     Evidence against a pixel comes from camera coefficients, photon transfer (with linearity and
-    ratio of gains), cross-talk and single photoelectrons of the night, as many as there are. A
-    pixel is excluded that has evidence in n_bad of the last n_nights nights, and comes back after
-    n_good nights without. The history is in the product of the night before: the last one that is
-    certified (--archive), or a file (--previous). Decisions of operators (--overrides: dated,
-    signed, with a reason) come before all evidence.
+    ratio of gains), cross-talk and single photoelectrons of the night, as many as there are; what
+    none of them measures stays as the night before had it. A pixel is excluded that has evidence in
+    n_bad of the last n_nights nights, and comes back after n_good nights without. The history is in
+    the product of the night before: the last one that is certified (--archive), or a file
+    (--previous). Decisions of operators (--overrides: dated, signed, with a reason) come before all
+    evidence.
     """
 
     name = "calibpipe-select-excluded-pixels"
@@ -96,7 +97,12 @@ class SelectExcludedPixels(NightTool):
         """Read the evidence, decide, write."""
         import numpy as np
 
-        from ..camera.pixel_exclusion import Hysteresis, evidence_of, excluded_pixels
+        from ..camera.pixel_exclusion import (
+            Hysteresis,
+            carried_evidence,
+            evidence_of,
+            excluded_pixels,
+        )
         from ..core.night import night_date
 
         site = self.load_site()
@@ -108,6 +114,8 @@ class SelectExcludedPixels(NightTool):
         bits = evidence_of(found, n_pixels)
         previous = self.previous or self.certified_before(site)
         nights, history, excluded, since = self.history(previous, night, n_pixels)
+        if nights:
+            bits = carried_evidence(bits, found, history[-1])
         decisions = self.decisions(site.name, night)
         exclusion = excluded_pixels(
             [*nights, night],

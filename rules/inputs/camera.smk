@@ -50,6 +50,17 @@ def coefficients_of_night(wildcards):
     ]
 
 
+def evidence_of_set(name):
+    """Input function: product of the telescope's calibration set of the night, if there is one."""
+
+    def product_of_set(wildcards):
+        if (wildcards.site, wildcards.night, wildcards.tel) not in SETS:
+            return []
+        return own_product(name)(wildcards)
+
+    return product_of_set
+
+
 def has_events(site, night, tel):
     """Whether there may be DL0 of a telescope: a night without has no index of its files."""
     if config["dl0"]["source"] == "simulation":

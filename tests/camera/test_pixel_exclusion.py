@@ -6,6 +6,7 @@ import pytest
 from calibpipe.camera.pixel_exclusion import (
     ExclusionReason,
     Hysteresis,
+    carried_evidence,
     evidence_of,
     excluded_pixels,
     overrides_of,
@@ -54,6 +55,17 @@ def states(found, pixel=0):
 )
 def test_hysteresis(evidence, excluded):
     assert states(history(evidence)) == excluded
+
+
+def test_what_is_not_measured_anew_stays():
+    """Photon transfer is not of this night, statistics are: their old evidence is gone."""
+    old, new = ExclusionReason.PHOTON_TRANSFER, ExclusionReason.STATISTICS
+    before = np.array([old, old | new, new, 0, 0], np.uint16)
+    evidence = np.array([0, 0, 0, new, 0], np.uint16)
+    found = carried_evidence(evidence, [new, ExclusionReason.COEFFICIENTS], before)
+    assert found.tolist() == [old, old, 0, new, 0]
+    assert carried_evidence(evidence, [old, new], before).tolist() == evidence.tolist()
+    assert found.dtype == np.uint16
 
 
 def test_a_flickering_pixel_does_not_flicker():

@@ -9,7 +9,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1]))  # cluster, servers
 
-from cluster.night import ROOT, SWIFT, Night
+from cluster.night import ROOT, SETTINGS, SWIFT, WHOLE, Night
 from cluster.slurm import PACKAGES, Slurm, missing
 from servers.postgresql import USER, PostgreSQL, programs
 
@@ -44,6 +44,20 @@ def postgresql(tmp_path_factory):
     server.passwords.chmod(0o600)
     yield server
     server.close()
+
+
+@pytest.fixture(scope="session")
+def on_one_machine(tmp_path_factory):
+    """The undisturbed night: that of `make demo` if it is up to date, else a new one."""
+    demo = Night(ROOT / "demo", settings=WHOLE)
+    if (demo.folder / "results").is_dir():
+        code, told = demo.run("--dry-run")
+        if code == 0 and "Nothing to be done" in told:
+            return demo
+    night = Night(tmp_path_factory.mktemp("one_machine"), settings=SETTINGS)
+    code, told = night.run()
+    assert code == 0, told
+    return night
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ SMALL = {  # of the night of the demo: the air, one camera, the archive
 }
 AIR = SMALL | {"domains": ["atmosphere", "archive", "report"]}
 WHOLE: dict = {}  # all of the demo, simulated on the cluster, too
+SETTINGS = WHOLE if os.environ.get("NIGHT") == "demo" else SMALL  # make test-cluster NIGHT=demo
 SWIFT = {  # a cluster of one machine answers at once
     "slurm": (
         "--slurm-init-seconds-before-status-checks=1",

@@ -1,27 +1,10 @@
 """The night through a real SLURM is that of one machine, and no secret leaves its place."""
 
-import os
-
 import pytest
 from cluster.conftest import PASSWORD
-from cluster.night import ROOT, SMALL, WHOLE, Night
+from cluster.night import SETTINGS, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
-SETTINGS = WHOLE if os.environ.get("NIGHT") == "demo" else SMALL
-
-
-@pytest.fixture(scope="module")
-def on_one_machine(tmp_path_factory):
-    """The undisturbed night: that of `make demo` if it is up to date, else a new one."""
-    demo = Night(ROOT / "demo", settings=WHOLE)
-    if (demo.folder / "results").is_dir():
-        code, told = demo.run("--dry-run")
-        if code == 0 and "Nothing to be done" in told:
-            return demo
-    night = Night(tmp_path_factory.mktemp("one_machine"), settings=SETTINGS)
-    code, told = night.run()
-    assert code == 0, told
-    return night
 
 
 @pytest.fixture(scope="module")

@@ -196,9 +196,15 @@ def processed(chain, event_type, coefficients="coefficients.h5"):
     return read_hdf5(output, "/dl1/event/telescope/images/tel_001")
 
 
-def test_flat_fields_come_out_in_photoelectrons_and_aligned(chain):
+@pytest.fixture(scope="module")
+def flat_fields(chain):
+    """Processed with the coefficients as they are."""
+    return processed(chain, "FLATFIELD")
+
+
+def test_flat_fields_come_out_in_photoelectrons_and_aligned(chain, flat_fields):
     """The same number of true p.e. in every good pixel of both channels, at the same time."""
-    images = processed(chain, "FLATFIELD")
+    images = flat_fields
     charge = images["image"][:, :, chain.good].mean(axis=0)
     expected = N_PE * np.median(chain.truth.relative_efficiency[chain.good])
     # the median over pixels of n_pe, of which each is known to sqrt(2/N)
@@ -237,15 +243,15 @@ def test_showers_come_out_in_photoelectrons_and_aligned(chain):
         assert late.std() < (0.1 if low_gain else 0.3)
 
 
-def test_processed_file_is_traced_to_what_is_certified(chain, tmp_path, north):
+def test_processed_file_is_traced_to_what_is_certified(chain, flat_fields, tmp_path, north):
     """Certified, exported, applied by ctapipe-process: its file leads back to the product."""
     from calibpipe.archive.candidate import Candidate
     from calibpipe.archive.certify import certify
     from calibpipe.archive.history import calibrations_of
     from calibpipe.archive.lookup import lookup
+    from calibpipe.archive.monitoring import export_monitoring
     from calibpipe.archive.observatory import upload_site
     from calibpipe.archive.repository import init_archive
-    from calibpipe.archive.transfer import export_monitoring
     from calibpipe.core.product_header import read_product_header
 
     archive = init_archive(tmp_path / "archive")
@@ -255,11 +261,59 @@ def test_processed_file_is_traced_to_what_is_certified(chain, tmp_path, north):
     keys = {"telescope": "LSTN-01", "category": header.category}
     found = lookup(archive, header.kind, "CTAO-North", header.validity[0], **keys)
     export_monitoring(archive, found, chain.folder / "monitoring.h5")
-    direct = processed(chain, "FLATFIELD")
     images = processed(chain, "FLATFIELD", "monitoring.h5")
-    np.testing.assert_array_equal(images["image"], direct["image"])
+    np.testing.assert_array_equal(images["image"], flat_fields["image"])
     made = chain.folder / "FLATFIELD.dl1.h5"
     used = calibrations_of(archive, made, made.with_suffix(".provenance.log"))
     assert [entry["id"] for entry in used] == [str(header.product_id)]
     statistics = calibrations_of(archive, chain.folder / "coefficients.h5")
     assert statistics == []  # pixel statistics are an input, but not in this archive
+
+
+def test_excluded_pixels_reach_ctapipe(chain, flat_fields, tmp_path, north):
+    """It takes the mean of the neighbours; the processed file leads back to both products."""
+    from astropy.table import Table
+
+    from calibpipe.archive.candidate import Candidate
+    from calibpipe.archive.certify import certify
+    from calibpipe.archive.history import calibrations_of
+    from calibpipe.archive.lookup import lookup
+    from calibpipe.archive.monitoring import excluded_pixels_at, export_monitoring
+    from calibpipe.archive.observatory import upload_site
+    from calibpipe.archive.repository import init_archive
+    from calibpipe.core.night import night_span
+    from calibpipe.core.product_header import read_product_header
+    from calibpipe.core.products import ProductMetadata
+    from calibpipe.core.telescope_file import write_telescope_tables
+    from calibpipe.tools.select_excluded_pixels import KIND, PIXELS_GROUP
+
+    coefficients = read_product_header(chain.folder / "coefficients.h5")
+    masked = read_camera_coefficients(chain.folder / "coefficients.h5", 1)["outlier_mask"]
+    neighbours = telescope_subarray(1).tel[1].camera.geometry.neighbor_matrix
+    good = ~np.asarray(masked).any(axis=(0, 1))
+    inside = good & (neighbours.sum(axis=1) == 6) & ~(neighbours & ~good).any(axis=1)
+    pixel = int(np.flatnonzero(inside)[100])
+    details = {"tel_id": 1, "array_element": "LSTN-01"}
+    keys = {"site": "CTAO-North", "night": NIGHT, "category": coefficients.category}
+    metadata = ProductMetadata(
+        KIND, "x", **keys, validity=night_span(NIGHT, north), details=details
+    )
+    table = {PIXELS_GROUP: Table({"is_excluded": np.arange(good.size) == pixel})}
+    write_telescope_tables(tmp_path / "list.h5", telescope_subarray(1), 1, table, metadata)
+    archive = init_archive(tmp_path / "archive")
+    upload_site(archive, north, {f"LSTN-0{n}": n for n in range(1, 5)})
+    both = [coefficients, read_product_header(tmp_path / "list.h5")]
+    for header in both:
+        certify(archive, [Candidate(header, verdict="PASS")], author="me", reason="a test")
+    time, who = coefficients.validity[0], {"telescope": "LSTN-01"}
+    found = lookup(archive, coefficients.kind, "CTAO-North", time, **who)
+    excluded = excluded_pixels_at(archive, "CTAO-North", time, **who)
+    export_monitoring(archive, found, chain.folder / "merged.h5", excluded)
+    direct = np.asarray(flat_fields["image"], float)
+    image = np.asarray(processed(chain, "FLATFIELD", "merged.h5")["image"], float)
+    np.testing.assert_array_equal(np.delete(image, pixel, -1), np.delete(direct, pixel, -1))
+    mean = direct[..., neighbours[pixel]].mean(axis=-1)
+    np.testing.assert_allclose(image[..., pixel], mean, rtol=1e-4)
+    made = chain.folder / "FLATFIELD.dl1.h5"
+    used = calibrations_of(archive, made, made.with_suffix(".provenance.log"))
+    assert [entry["id"] for entry in used] == [str(header.product_id) for header in both]

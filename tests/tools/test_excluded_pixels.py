@@ -6,6 +6,7 @@ import yaml
 from astropy.table import Table
 from astropy.time import Time
 from ctapipe.core import run_tool
+from tools.test_calibration_runs import spe_product
 
 from calibpipe.archive.candidate import Candidate
 from calibpipe.archive.certify import certify
@@ -145,6 +146,19 @@ def test_a_night_that_is_made_again_sees_what_came_before_it_only(nights):
     again = nights.exclude("2024-07-11", f"--archive={nights.archive.location}")
     assert again.own["history_of"] == ["2024-07-10"]
     assert again.product_id == first.product_id
+
+
+def test_a_calibration_set_counts_until_the_next_one(nights):
+    spe_product(nights, np.ones(N_PIXELS))  # five pixels are masked
+    spe = f"--single-photoelectron={nights.folder}/spe.h5"
+    assert nights.certified("2024-07-10", spe) == []
+    assert nights.certified("2024-07-11") == [0, 1, 2, 3, 4]
+    header = read_product_header(nights.folder / "excluded_pixels.2024-07-11.h5")
+    assert header.own["n_with_reason"] == {"SINGLE_PHOTOELECTRON": 5}
+    spe_product(nights, np.ones(N_PIXELS), outlier_mask=np.arange(N_PIXELS) == 2)
+    assert nights.certified("2024-07-12", spe) == [0, 1, 2, 3, 4]
+    assert nights.certified("2024-07-13") == [0, 1, 2, 3, 4]
+    assert nights.certified("2024-07-14") == [2]  # the others were good in three nights
 
 
 def test_one_list_holds_in_a_night(nights, north):

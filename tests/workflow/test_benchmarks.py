@@ -1,6 +1,7 @@
 """The benchmark runs on what the package offers today, and its own numbers hold."""
 
 import importlib.util
+import subprocess
 import sys
 
 import numpy as np
@@ -143,3 +144,19 @@ def test_our_side_of_single_photoelectrons(worker, tmp_path):
     compared = tasks.compare(spectra, ours, theirs)
     assert compared["ours"] == compared["migrad"]
     assert compared["peer"][0] > compared["ours"][0]
+
+
+@pytest.mark.slow
+def test_planning_counts_every_block(root):
+    """Of two telescopes twice the jobs of one, beside those of the night."""
+
+    def jobs(telescopes):
+        command = [sys.executable, root / "benchmarks/planning.py", "--months=1", "--nights=1"]
+        command += [f"--telescopes={telescopes}"]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        name, total, *_ = done.stdout.splitlines()[-1].split()
+        assert name == "sum"
+        return int(total)
+
+    one, two, three = map(jobs, (1, 2, 3))
+    assert two - one == three - two >= 7 + 2 * 5  # products; five verified and certified

@@ -238,9 +238,9 @@ def another_processor():
     return other
 
 
-def run_until(finished_rule, sent, folder, workflow, **more):
-    """Output and exit code of a run whose process group gets a signal after the job of a rule."""
-    written = folder / f"until-{finished_rule}.txt"
+def run_until(job, sent, folder, workflow, **more):
+    """Exit code and output of a run whose process group gets a signal when a job has begun."""
+    written = folder / f"until {job}.txt"
     in_terminal = ["env", "--default-signal=INT"]
     with written.open("w") as stream:
         process = subprocess.Popen(
@@ -250,24 +250,29 @@ def run_until(finished_rule, sent, folder, workflow, **more):
             stderr=stream,
             process_group=0,
         )
-        told = re.compile(rf"Finished jobid: \d+ \(Rule: {finished_rule}\)")
-        while process.poll() is None and not told.search(written.read_text()):
+        while process.poll() is None and job not in written.read_text():
             time.sleep(0.1)
         if process.poll() is None:
             os.killpg(process.pid, sent)
         code = process.wait(timeout=600)
-    assert told.search(written.read_text()), written.read_text()
-    return code, written.read_text()
+    told = written.read_text()
+    assert job in told, told
+    return code, told
 
 
 @pytest.fixture(scope="module")
 def interrupted(tmp_path_factory, unchanged, another_processor):
     """A night on another processor: Ctrl-C, the same again, killed, unlocked, the same again."""
     folder = tmp_path_factory.mktemp("interrupted")
-    stopped = run_until("meteo_data", signal.SIGINT, folder, unchanged, **another_processor)
-    after_stop = {path.name for path in (folder / NIGHT).rglob("*.*")}
-    killed = run_until("density_profile", signal.SIGKILL, folder, unchanged, **another_processor)
-    after_kill = {path.name for path in (folder / NIGHT).rglob("*.*")}
+
+    def files():
+        return {path.name for path in (folder / NIGHT / "atmosphere").iterdir()}
+
+    where = folder, unchanged
+    stopped = run_until("C: molecular density profile", signal.SIGINT, *where, **another_processor)
+    after_stop = files()
+    killed = run_until("C: atmospheric model", signal.SIGKILL, *where, **another_processor)
+    after_kill = files()
     snakemake(folder, "--unlock", workflow=unchanged)
     _, last = snakemake(folder, workflow=unchanged, **another_processor)
     return folder, stopped, after_stop, killed, after_kill, last
@@ -278,18 +283,18 @@ def test_ctrl_c_and_the_same_command_again(interrupted):
     _, (code, _), there, (_, again), _, _ = interrupted
     assert code != 0
     assert "meteo_data.json" in there
-    assert "density_profile.ecsv" not in there
-    assert "C: molecular density profile" in again  # the messages of the rules are there
+    assert "atmospheric_model.ecsv" not in there
+    assert "C: reference atmosphere" in again  # the messages of the rules are there
     assert "simulate meteorological data" not in again
 
 
 def test_killed_night_goes_on(interrupted, finished):
     folder, _, _, (code, _), there, again = interrupted
     assert code == -signal.SIGKILL
-    assert "density_profile.ecsv" in there
-    assert "index.html" not in there
+    assert "reference_model.ecsv" in there
+    assert "atmospheric_model.ecsv" not in there
     assert "C: atmospheric model" in again
-    assert "molecular density profile" not in again
+    assert "C: reference atmosphere" not in again
     assert status(folder) == status(finished)
 
 
