@@ -7,6 +7,7 @@ from browsers import Visit, chromium
 from report.made_aerosol import add_aerosol
 from report.made_array import add_array
 from report.made_camera import add_cameras
+from report.made_dedicated import add_dedicated
 from report.made_muons import add_muons
 from report.made_night import MadeNight
 from report.made_pointing import add_pointing
@@ -62,7 +63,7 @@ def test_page_is_quiet_fits_and_is_for_everybody(browser, pages, name, width, sc
 @pytest.mark.parametrize("width", [375, 1440])
 def test_page_of_a_night_with_every_section(browser, tmp_path, north, width):
     night = MadeNight(tmp_path / "night", north).make()
-    for add in (add_cameras, add_muons, add_pointing, add_aerosol, add_array):
+    for add in (add_cameras, add_dedicated, add_muons, add_pointing, add_aerosol, add_array):
         add(night)
     (tmp_path / "night.html").write_text(html(night.material()), encoding="utf-8")
     for scheme in ("light", "dark"):
