@@ -22,7 +22,7 @@ rule clear_night:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("clear_night_assessment"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: clear night?"
     script:
@@ -45,7 +45,7 @@ rule lidar:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("process_lidar"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: LIDAR"
     script:
@@ -67,7 +67,7 @@ rule allsky:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("process_allsky"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: all-sky camera"
     script:
@@ -93,7 +93,7 @@ rule transparency_coefficient:
         "../envs/calibpipe.yaml"
     params:
         reference_night=lambda wildcards: is_reference_night(wildcards),
-        version=VERSION,
+        version=step_version("calculate_transparency_coefficient"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: Cherenkov transparency coefficient"
     script:
@@ -119,7 +119,7 @@ rule observation_conditions:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("select_observation_conditions"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: aerosols, clouds, good time"
     script:

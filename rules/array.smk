@@ -21,7 +21,7 @@ rule energy_asymmetry:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("energy_asymmetry_estimation"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.block} {wildcards.category}: asymmetry of energies"
     script:
@@ -43,7 +43,7 @@ rule image_asymmetry:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("image_asymmetry_estimation"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.block} {wildcards.category}: asymmetry of images"
     script:
@@ -65,7 +65,7 @@ rule inter_calibration:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("inter_calibration"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: inter-calibration"
     script:
@@ -88,7 +88,7 @@ rule cross_calibration:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("cross_calibration"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: cross-calibration"
     script:
@@ -110,7 +110,7 @@ rule array_timing:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_array_timing"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: array timing"
     script:

@@ -25,7 +25,7 @@ rule meteo_data:
     params:
         cache=config["data_roots"]["meteo"],
         pattern=meteo_pattern,
-        version=VERSION,
+        version=step_version("retrieve_meteo_data"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: meteorological data"
     script:
@@ -49,7 +49,7 @@ rule macobac:
     params:
         cache=config["data_roots"]["co2"],
         online=config["co2"]["online"],
-        version=VERSION,
+        version=step_version("calculate_macobac"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: CO2 concentration"
     script:
@@ -72,7 +72,7 @@ rule density_profile:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("create_molecular_density_profile"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: molecular density profile"
     script:
@@ -99,7 +99,7 @@ rule reference_model:
         fallback_reason=lambda wildcards: override(
             wildcards.site, wildcards.night, "reference_model_by_date"
         ),
-        version=VERSION,
+        version=step_version("select_reference_atmospheric_model"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: reference atmosphere"
     script:
@@ -126,7 +126,7 @@ rule atmospheric_model:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("create_molecular_atmospheric_model"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: atmospheric model and extinction"
     script:

@@ -25,7 +25,7 @@ checkpoint simulated_calibration_runs:
         telescopes=lambda wildcards: telescopes_with(
             SETS, wildcards.site, wildcards.night
         ),
-        version=VERSION,
+        version=step_version("simulate_calibration_runs"),
     message:
         "{wildcards.night} {wildcards.site}: simulate dedicated runs"
     script:
@@ -51,7 +51,7 @@ rule calibration_runs_index:
         telescopes=lambda wildcards: telescopes_with(
             SETS, wildcards.site, wildcards.night
         ),
-        version=VERSION,
+        version=step_version("index_dl0"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: which dedicated runs there are"
     script:
@@ -75,7 +75,7 @@ rule run_statistics:
         "../envs/calibpipe.yaml"
     params:
         root=run_root,
-        version=VERSION,
+        version=version_of_run,
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: dedicated run"
     script:
@@ -102,7 +102,7 @@ rule single_photoelectron:
         obs_id=run_of_type("single_pe"),
         high_voltage=run_of_type("high_voltage"),
         dark=run_of_type("dark"),
-        version=VERSION,
+        version=step_version("fit_single_photoelectron"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: single photoelectrons"
     script:
@@ -129,7 +129,7 @@ rule photon_transfer:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_photon_transfer"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: photon transfer of the filter scan"
     script:
@@ -155,7 +155,7 @@ rule crosstalk:
     params:
         root=run_root,
         obs_id=run_of_type("single_pixel"),
-        version=VERSION,
+        version=step_version("calculate_crosstalk"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: cross-talk"
     script:
@@ -178,7 +178,7 @@ rule pde:
         "../envs/calibpipe.yaml"
     params:
         entry=pde_entry,
-        version=VERSION,
+        version=step_version("import_pde"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: photon detection efficiency"
     script:

@@ -24,7 +24,7 @@ checkpoint dl0_index:
     params:
         root=dl0_root,
         telescopes=lambda wildcards: telescopes(wildcards.site),
-        version=VERSION,
+        version=step_version("index_dl0"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: which DL0 files there are"
     script:
@@ -48,7 +48,7 @@ rule pixel_statistics:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
-        version=VERSION,
+        version=step_version("calculate_pixel_statistics"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: pixel statistics"
     script:
@@ -70,7 +70,7 @@ rule camera_coefficients:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_camcalib_coefficients"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: coefficients"
     script:
@@ -97,7 +97,7 @@ rule excluded_pixels:
     params:
         archive=archive_location,
         decisions=decisions_on_pixels,
-        version=VERSION,
+        version=step_version("select_excluded_pixels"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: excluded pixels"
     script:

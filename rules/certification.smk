@@ -187,6 +187,7 @@ rule certified_calibration_set:
         archive=rules.observatory_data.output.product,
         products=dedicated_product,
         verification=rules.verified_calibration_set.output.product,
+        before=dedicated_before,
     output:
         product=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.json",
         provenance=f"{NIGHT}/certification/{{dedicated}}.{{tel}}.provenance.json",

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from datetime import date, timedelta
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -15,16 +16,17 @@ from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 from snakemake.utils import validate
 
-import calibpipe
-
 for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(
         threads, "1"
     )  # parallel are the jobs, not their linear algebra
 
-# In any environment (conda, too) the jobs take the package that lies beside this workflow.
+# In any environment (conda, too) jobs and rules take the package that lies beside this workflow.
 searched = [str(workflow.basedir), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(searched))))
+sys.path.insert(0, str(workflow.basedir))
+
+from calibpipe.core.code_version import code_version
 
 CONFIG = Path(workflow.basedir) / "config"
 NIGHT = "results/{site}/{category}/{night}"
@@ -38,25 +40,16 @@ ARRAY = "inter_calibration", "cross_calibration", "timing"
 ARCHIVE_WRITER = int(not config["archive"]["database"])  # SQLite has one at a time
 
 
-def package_version(*left_out):
-    """Version of the package with a digest of its files: an edited method is run again."""
-    folder = Path(calibpipe.__file__).parent
-    content = hashlib.sha256()
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder).as_posix()
-        if not path.is_file() or "__pycache__" in name or name.startswith(left_out):
-            continue  # compiled files come and go
-        content.update(name.encode() + path.read_bytes())
-    return f"{calibpipe.__version__}+{content.hexdigest()[:8]}"
+@cache
+def step_version(tool, settings=None):
+    """Version of a step: of the code that its Tool imports, and of the Tool's settings.
 
-
-VERSION = package_version(
-    "report/",
-    "tools/create_night_report.py",
-    "tools/create_trends.py",
-    "tools/night_steps.py",
-)
-REPORT_VERSION = package_version()
+    An edit of either is run again, whatever the times of the files. The file of the settings is
+    called as the Tool is, or `settings`.
+    """
+    content = Path(tool_config(settings or tool)).read_bytes()
+    settings = hashlib.sha256(content).hexdigest()[:8]
+    return f"{code_version(f'calibpipe.tools.{tool}')}+{settings}"
 
 
 def texts(value):
@@ -221,13 +214,14 @@ def override(site, night, decision):
 
 
 def certification_override(wildcards):
-    """Options for products of a night that are certified although they failed."""
+    """Options for products of a night: those that failed and are certified, those of a release."""
     key = "certify_despite_verdict", wildcards.site, wildcards.night
-    entry = OVERRIDES.get(key)
-    if entry is None:
-        return {}
+    entry = OVERRIDES.get(key, {})
     names = {"override": "reason", "author": "author", "override_date": "date"}
-    return {option: entry[name] for option, name in names.items()}
+    options = {option: entry[name] for option, name in names.items() if entry}
+    if config["archive"].get("release"):
+        options["release"] = config["archive"]["release"]
+    return options
 
 
 def archive_location(wildcards):

@@ -28,7 +28,7 @@ rule star_tracking:
     params:
         root=dl0_root,
         drive=drive_path,
-        version=VERSION,
+        version=step_version("star_tracking"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: star tracking"
     script:
@@ -57,7 +57,7 @@ rule star_psf:
     params:
         root=dl0_root,
         drive=drive_path,
-        version=VERSION,
+        version=step_version("calculate_psf_stars"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: point spread from stars"
     script:
@@ -80,7 +80,7 @@ rule pointing_model:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("fit_pointing_model"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: pointing model of the nights before"
     script:

@@ -63,7 +63,7 @@ rule night_report:
         ),
         aerosol=expected_aerosol,
         array=lambda wildcards: bool(dl2_files(wildcards.site, wildcards.night)),
-        version=REPORT_VERSION,
+        version=step_version("create_night_report"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: report"
     script:
@@ -88,7 +88,7 @@ rule trends:
     params:
         location=config["archive"]["location"],
         results="results/{site}",
-        version=REPORT_VERSION,
+        version=step_version("create_trends"),
     message:
         "{wildcards.site}: trends over the nights"
     script:

@@ -20,7 +20,7 @@ rule simulated_meteo_data:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("simulate_meteo_data"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: simulate meteorological data"
     script:
@@ -46,7 +46,7 @@ rule simulated_dl0:
         folder=lambda wildcards: SIMULATION.format(**wildcards),
         telescopes=lambda wildcards: telescopes(wildcards.site),
         stars=wanted("pointing"),
-        version=VERSION,
+        version=step_version("produce_camcalib_test_data"),
     message:
         "{wildcards.night} {wildcards.site}: simulate DL0 of an observation block"
     script:
@@ -72,7 +72,7 @@ rule simulated_dl2:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("simulate_dl2_data"),
     message:
         "{wildcards.night} {wildcards.site}: simulate DL2 of the array"
     script:
@@ -94,7 +94,7 @@ rule simulated_fram:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("simulate_fram_data"),
     message:
         "{wildcards.night} {wildcards.site}: simulate FRAM"
     script:
@@ -117,7 +117,7 @@ rule simulated_lidar:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("simulate_lidar_data"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: simulate the LIDAR"
     script:
@@ -139,7 +139,7 @@ rule simulated_allsky:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("simulate_allsky_data"),
     message:
         "{wildcards.night} {wildcards.site}: simulate the all-sky camera"
     script:
@@ -163,7 +163,7 @@ rule simulated_trigger_rates:
         "../envs/calibpipe.yaml"
     params:
         is_reference=lambda wildcards: is_reference_night(wildcards),
-        version=VERSION,
+        version=step_version("simulate_trigger_rates"),
     message:
         "{wildcards.night} {wildcards.site}: simulate trigger rates"
     script:

@@ -27,7 +27,7 @@ rule muon_rings:
         "../envs/calibpipe.yaml"
     params:
         root=dl0_root,
-        version=VERSION,
+        version=step_version("calculate_muon_rings"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: muon rings"
     script:
@@ -52,7 +52,7 @@ rule muon_throughput:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_throughput_muon"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: throughput from muon rings"
     script:
@@ -75,7 +75,7 @@ rule muon_psf:
     conda:
         "../envs/calibpipe.yaml"
     params:
-        version=VERSION,
+        version=step_version("calculate_psf_muon"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: optical point spread function"
     script:
@@ -103,7 +103,7 @@ rule illuminator_throughput:
         root=dl0_root,
         source=lambda wildcards: illuminator_run(wildcards)["source"],
         event_type=lambda wildcards: illuminator_run(wildcards).get("event_type", ""),
-        version=VERSION,
+        version=step_version("calculate_throughput_illuminator"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: illuminator"
     script:
@@ -127,7 +127,7 @@ rule throughput_history:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("collect_throughput_history"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: throughput of the nights before"
     script:

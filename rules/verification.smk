@@ -24,7 +24,7 @@ rule verified_atmosphere:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: verify the atmosphere"
     script:
@@ -49,7 +49,7 @@ rule verified_aerosol:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: verify aerosols and clouds"
     script:
@@ -75,7 +75,7 @@ rule verified_camera:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify coefficients"
     script:
@@ -100,7 +100,7 @@ rule verified_excluded_pixels:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify excluded pixels"
     script:
@@ -125,7 +125,7 @@ rule verified_calibration_set:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.dedicated}"
     script:
@@ -151,7 +151,7 @@ rule verified_throughput:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify {wildcards.quantity}"
     script:
@@ -176,7 +176,7 @@ rule verified_illuminator:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify flashes"
     script:
@@ -201,7 +201,7 @@ rule verified_array:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: verify the array"
     script:
@@ -226,7 +226,7 @@ rule verified_pointing:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: verify {wildcards.stars}"
     script:
@@ -251,7 +251,7 @@ rule verified_pointing_model:
         "../envs/calibpipe.yaml"
     params:
         archive=archive_location,
-        version=VERSION,
+        version=step_version("verify"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: verify the pointing model"
     script:

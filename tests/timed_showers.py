@@ -8,10 +8,17 @@ import tables
 from astropy.table import Table
 from astropy.time import Time
 
+from calibpipe.array.normal_equations import total
 from calibpipe.array.shower_front import front_delay, shower_axis
-from calibpipe.array.shower_times import ShowerTimes
+from calibpipe.array.shower_times import ShowerTimes, TimingErrors
+from calibpipe.array.timing import array_offsets
+from calibpipe.array.timing_start import block_equations, start_values
 
 ELEVATION, HEIGHT = 2158.0, 8000.0  # of the site; of the emission above it, along the axis (m)
+PRIOR = np.array([np.radians(0.02)] * 2 + [0.1])
+FREE = np.array([np.inf, np.inf, np.inf])
+EXACT = np.zeros(3)
+NAMES = [f"LSTN-{k:02d}" for k in range(1, 20)]
 
 
 @dataclass(frozen=True)
@@ -137,3 +144,18 @@ def subarray_at(position, tel_ids=None):
         dict.fromkeys(tel_ids, one),
         EarthLocation(lat=28.761795 * u.deg, lon=-17.890701 * u.deg, height=ELEVATION * u.m),
     )
+
+
+def errors(n_tel, time=1.5, direction=0.1, core=0.0, curvature=1e-6):
+    return TimingErrors(np.full(n_tel, time), np.radians(direction), core, curvature)
+
+
+def solved(made, prior=PRIOR, *, given=None, fit_errors=False, **settings):
+    """Offsets of all events, and their equations."""
+    n_tel = len(made.offset)
+    given = errors(n_tel) if given is None else given
+    start = start_values(made.times, made.position, given, prior, fit_errors=fit_errors, **settings)
+    settings.pop("min_common", None)
+    parts, _ = block_equations(made.times, made.position, start, **settings)
+    equations = total(parts)
+    return array_offsets(equations, equations.seen, prior), parts

@@ -27,7 +27,15 @@ from .placement import (
 from .repository import Archive, uses_database
 from .validity import Interval
 
-__all__ = ["certify", "input_rows", "key_text", "product_row"]
+__all__ = [
+    "certification_record",
+    "certification_row",
+    "certify",
+    "input_rows",
+    "key_text",
+    "product_row",
+    "stored",
+]
 
 _ATTEMPTS = 5  # when others certify at the same time
 
@@ -115,7 +123,7 @@ def _keep_history(archive: Archive, history: Sequence[dict[str, Any]]) -> None:
 def _written(
     archive: Archive, plans: Sequence[Plan], author: str, reason: str, supersede: bool
 ) -> list[dict[str, Any]]:
-    refs = _stored(archive, plans)
+    refs = stored(archive, plans)
     groups = defaultdict(list)
     for plan, ref in zip(plans, refs, strict=True):
         if plan.layer:
@@ -125,14 +133,14 @@ def _written(
         for (name, layer), members in groups.items():
             certify_intervals(archive.butler, name, layer, members)
     now = Interval.of(Time.now(), None).begin
-    records = [_record(plan, author, reason, now) for plan in plans]
-    made = [_row(r) for r in records if r["action"] == "certified"]
+    records = [certification_record(plan, author, reason, now) for plan in plans]
+    made = [certification_row(r) for r in records if r["action"] == "certified"]
     if made:
         archive.butler.registry.insertDimensionData("certification", *made)
     return records
 
 
-def _stored(archive: Archive, plans: Sequence[Plan]) -> list[DatasetRef]:
+def stored(archive: Archive, plans: Sequence[Plan]) -> list[DatasetRef]:
     """References of the products; those that are new are copied into the archive."""
     new = []
     refs = []
@@ -200,7 +208,8 @@ def input_rows(header: ProductHeader) -> list[dict[str, Any]]:
     return rows
 
 
-def _record(plan: Plan, author: str, reason: str, now: int) -> dict[str, Any]:
+def certification_record(plan: Plan, author: str, reason: str, now: int) -> dict[str, Any]:
+    """What is told of a candidate that was certified."""
     header = plan.candidate.header
     override = plan.candidate.override
     return {
@@ -232,7 +241,7 @@ def key_text(where: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in where.items() if name != "site")
 
 
-def _row(record: dict[str, Any]) -> dict[str, Any]:
+def certification_row(record: dict[str, Any]) -> dict[str, Any]:
     """Record as a row of the dimension ``certification``."""
     names = (
         *("site", "id", "action", "kind", "product_id", "data_id", "run", "collection"),

@@ -156,9 +156,10 @@ def light_scan(
     signal = of["mean"] - ped["mean"]
     with np.errstate(divide="ignore", invalid="ignore"):
         error = np.sqrt(of["variance"] / of["n_events"] + ped["variance"] / ped["n_events"])
-        is_lit = signal / error >= min_significance
+        relative = signal / error  # NaN of a pixel that is off
+        is_lit = relative >= min_significance
     level = _camera_quantile(signal)
-    significance = _camera_quantile(signal / error)
+    significance = _camera_quantile(relative)
     for name, values in zip(names, significance, strict=True):
         if not np.nanmax(np.append(values, -np.inf)) >= min_significance:
             raise ConfigurationError(

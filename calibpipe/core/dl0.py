@@ -170,9 +170,11 @@ def _batches(
 ) -> Iterator[Dl0Batch]:
     buffers: dict[tuple[int, ...], BatchBuffer] = {}
     merged = heapq.merge(*(stream_events(files, camera.tel_id) for files in streams.values()))
+    others = set()
     for event in _counted(merged, report):
         message = event.message
         if wanted is not None and message.event_type not in wanted:
+            others.add(int(message.event_type))
             continue
         report.n_selected += 1
         key = (message.num_channels, message.num_samples, message.waveform.type)
@@ -185,12 +187,22 @@ def _batches(
             del buffers[key]
     if not report.n_selected:
         first = next(iter(streams.values()))[0].name
+        asked = "" if wanted is None else f"{_type_names(wanted)} "
+        there = f", but {_type_names(others)}: a run of another type?" if others else ""
         raise InsufficientStatisticsError(
-            f"no event of {'any type' if wanted is None else f'the types {sorted(wanted)}'} among "
-            f"{report.n_events} of {first} and its parallel files; give files that have some"
+            f"no {asked}event among {report.n_events} of {first} and its parallel files{there}; "
+            "give files that have some"
         )
     for buffer in buffers.values():
         yield buffer.batch()
+
+
+def _type_names(values: Collection[int]) -> str:
+    """Names of types of events."""
+    from ctapipe.containers import EventType
+
+    known = {kind.value: kind.name for kind in EventType}
+    return " or ".join(known.get(value, str(value)) for value in sorted(values))
 
 
 def _counted(events: Iterator[StoredEvent], report: StreamReport) -> Iterator[StoredEvent]:

@@ -207,9 +207,9 @@ def _score(
     information = np.sum(weight**2, axis=0)
     if restricted:
         weighted = weight @ design
-        taken = np.einsum("nkp,pq,nlq->nkl", weighted, after, weighted)
+        taken = weighted @ after @ np.swapaxes(weighted, 1, 2)
         trace = trace - np.einsum("nkk->k", taken)
-        part = np.einsum("nkp,nkq->kpq", weighted, weighted)
-        together = np.einsum("pq,kqr,rs,lsp->kl", after, part, after, part)
+        part = after @ np.einsum("nkp,nkq->kpq", weighted, weighted)
+        together = np.einsum("kpq,lqp->kl", part, part)
         information = information - 2 * np.sum(weight * taken, axis=0) + together
     return 0.5 * (np.sum(pull**2, axis=0) - trace), 0.5 * information

@@ -35,6 +35,7 @@ NEEDS = {
     EXCLUSION: (SPE, TRANSFER, CROSSTALK),
 }
 _KIND_OF = {stem: kind for kind, stems in DEDICATED.items() for stem in stems}
+OF_RUNS = re.compile(r"[^/]+/camera/run_statistics\.[^/]+")
 OF_DEDICATED = re.compile(rf"([^/]+)/camera/({'|'.join(_KIND_OF)})")
 
 
@@ -43,7 +44,9 @@ def product_path(step: str) -> str:
     return f"{step}.{'ecsv' if step.rsplit('/', 1)[-1] in DEDICATED[PDE] else 'h5'}"
 
 
-def dedicated_steps(paths: Iterable[str], known: Iterable[str] = ()) -> tuple[Step, ...]:
+def dedicated_steps(
+    paths: Iterable[str], known: Iterable[str] = (), failed: Iterable[str] = ()
+) -> tuple[Step, ...]:
     """Steps of dedicated products of a night, each after what it needs.
 
     Parameters
@@ -52,17 +55,22 @@ def dedicated_steps(paths: Iterable[str], known: Iterable[str] = ()) -> tuple[St
         Products in the folder of the night, made or expected (``LSTN-01/camera/crosstalk.h5``).
     known : iterable of str
         Steps of cameras, of which excluded pixels need the coefficients.
+    failed : iterable of str
+        Steps that failed; statistics of runs among them are what photon transfer waits for.
     """
     found: dict[str, dict[str, str]] = {}
     for path in paths:
         match = OF_DEDICATED.fullmatch(path.rsplit(".", 1)[0])
         if match:
             found.setdefault(match[1], {})[_KIND_OF[match[2]]] = path
-    known, steps = list(known), []
+    known, runs = list(known), [step for step in failed if OF_RUNS.fullmatch(step)]
+    steps = [Step(name, ()) for name in runs]
     for name in sorted(found):
         own = {kind: path.rsplit(".", 1)[0] for kind, path in found[name].items()}
         for kind in filter(own.__contains__, DEDICATED):
             needs = [own[need] for need in NEEDS.get(kind, ()) if need in own]
+            if kind == TRANSFER:
+                needs += [step for step in runs if step.startswith(f"{name}/")]
             if kind == EXCLUSION:
                 needs += [step for step in known if step.startswith(f"{name}/camera/coefficients")]
             steps.append(Step(own[kind], (found[name][kind],), tuple(needs)))
@@ -145,7 +153,10 @@ def dedicated_cameras(material: NightMaterial) -> list[DedicatedCamera]:
     found: dict[str, dict[str, FoundProduct]] = {}
     steps: dict[str, list[str]] = {}
     for step in material.dedicated_steps:
-        name, stem = OF_DEDICATED.fullmatch(step.name).groups()
+        match = OF_DEDICATED.fullmatch(step.name)
+        if match is None:  # statistics of a run
+            continue
+        name, stem = match.groups()
         steps.setdefault(name, []).append(_KIND_OF[stem])
         products = found.setdefault(name, {})
         product = material.products.get(step.products[0])

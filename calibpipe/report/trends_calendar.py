@@ -130,7 +130,7 @@ def calendar_svg(found: Calendar, n_nights: int) -> str:
         f'{counted(len(nights), "night")} up to {nights[-1]}; the table below has the same">'
     ]
     for place, night in enumerate(nights):
-        if night.day in (1, 15) or place == 0:
+        if night.day in (1, 15):
             x = _LABELS + place * _CELL
             parts.append(f'<text class="tick" x="{x}" y="14">{night:%d %b}</text>')
     for row, kind in enumerate(found.kinds):

@@ -45,15 +45,15 @@ def trend_figure(figure: TrendFigure, telescopes: Sequence[str], first: date) ->
             rank = telescopes.index(one.array_element) if one.array_element else 0
             colour = PALETTE[KINDS[rank % len(KINDS)]]
             day, value, error = _thinned(one, step)
-            axes.errorbar(
+            ends = np.stack([value - error, value + error, np.full(len(day), np.nan)], axis=1)
+            axes.plot(np.repeat(begin + day, 3), ends.ravel(), color=colour, linewidth=1)
+            axes.plot(
                 begin + day,
                 value,
-                error,
-                fmt=MARKERS[rank % len(MARKERS)],
+                MARKERS[rank % len(MARKERS)],
                 color=colour,
                 markersize=4,
-                elinewidth=1,
-                markerfacecolor=colour if one.category == "C" else "none",
+                markerfacecolor=colour if one.category == "C" else PALETTE["paper"],
             )
         locator = dates.AutoDateLocator(minticks=3, maxticks=7)
         axes.xaxis.set_major_locator(locator)

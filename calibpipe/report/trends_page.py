@@ -67,7 +67,7 @@ def trend_facts(
         "site": trends.site,
         "today": today,
         "span": {"first": str(first), "last": str(last), "number": len(nights)},
-        "status": _status(nights, late, missing),
+        "status": _status(trends, late, missing),
         "overdue": late,
         "missing": missing,
         "due_in_days": due_in_days,
@@ -93,15 +93,18 @@ def _telescopes(trends: SiteTrends) -> list[str]:
 
 
 def _status(
-    nights: Sequence[str], late: Sequence[dict[str, Any]], missing: dict[str, Any]
+    trends: SiteTrends, late: Sequence[dict[str, Any]], missing: dict[str, Any]
 ) -> dict[str, str]:
     """The first that applies: nothing there, something overdue, nothing to do."""
-    if not nights:
+    if not trends.verdicts:
         return {
             "level": "warning",
             "word": "No nights",
             "sentence": "The archive has no verification of a night of this site yet.",
         }
+    if not any(entry.is_certified for entry in trends.verdicts):
+        sentence = "No product of a night of this site is certified."
+        return {"level": "warning", "word": "Nothing certified", "sentence": sentence}
     parts = []
     if late:
         parts.append(f"{counted(len(late), 'kind')} of products older than their cadence allows")

@@ -41,6 +41,9 @@ class Certify(SigningTool):
         config=True
     )
     supersede = traits.Bool(False, help="Go in front of what is certified").tag(config=True)
+    release = traits.Unicode(
+        "", help="Keep the products for this release; nothing holds by them until it is accepted"
+    ).tag(config=True)
     skip_failed = traits.Bool(
         False, help="Leave out products whose verification failed, and say so, instead of stopping"
     ).tag(config=True)
@@ -62,6 +65,7 @@ class Certify(SigningTool):
             "begin": "Certify.begin",
             "end": "Certify.end",
             "scale": "Certify.scale",
+            "release": "Certify.release",
             "kind": "Certify.kind",
             "site": "Certify.site",
             "telescope": "Certify.telescope",
@@ -81,6 +85,7 @@ class Certify(SigningTool):
         """Read headers and verdicts, certify, tell."""
         from ..archive.certify import certify
         from ..archive.metrics import store_metrics
+        from ..archive.release import propose
 
         signature = self.signature()
         if self.override and not self.override_date:
@@ -92,7 +97,10 @@ class Certify(SigningTool):
             candidates = [c for c in candidates if c not in left_out]
         archive = self.opened(writeable=True)
         store_metrics(archive, self.metric_rows())
-        records = certify(archive, candidates, supersede=self.supersede, **signature)
+        if self.release:
+            records = propose(archive, candidates, self.release, **signature)
+        else:
+            records = certify(archive, candidates, supersede=self.supersede, **signature)
         self.tell(records, left_out)
 
     def tell(self, records: list[dict[str, Any]], left_out: list[Any]) -> None:

@@ -1,16 +1,13 @@
 """Page of one night: what was made, what it says, what failed and why."""
 
 import re
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
 from .night_steps import AEROSOL, OF_ARRAY, NightSteps
 
-_WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
 _OF_TELESCOPE = re.compile(r"^[^/]+/((?:camera|throughput|pointing)/\w+)(?:\.[^./]+)?$")
-_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 
 
 class CreateNightReport(NightSteps):
@@ -338,46 +335,6 @@ class CreateNightReport(NightSteps):
             tables=tables,
             problem=problem,
         )
-
-    def failures(self, night: Any) -> list[dict[str, Any]]:
-        """Records of failed steps among those that the night needs, the first failure first."""
-        import json
-
-        records = []
-        for step, path in self.logs("failure.json", night):
-            if self.is_outdated(step, path, night):
-                continue
-            self.add_input(path, "failure record")
-            try:
-                record = dict(json.loads(path.read_text()))
-            except (ValueError, TypeError) as error:
-                record = {
-                    "step": step,
-                    "error": type(error).__name__,
-                    "message": f"the failure record {path} cannot be read: {error}; see the log",
-                }
-            records.append(record)
-        return sorted(records, key=lambda record: str(record.get("time_utc", "")))
-
-    def is_outdated(self, step: str, record: Path, night: Any) -> bool:
-        """Whether all that a step makes was made after the record of its failure.
-
-        The simulation makes no product of the page: those of the steps that need it count.
-        """
-        own = [path for s in night.all_steps if s.name == step for path in s.products]
-        later = [path for s in night.all_steps if step in s.needs for path in s.products]
-        paths = [self.night_folder / path for path in own or later]
-        failed = record.stat().st_mtime_ns
-        return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
-
-    def log_warnings(self, night: Any) -> list[tuple[str, str]]:
-        """Warnings in the logs of the steps that the night needs, each once: step and text."""
-        found = {}
-        for step, path in self.logs("log", night):
-            for line in path.read_text(errors="replace").splitlines():
-                if match := _WARNING.match(_COLOUR.sub("", line)):
-                    found[step, match[1]] = None
-        return list(found)
 
     def models(self) -> dict[str, Any]:
         """Newest reference model of each season in the pool; none without a pool."""

@@ -50,7 +50,7 @@ class CreateReferenceAtmosphericModels(NightTool):
         "input": "CreateReferenceAtmosphericModels.input_files",
     }
     required: ClassVar[tuple[str, ...]] = ("site", "pool")
-    outputs: ClassVar[tuple[str, ...]] = ("pool",)
+    output_traits: ClassVar[tuple[str, ...]] = ("pool",)
 
     def start(self) -> None:
         """Read, average, write the new version of each season."""

@@ -21,6 +21,8 @@ OF_ARRAY = re.compile(
 )
 _OF_MUONS = re.compile(r"([^/]+)/throughput/muon_(?:rings\.([^./]+)|throughput|psf)")
 _OF_POINTING = re.compile(r"([^/]+)/pointing/(?:(star_tracking|star_psf)\.([^./]+)|pointing_model)")
+_WARNING = re.compile(r"^\d{4}-\d\d-\d\d [\d:,]+ WARNING \[[^\]]*\] (?:\([^)]*\): )?(.*)$")
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
 _OF_FLASHES = re.compile(r"([^/]+)/throughput/illuminator_throughput\.([^./]+)")
 
 
@@ -56,7 +58,8 @@ class NightSteps(NightTool):
         """Steps of dedicated runs of cameras: with a product or a failure, or expected."""
         from ..report.dedicated_night import dedicated_steps, product_path
 
-        paths = [product_path(step) for step, _ in self.logs("failure.json")]
+        failed = [step for step, _ in self.logs("failure.json")]
+        paths = [product_path(step) for step in failed]
         root = self.night_folder.resolve()
         for path in map(Path, self.dedicated):
             require(
@@ -66,7 +69,7 @@ class NightSteps(NightTool):
             paths.append(path.resolve().relative_to(root).as_posix())
         files = [p for end in ("h5", "ecsv") for p in self.night_folder.glob(f"*/camera/*.{end}")]
         paths += sorted(p.relative_to(self.night_folder).as_posix() for p in files)
-        return dedicated_steps(paths, [step.name for step in cameras])
+        return dedicated_steps(paths, [step.name for step in cameras], failed)
 
     def traced(self, block: tuple[str, int]) -> bool:
         """Whether something was made of the camera in an observation, or a step failed."""
@@ -191,6 +194,46 @@ class NightSteps(NightTool):
             for step, path in steps.items()
             if not step.startswith("report/") and step not in left_out
         ]
+
+    def failures(self, night: Any) -> list[dict[str, Any]]:
+        """Records of failed steps among those that the night needs, the first failure first."""
+        import json
+
+        records = []
+        for step, path in self.logs("failure.json", night):
+            if self.is_outdated(step, path, night):
+                continue
+            self.add_input(path, "failure record")
+            try:
+                record = dict(json.loads(path.read_text()))
+            except (ValueError, TypeError) as error:
+                record = {
+                    "step": step,
+                    "error": type(error).__name__,
+                    "message": f"the failure record {path} cannot be read: {error}; see the log",
+                }
+            records.append(record)
+        return sorted(records, key=lambda record: str(record.get("time_utc", "")))
+
+    def is_outdated(self, step: str, record: Path, night: Any) -> bool:
+        """Whether all that a step makes was made after the record of its failure.
+
+        The simulation makes no product of the page: those of the steps that need it count.
+        """
+        own = [path for s in night.all_steps if s.name == step for path in s.products]
+        later = [path for s in night.all_steps if step in s.needs for path in s.products]
+        paths = [self.night_folder / path for path in own or later]
+        failed = record.stat().st_mtime_ns
+        return bool(paths) and all(p.is_file() and p.stat().st_mtime_ns > failed for p in paths)
+
+    def log_warnings(self, night: Any) -> list[tuple[str, str]]:
+        """Warnings in the logs of the steps that the night needs, each once: step and text."""
+        found = {}
+        for step, path in self.logs("log", night):
+            for line in path.read_text(errors="replace").splitlines():
+                if match := _WARNING.match(_COLOUR.sub("", line)):
+                    found[step, match[1]] = None
+        return list(found)
 
 
 def _of_number(block: str) -> tuple[int, str]:

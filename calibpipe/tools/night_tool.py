@@ -46,7 +46,7 @@ class NightTool(Tool):
     }
 
     required: ClassVar[tuple[str, ...]] = ("site", "night", "output")
-    outputs: ClassVar[tuple[str, ...]] = ()  # traits of outputs whose names do not say so
+    output_traits: ClassVar[tuple[str, ...]] = ()  # traits of outputs whose names do not say so
     _loaded_site: Any = None
 
     def setup(self) -> None:
@@ -128,7 +128,7 @@ class NightTool(Tool):
         name = type(self).__name__
         base = set(Tool.class_trait_names(config=True))
         own = {k: v for k, v in self.get_current_config()[name].items() if k not in base}
-        outputs = sorted(k for k in own if "output" in k or k in self.outputs)
+        outputs = sorted(k for k in own if "output" in k or k in self.output_traits)
         return {
             "tool": self.name,
             "code": code_version(spec.name if spec else ""),

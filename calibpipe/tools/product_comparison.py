@@ -3,7 +3,7 @@
 import filecmp
 import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -142,14 +142,15 @@ def compare_products(first: Path, second: Path, name: str = "") -> ProductCompar
     )
 
 
-def compare_folders(first: Path, second: Path) -> list[ProductComparison]:
-    """Every product that either folder has, by its path in the folder.
+def compare_folders(first: Path, second: Path, place: str = "") -> list[ProductComparison]:
+    """Every product that either folder has, by its path in the folder (with `place` before it).
 
     Files that are no products (tables for simulations, raw data) are compared byte by byte;
     records of a run (`RECORDS`, ``*.provenance.json``) and hidden files are left out.
     """
     names = sorted({*_files(first), *_files(second)})
-    return [_compared(first, second, name) for name in names]
+    found = [_compared(first, second, name) for name in names]
+    return [replace(c, name=f"{place}/{c.name}") for c in found] if place else found
 
 
 def _files(folder: Path) -> list[str]:
@@ -171,6 +172,8 @@ def _compared(first: Path, second: Path, name: str) -> ProductComparison:
         return ProductComparison(
             name, kind_of_file(there / name), MISSING, remark=f"not in {absent}"
         )
+    if one.samefile(other):
+        return ProductComparison(name, kind_of_file(one), SAME_BYTES)
     if one.suffix in PRODUCTS and is_product(one):
         try:
             return compare_products(one, other, name)

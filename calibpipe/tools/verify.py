@@ -81,9 +81,9 @@ class Verify(NightTool):
         stems = [path.stem for path in self.product]
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})
         require(not twice, f"several products are called {', '.join(twice)}: verify each by itself")
-        self.check_output(*self.records())
+        self.check_output(*self.verdict_files())
 
-    def records(self) -> list[Path]:
+    def verdict_files(self) -> list[Path]:
         """File of each product's verdict."""
         if self.output is not None:
             return [self.output]
@@ -97,7 +97,7 @@ class Verify(NightTool):
         if self.output_folder is not None:
             self.output_folder.mkdir(parents=True, exist_ok=True)
         failures = []
-        for path, output in zip(self.product, self.records(), strict=True):
+        for path, output in zip(self.product, self.verdict_files(), strict=True):
             self._inputs[:] = [("site", self.site)]
             try:
                 self.verify(path, output, criteria, archive, site)

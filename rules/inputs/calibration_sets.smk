@@ -254,8 +254,8 @@ def run_of_type(run_type):
     return lambda wildcards: own_set(wildcards).run(run_type)
 
 
-def run_config(wildcards):
-    """Configuration of the pixel statistics of a run: by its type."""
+def run_settings(wildcards):
+    """Name of the settings of the pixel statistics of a run: by its type."""
     obs_id = obs_id_of(wildcards)
     own = own_set(wildcards)
     if obs_id not in own.measured_runs:
@@ -263,7 +263,17 @@ def run_config(wildcards):
             f"no statistics of observation {obs_id} of {wildcards.tel}: mode {own.mode} takes those of "
             f"{', '.join(map(str, own.measured_runs))}"
         )
-    return tool_config(f"calculate_pixel_statistics_{own.type_of(obs_id)}")
+    return f"calculate_pixel_statistics_{own.type_of(obs_id)}"
+
+
+def run_config(wildcards):
+    """Settings of the pixel statistics of a run."""
+    return tool_config(run_settings(wildcards))
+
+
+def version_of_run(wildcards):
+    """Version of the pixel statistics of a run."""
+    return step_version("calculate_pixel_statistics", run_settings(wildcards))
 
 
 def run_statistics_of(run_type):
@@ -293,6 +303,23 @@ def dedicated_product(wildcards):
     """File of a product of dedicated runs or a laboratory."""
     suffix = "ecsv" if wildcards.dedicated == "pde" else "h5"
     return f"{NIGHT}/{{tel}}/camera/{{dedicated}}.{suffix}".format(**wildcards)
+
+
+def dedicated_before(wildcards):
+    """What was certified of the telescope in the last night before, of those of the same run.
+
+    Each goes in front of the one before, so that nights that are calibrated together take turns.
+    """
+    site, tel, name = wildcards.site, wildcards.tel, wildcards.dedicated
+    entries = PDE if name == "pde" else SETS
+    before = sorted(night for night in config["nights"] if night < wildcards.night)
+    for night in reversed(before):
+        if (site, night, tel) in entries and (
+            name == "pde" or name in calibration_set_of(site, night, tel).products
+        ):
+            folder = NIGHT.format(site=site, category=wildcards.category, night=night)
+            return [f"{folder}/certification/{name}.{tel}.json"]
+    return []
 
 
 def pde_entry(wildcards):

@@ -33,11 +33,20 @@ def every_telescope(name, *domains, of_night=None):
 
 
 def dl0_index(site, category, night):
-    """The night's index of DL0 files, when it is made."""
+    """Rows of the night's index of DL0 files, when it is made."""
+    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
+    path = Path(made.output.product)
+    return rows_of_index(path, path.stat().st_mtime_ns)
+
+
+@cache
+def rows_of_index(path, time):
+    """Rows of an index: every job of a night asks for them, reading takes a tenth of a second."""
     from calibpipe.core.products import read_table
 
-    made = checkpoints.dl0_index.get(site=site, category=category, night=night)
-    return read_table(made.output.product, "array/dl0_index")
+    index = read_table(path, "array/dl0_index")
+    columns = [index[name].tolist() for name in index.colnames]
+    return [dict(zip(index.colnames, row)) for row in zip(*columns)]
 
 
 def all_blocks(site, category, night):
@@ -120,11 +129,7 @@ def products_of_telescopes(name, site, category, night, of_night=None):
 def sound_blocks(site, category, night, of_night=muon_blocks):
     """Blocks of a night, those with muons or of another kind, whose files have no problem."""
     index = dl0_index(site, category, night)
-    damaged = {
-        (str(row["array_element"]), int(row["obs_id"]))
-        for row in index
-        if row["problem"]
-    }
+    damaged = {(row["array_element"], row["obs_id"]) for row in index if row["problem"]}
     return [b for b in of_night(site, category, night) if b not in damaged]
 
 

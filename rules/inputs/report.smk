@@ -112,8 +112,10 @@ def make_page(site, category, night):
     command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items() if value]
     command += ["--array"] * bool(dl2_files(site, night))
-    expected = expected_aerosol(keys_of_night((site, category, night)))
-    command += [f"--aerosol={name}" for name in expected]
+    where = keys_of_night((site, category, night))
+    command += [f"--aerosol={name}" for name in expected_aerosol(where)]
+    if not is_simulated():  # else the runs of a set may not be known
+        command += [f"--dedicated={path}" for path in dedicated_products(where)]
     command += [f"--calibration-runs={n}" for n in calibration_runs(site, night)]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode

@@ -92,7 +92,10 @@ def test_unknown_type(path):
 
 def test_run_of_another_type(path):
     settings = HistogramSettings(event_type="DARK_PEDESTAL")
-    with pytest.raises(InsufficientStatisticsError, match="no event of the types"):
+    with pytest.raises(
+        InsufficientStatisticsError,
+        match=r"no DARK_PEDESTAL event among .* but SINGLE_PE: a run of another",
+    ):
         charge_run([path], settings)
 
 

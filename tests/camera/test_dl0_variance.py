@@ -69,5 +69,5 @@ def test_what_cannot_be(files):
         pedestal_variances(files, VarianceSettings(pedestal_type="SKY"))
     with pytest.raises(ConfigurationError, match="is outside the"):
         pedestal_variances(files, VarianceSettings(window_start=500))
-    with pytest.raises(InsufficientStatisticsError, match="no event of the types"):
+    with pytest.raises(InsufficientStatisticsError, match=r"no .* event among"):
         pedestal_variances(files, VarianceSettings(pedestal_type="DARK_PEDESTAL"))

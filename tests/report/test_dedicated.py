@@ -273,6 +273,17 @@ def test_failed_step_is_told(made_night):
     assert found.camera_steps == ()  # ordinary coefficients are not expected because of it
 
 
+def test_what_waits_for_statistics_of_a_run_says_so(made_night):
+    logs = made_night.folder.parent / "logs"
+    step = "LSTN-01/camera/run_statistics.OBSID104"
+    write_failure(logs, failure(step, message="no light in observation 104"))
+    path = made_night.folder / "LSTN-01/camera/photon_transfer.h5"
+    found = material(made_night, f"--dedicated={path}")
+    (row,) = dedicated_facts(found)["rows"]
+    assert row["status"] == f"photon transfer: not made, because it needs {step}, which failed"
+    assert [record["message"] for record in found.failures] == ["no light in observation 104"]
+
+
 def test_incomplete_product_is_not_used(made_night):
     add_crosstalk(made_night)
     write(made_night, TRANSFER, "photon_transfer", transfer_tables(), status="no light in any run")
@@ -417,28 +428,27 @@ def test_poor_fits_are_doubted(made_night, monkeypatch):
     assert title == f"LSTN-01: 1 of {PIXELS} spectra of photoelectrons are fitted poorly"
 
 
-def test_script_of_the_rule_takes_what_inputs_there_are(root, set_night, monkeypatch):
-    """Rules name the products; without these names the page is made all the same."""
+def test_script_of_the_rule_names_dedicated_products_and_runs(root, monkeypatch):
     given = {}
     monkeypatch.setattr(
         "calibpipe.tools.step.run_step", lambda *_, **options: given.update(options)
     )
     io = pytest.importorskip("snakemake.iocontainers")
 
+    script = Path(root) / "scripts/night_report.py"
+    others = dict.fromkeys(re.findall(r"snakemake\.params\.(\w+)", script.read_text()), "")
+
     class Rule:
-        input = io.InputFiles(fromdict={"site": "s.yaml", "crosstalk": ["a.h5"], "pde": []})
-        output = io.OutputFiles(fromdict={"product": "index.html"})
-        params = io.Params(
-            fromdict=dict.fromkeys(
-                ("night_folder", "log_folder", "pool", "by_date", "camera", "throughput"), ""
-            )
-            | {"illuminator": [], "aerosol": [], "pointing": False, "array": False}
+        input = io.InputFiles(
+            fromdict={"site": "s.yaml", "dedicated": ["a.h5"], "excluded_pixels": ["b.h5"]}
         )
+        output = io.OutputFiles(fromdict={"product": "index.html"})
+        params = io.Params(fromdict=others | {"calibration_runs": [101, 102]})
         wildcards = io.Wildcards(fromdict={"night": "2024-07-10", "category": "C"})
 
-    script = str(Path(root) / "scripts/night_report.py")
-    runpy.run_path(script, {"snakemake": Rule})
-    assert (given["dedicated"], given["calibration_runs"]) == (["a.h5"], [])
+    runpy.run_path(str(script), {"snakemake": Rule})
+    assert given["dedicated"] == ["a.h5", "b.h5"]
+    assert given["calibration_runs"] == [101, 102]
 
 
 def test_coefficients_of_the_night_are_those_of_the_telescope(made_night):

@@ -212,3 +212,10 @@ def test_local_time_belongs_to_the_site(whole_material):
     facts = darkness_facts(whole_material)
     assert isinstance(whole_material.darkness, AstronomicalNight)
     assert (facts["dusk"], facts["dusk_local"]) == ("21:45", "22:45")
+
+
+def test_every_table_that_scrolls_is_reached_by_keyboard():
+    template = (files("calibpipe.report") / "templates/night.html.j2").read_text()
+    opened = re.findall(r'<div class="scroll"[^>]*>', template)
+    assert len(opened) > 15
+    assert all('tabindex="0"' in tag for tag in opened)

@@ -3,12 +3,12 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from browsers import chromium
 from ctapipe.core import ToolConfigurationError, run_tool
 from report.made_night import MadeNight, failure, reference_table, write_failure
 
@@ -308,16 +308,6 @@ def test_runs_as_a_module_and_draws_nothing_for_help():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "--night-folder" in done.stdout
     assert done.stdout.splitlines()[-1] == "0 False"
-
-
-def chromium():
-    found = shutil.which("chromium") or shutil.which("chromium-browser")
-    if found is None:
-        reason = "no chromium: apt-get install chromium poppler-utils"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}; in CI a missing browser is a failure")
-        pytest.skip(reason)
-    return found
 
 
 def browse(folder, *arguments):

@@ -204,7 +204,9 @@ def test_voltages_the_wrong_way_round(camera, runs):
 
 def test_a_run_of_another_kind(camera, runs):
     _, files = runs
-    with pytest.raises(InsufficientStatisticsError, match="no event of the types"):
+    with pytest.raises(
+        InsufficientStatisticsError, match="but DARK_PEDESTAL: a run of another type"
+    ):
         camera.fit(files["dark"])
 
 

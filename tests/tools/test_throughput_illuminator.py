@@ -268,7 +268,7 @@ def test_too_few_flashes(night):
 def test_no_flash_of_the_type(night):
     code, message = night.refused(event_type="OTHER_CALIBRATION")
     assert code == FEW
-    assert "no event of the types [15]" in message
+    assert "no OTHER_CALIBRATION event among" in message
 
 
 def test_source_that_is_off(night):

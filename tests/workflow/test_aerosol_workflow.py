@@ -100,22 +100,6 @@ def test_instrument_left_out_by_decision(delivered, workflow, tmp_path):
     assert "LIDAR" not in output
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"instruments": {"CTAO-North": ["webcam"]}}, "webcam"),
-        ({"instruments": {"Paranal": ["fram"]}}, "Paranal"),
-        ({"reference_nights": {"CTAO-North": ["10 July"]}}, "10 July"),
-        ({"files": {"fram": "{run}/x"}}, "{run}/x"),
-    ],
-)
-def test_wrong_configuration_is_refused(tmp_path, workflow, change, message):
-    configured(tmp_path, monitoring=CONFIG["monitoring"] | change)
-    code, output = snakemake(tmp_path, workflow, "--dry-run", check=False)
-    assert code != 0
-    assert message in output
-
-
 @pytest.fixture(scope="module")
 def finished(workflow, tmp_path_factory):
     """A simulated night."""

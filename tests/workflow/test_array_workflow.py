@@ -70,14 +70,6 @@ def test_a_block_that_is_not_there(delivered, workflow):
     )
 
 
-@pytest.mark.parametrize("files", ["{site}/*.h5", "/{obs_id}.h5", "{night}/{run}/{obs_id}.h5"])
-def test_patterns_that_are_none(tmp_path, workflow, files):
-    configured(tmp_path, dl2={"source": "files", "files": files})
-    code, output = snakemake(tmp_path, workflow, "--dry-run", check=False)
-    assert code != 0
-    assert "does not match" in output
-
-
 @pytest.fixture(scope="module")
 def finished(workflow, tmp_path_factory):
     """A night of the array, with fewer events."""

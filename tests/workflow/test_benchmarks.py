@@ -1,8 +1,6 @@
 """The benchmark runs on what the package offers today, and its own numbers hold."""
 
 import importlib.util
-import json
-import subprocess
 import sys
 
 import numpy as np
@@ -23,6 +21,19 @@ def benchmark(root, monkeypatch):
     spec.loader.exec_module(module)
     yield module
     del sys.modules[spec.name]
+
+
+@pytest.fixture
+def worker(root):
+    """A worker of our side by name, whose tasks are functions; one of them runs as a process."""
+
+    def loaded(name):
+        spec = importlib.util.spec_from_file_location(name, root / f"benchmarks/{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
 
 
 @pytest.mark.realdata
@@ -52,30 +63,27 @@ def test_missing_data_is_said(benchmark, tmp_path, monkeypatch):
         benchmark.data_folder()
 
 
-def test_our_side_of_the_camera_calibration(root, tmp_path):
+def test_our_side_of_the_camera_calibration(worker, tmp_path):
     """Many chunks: statistics are made, read, and give a row each."""
-    worker = root / "benchmarks/our_camera_calibration.py"
-    for task in (["make_chunks", "chunks.h5", "3"], ["chunks", "chunks.h5", "coefficients.h5"]):
-        command = [sys.executable, "-I", str(worker), *task]
-        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
-    answer = json.loads(done.stdout.splitlines()[-1])
+    tasks = worker("our_camera_calibration")
+    tasks.make_chunks(str(tmp_path / "chunks.h5"), "3")
+    answer = tasks.chunks(str(tmp_path / "chunks.h5"), str(tmp_path / "coefficients.h5"))
     assert answer["rows"] == 3
     assert answer["all"] > answer["calculation"] > 0
 
 
-def test_our_side_of_the_muon_throughput(root, tmp_path):
+def test_our_side_of_the_muon_throughput(root, worker, tmp_path, monkeypatch):
     """Rings are made in both formats; our Tools find from them what they were made with."""
-    worker = root / "benchmarks/our_muon_throughput.py"
+    monkeypatch.chdir(tmp_path)
+    tasks = worker("our_muon_throughput")
+    monkeypatch.setattr(tasks, "TURNS", 1)
     night = ["--site", str(root / "config/sites/CTAO-North.yaml"), "--night", "2024-07-10"]
-    tasks = (
-        ["make_rings", ".", "2000"],
-        ["tool", "throughput_muon", *night, "--input", "ctapipe.h5", "--output", "throughput.h5"],
-        ["tool", "psf_muon", *night, "--input", "ours.h5", "--output", "psf.h5"],
-    )
-    for task in tasks:
-        command = [sys.executable, "-I", str(worker), *task]
-        done = subprocess.run(command, check=True, cwd=tmp_path, capture_output=True, text=True)
-    assert json.loads(done.stdout.splitlines()[-1])["cpu"] > 0
+    assert tasks.make_rings(".", "2000") == {"n_rings": 2000}
+    for name, rings, product in (
+        ("throughput_muon", "ctapipe.h5", "throughput.h5"),
+        ("psf_muon", "ours.h5", "psf.h5"),
+    ):
+        assert tasks.tool(name, *night, "--input", rings, "--output", product)["cpu"] > 0
     throughput = read_product_header(tmp_path / "throughput.h5").own
     assert throughput["n_rings"] > 1950
     error = 0.04 / throughput["n_rings"] ** 0.5  # of the rings, relative
@@ -84,42 +92,36 @@ def test_our_side_of_the_muon_throughput(root, tmp_path):
     assert read_product_header(tmp_path / "psf.h5").own["n_rings"] > 1950
 
 
-def test_our_side_of_the_array_calibration(root, tmp_path, monkeypatch):
+def test_our_side_of_the_array_calibration(root, worker, tmp_path, monkeypatch):
     """Our Tools run on simulated events; what is compared with the peer is in their tables."""
-    path = root / "benchmarks/our_array_calibration.py"
-    spec = importlib.util.spec_from_file_location("our_array_calibration", path)
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
-    monkeypatch.setattr(worker, "TURNS", 2)
+    tasks = worker("our_array_calibration")
+    monkeypatch.setattr(tasks, "TURNS", 2)
     monkeypatch.chdir(tmp_path)
     night = [f"--site={root}/config/sites/CTAO-North.yaml", "--night=2024-07-10"]
     simulation = ["--n-events=4000", "--n-blocks=1", "--output-folder=."]
     run_tool(SimulateDl2Data(), argv=[*night, *simulation], cwd=tmp_path, raises=True)
     (events,), (truth,) = tmp_path.glob("dl2/**/*.h5"), tmp_path.glob("dl2/**/truth.ecsv")
     (block,) = products.read_table(truth, "simulation/dl2_truth").meta["calibpipe"]["blocks"]
-    assert worker.for_peer(str(events)) == {"telescope_events": block["n_telescope_events"]}
+    assert tasks.for_peer(str(events)) == {"telescope_events": block["n_telescope_events"]}
     for name, source, product in (
         ("energy_asymmetry_estimation", events, "pairs.h5"),
         ("inter_calibration", "pairs.h5", "inter.h5"),
         ("cross_calibration", "pairs.h5", "cross.h5"),
     ):
-        assert worker.tool(name, *night, f"--input={source}", f"--output={product}")["cpu"] > 0
-    found = worker.pairs("pairs.h5")
+        assert tasks.tool(name, *night, f"--input={source}", f"--output={product}")["cpu"] > 0
+    found = tasks.pairs("pairs.h5")
     header = read_product_header(tmp_path / "pairs.h5").own
     assert sum(n for n, _ in found.values()) == header["n_pair_events"]
     for kind in ("inter", "cross"):
-        away = worker.away(str(truth), f"{kind}.h5", kind)
+        away = tasks.away(str(truth), f"{kind}.h5", kind)
         assert away["n_tel"] == 13
         assert 0 < away["rms"] < 5 * away["error"]  # 6e-7, even if one telescope has all of it
 
 
-def test_all_sky_camera(root, tmp_path):
+def test_all_sky_camera(worker, tmp_path):
     """Frames are read and judged; the covered part is the true one."""
-    path = root / "benchmarks/our_allsky.py"
-    spec = importlib.util.spec_from_file_location("our_allsky", path)
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
-    found = worker.processed(tmp_path, 3, 1024)
+    tasks = worker("our_allsky")
+    found = tasks.processed(tmp_path, 3, 1024)
     assert found["n_frames"] == 3
     assert found["n_stars"] > 1000
     assert found["rms"] < 0.03
@@ -127,20 +129,17 @@ def test_all_sky_camera(root, tmp_path):
     assert found["cpu"]["judging"] > 0
 
 
-def test_our_side_of_single_photoelectrons(root, tmp_path):
+def test_our_side_of_single_photoelectrons(worker, tmp_path):
     """Spectra are made and fitted; the deviances of both sides are compared."""
-    path = root / "benchmarks/our_single_photoelectron.py"
-    spec = importlib.util.spec_from_file_location("our_single_photoelectron", path)
-    worker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(worker)
+    tasks = worker("our_single_photoelectron")
     spectra, ours, theirs = (str(tmp_path / f"{name}.npz") for name in ("spectra", "ours", "peer"))
-    assert worker.make(spectra, "8") == {"n_pixels": 8}
-    found = worker.fit(spectra, ours)
+    assert tasks.make(spectra, "8") == {"n_pixels": 8}
+    found = tasks.fit(spectra, ours)
     assert found["good"] == 8
     assert found["cpu_per_pixel"] < 0.05  # the peer needs seconds
     assert abs(found["gain_bias"]) < 5 * found["gain_rms"] / 8**0.5
-    true = np.array([[0.42, 0.5, 0.813, 1.0, 0.0, worker.WIDTH, worker.GAIN / 0.8507574]])
+    true = np.array([[0.42, 0.5, 0.813, 1.0, 0.0, tasks.WIDTH, tasks.GAIN / 0.8507574]])
     np.savez(theirs, values=true, migrad=np.load(ours)["deviance"][:1])
-    compared = worker.compare(spectra, ours, theirs)
+    compared = tasks.compare(spectra, ours, theirs)
     assert compared["ours"] == compared["migrad"]
     assert compared["peer"][0] > compared["ours"][0]

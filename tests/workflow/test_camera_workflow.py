@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from calibpipe.core.monitoring_file import read_camera_coefficients
+from calibpipe.core.products import content_hash
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -20,7 +21,7 @@ CONFIG = {
     "categories": ["B", "C"],
     "nights": ["2024-07-10"],
     "telescopes": ["LSTN-01", "LSTN-02"],
-    "domains": ["atmosphere", "camera", "archive", "report"],
+    "domains": ["atmosphere", "camera", "report"],
     "dl0": {"source": "simulation"},
     "meteo": {"source": "simulation"},
     "co2": {"online": False},
@@ -128,7 +129,6 @@ def archive(finished, tmp_path):
             CONFIG
             | {
                 "categories": ["C"],
-                "domains": ["atmosphere", "camera", "report"],
                 "dl0": {"source": "files"},
                 "data_roots": {"dl0": "data", "meteo": "cache/meteo", "co2": "cache/co2"},
             }
@@ -163,8 +163,11 @@ def test_a_night_without_dl0_has_its_atmosphere(archive, workflow):
     assert "no DL0 of LSTN-01" in page
 
 
-def test_an_observation_that_comes_later_is_calibrated(archive, workflow):
-    """Its file comes into the folder of the night: the index is made again, the rest stays."""
+def test_an_observation_that_comes_later_is_calibrated(archive, workflow, finished):
+    """Its file comes into the folder of the night: the index is made again, the rest stays.
+
+    Another folder, another root of DL0, another order of steps: the content is the same.
+    """
     (second,) = archive.glob("data/DL0/LSTN-02/**/TEL*.fits.fz")
     folder, away = second.parent, archive / second.name
     second.rename(away)
@@ -176,3 +179,8 @@ def test_an_observation_that_comes_later_is_calibrated(archive, workflow):
     snakemake(archive, workflow)
     assert (night(archive) / "LSTN-02/camera/coefficients.OBSID1.h5").is_file()
     assert first.stat().st_mtime_ns == before
+    for name in ("pixel_statistics", "coefficients"):
+        path = f"LSTN-02/camera/{name}.OBSID1.h5"
+        one, other = night(finished) / path, night(archive) / path
+        assert one.read_bytes() != other.read_bytes()  # the times of the runs
+        assert content_hash(one) == content_hash(other)

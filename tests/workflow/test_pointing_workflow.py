@@ -33,22 +33,6 @@ def configured(folder, **changes):
     return folder
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"pointing": {"model_nights": {"CTAO-North": ["July"]}}}, "July"),
-        ({"pointing": {"model_nights": {"Paranal": []}}}, "Paranal"),
-        ({"monitoring": {"drive": "/absolute/{tel}.h5"}}, "/absolute"),
-        ({"monitoring": {"drive": "{telescope}.h5"}}, "{telescope}"),
-    ],
-)
-def test_wrong_configuration_is_refused(tmp_path, workflow, change, message):
-    configured(tmp_path, **change)
-    code, output = snakemake(tmp_path, workflow, "--dry-run", check=False)
-    assert code != 0
-    assert message in output
-
-
 @pytest.fixture(scope="module")
 def finished(workflow, tmp_path_factory):
     """A simulated block of twenty minutes."""

@@ -124,7 +124,7 @@ function listen() {
   const [from, to] = [document.getElementById("from"), document.getElementById("to")];
   const dates = () => {
     if (from.value && to.value && from.value <= to.value) {
-      setRange(dayOf(from.value) - 0.1, dayOf(to.value) + 1.1);
+      setRange(dayOf(from.value), dayOf(to.value) + 1);
     }
   };
   from.addEventListener("change", dates);

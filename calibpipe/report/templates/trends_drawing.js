@@ -62,21 +62,26 @@ class View {
       if (start !== null && Math.abs(x - start) > 6) {
         if (!this.svg.hasPointerCapture(event.pointerId)) this.svg.setPointerCapture(event.pointerId);
         this.select(start, x);
-      } else this.show(this.nearest(x, y));
+      } else if (!this.pinned) this.show(this.nearest(x, y));
     });
     this.svg.addEventListener("pointerup", (event) => {
       const [x, y] = this.place(event);
       const moved = start !== null && Math.abs(x - start) > 6;
       if (moved) setRange(...[start, x].map((at) => this.dayAt(at)).sort((a, b) => a - b));
-      else this.show(this.nearest(x, y));
+      else {
+        this.show(this.nearest(x, y));
+        this.pinned = this.active !== null; // stays, so that its link can be followed
+      }
       start = null;
     });
     this.svg.addEventListener("pointercancel", () => { start = null; this.draw(); });
-    this.svg.addEventListener("dblclick", () => showAll());
+    this.holder.addEventListener("dblclick", () => showAll());
     this.holder.addEventListener("pointerleave", () => {
-      if (document.activeElement !== this.holder) this.show(null);
+      if (!this.pinned && document.activeElement !== this.holder) this.show(null);
     });
-    this.holder.addEventListener("blur", () => this.show(null));
+    this.holder.addEventListener("focusout", (event) => {
+      if (!this.holder.contains(event.relatedTarget)) this.show(null);
+    });
     this.holder.addEventListener("keydown", (event) => this.key(event));
     new ResizeObserver(() => this.draw()).observe(this.holder);
   }
@@ -139,6 +144,7 @@ class View {
 
   show(found) {
     this.active = found;
+    this.pinned = false;
     this.svg.querySelector(".ring")?.remove();
     this.tip.hidden = !found;
     if (!found) return;

@@ -1,0 +1,128 @@
+"""A folder in which nights are calibrated again, beginning with what there was."""
+
+import fcntl
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["begun_with", "lonely", "months", "run_workflow"]
+
+LEFT_OUT = ("certification", "report")  # what the run says of itself: made anew
+NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced")
+_PROGRESS = re.compile(r"(\d+) of (\d+) steps")
+
+
+def months(nights: list[str]) -> list[list[str]]:
+    """Nights by calendar month.
+
+    >>> months(["2024-01-31", "2024-02-01", "2024-02-02"])
+    [['2024-01-31'], ['2024-02-01', '2024-02-02']]
+    """
+    found: dict[str, list[str]] = {}
+    for night in nights:
+        found.setdefault(night[:7], []).append(night)
+    return list(found.values())
+
+
+@contextmanager
+def lonely(folder: Path) -> Iterator[None]:
+    """Refuse a second reprocessing in the same folder."""
+    from ..core.exceptions import StorageError
+
+    with (folder / ".reprocessing").open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StorageError(
+                f"another reprocessing is running in {folder}: wait for it, or take another folder"
+            ) from error
+        yield
+
+
+def begun_with(old: Path, new: Path, folders: list[str]) -> None:
+    """The new folder with the results, simulations and records of the old one, once.
+
+    Files are linked, not copied: steps put new files in the place of old ones, which stay as they
+    are. Snakemake's records (settings, code and inputs of each file) are copied. Everything else
+    at the top (raw data, caches, the archive) is the same, by symbolic link.
+    """
+    done = new / ".snakemake/begun_with"
+    done.mkdir(parents=True, exist_ok=True)
+    for path in sorted(old.iterdir()):
+        there = new / path.name
+        if path.name == "simulation":
+            _linked(path, there, done / "simulation", ())
+        elif path.is_dir() and path.name not in NEVER_SHARED and not there.exists():
+            there.symlink_to(path.resolve())
+    for name in folders:
+        left_out = LEFT_OUT if name != "results/archive" else ()
+        _linked(old / name, new / name, done / name.replace("/", "-"), left_out)
+    records = old / ".snakemake/metadata"
+    if records.is_dir() and not (done / "metadata").exists():
+        shutil.copytree(records, new / ".snakemake/metadata", dirs_exist_ok=True)
+        (done / "metadata").touch()
+
+
+def _linked(old: Path, new: Path, marker: Path, left_out: tuple[str, ...]) -> None:
+    """Files of a folder; not again when that was done, some may have been replaced since."""
+    if marker.exists() or not old.is_dir():
+        return
+    for path in sorted(old.rglob("*")):
+        name = path.relative_to(old)
+        if path.is_dir() or any(part in left_out for part in name.parts):
+            continue
+        there = new / name
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if not there.exists():
+            try:
+                os.link(path, there)
+            except OSError:  # another file system
+                shutil.copy2(path, there)
+    for path in sorted(old.rglob("*/"), reverse=True):  # a folder that is an input has its time
+        there = new / path.relative_to(old)
+        if there.is_dir():
+            shutil.copystat(path, there)
+    marker.touch()
+
+
+def run_workflow(
+    options: list[str], folder: Path, log: Path, tell: Callable[[int, int, float], None]
+) -> int:
+    """Exit code of Snakemake in a folder; its output goes to a log.
+
+    Parameters
+    ----------
+    options : list of str
+        Of Snakemake.
+    folder, log : Path
+    tell : callable
+        Called with jobs that are done, all jobs, and seconds since the begin.
+    """
+    command = [sys.executable, "-m", "snakemake", f"--directory={folder}", *options]
+    if any(
+        (folder / ".snakemake/locks").glob("*")
+    ):  # of a run that was killed: nobody else is here
+        subprocess.run([*command, "--unlock"], check=False, capture_output=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    begin = time.monotonic()
+    environment = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"
+    }
+    with (
+        log.open("w") as stream,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        ) as process,
+    ):
+        for line in process.stdout or ():
+            stream.write(line)
+            stream.flush()
+            if match := _PROGRESS.search(line):
+                tell(int(match[1]), int(match[2]), time.monotonic() - begin)
+    return process.returncode

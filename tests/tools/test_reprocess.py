@@ -1,0 +1,134 @@
+"""Nights again, beside what there is: folders, progress, refusals."""
+
+import os
+
+import pytest
+from ctapipe.core import ToolConfigurationError, run_tool
+
+from calibpipe.core.exceptions import ConfigurationError, StorageError
+from calibpipe.tools.reprocess import Reprocess
+from calibpipe.tools.reprocessing import begun_with, lonely, months, run_workflow
+
+NIGHT = "results/CTAO-North/C/2024-07-10"
+
+
+@pytest.fixture
+def old(tmp_path):
+    """A folder with results, records of Snakemake, simulations, raw data and an archive."""
+    folder = tmp_path / "old"
+    for name in (
+        f"{NIGHT}/atmosphere/macobac.ecsv",
+        f"{NIGHT}/certification/atmosphere.json",
+        f"{NIGHT}/report/index.html",
+        "results/CTAO-North/C/2024-07-11/atmosphere/macobac.ecsv",
+        "results/archive/archive.json",
+        "simulation/CTAO-North/2024-07-10/truth.ecsv",
+        ".snakemake/metadata/record",
+        "data/DL0/LSTN-01/events.fits.fz",
+        "calibration_archive/butler.yaml",
+        "logs/CTAO-North/x.log",
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("old")
+    return folder
+
+
+def test_a_new_folder_begins_with_the_nights_that_are_asked_for(old, tmp_path):
+    new = tmp_path / "new"
+    os.utime(old / "simulation/CTAO-North/2024-07-10", (1e9, 1e9))
+    begun_with(old, new, ["results/archive", NIGHT])
+    product = new / f"{NIGHT}/atmosphere/macobac.ecsv"
+    assert product.samefile(old / f"{NIGHT}/atmosphere/macobac.ecsv")
+    assert (new / "results/archive/archive.json").is_file()
+    assert not (new / f"{NIGHT}/certification").exists()  # made anew: for the release
+    assert not (new / f"{NIGHT}/report").exists()
+    assert not (new / "results/CTAO-North/C/2024-07-11").exists()
+    assert not (new / "logs").exists()
+    assert (new / "data").is_symlink()
+    assert (new / "calibration_archive").resolve() == old / "calibration_archive"
+    simulated = new / "simulation/CTAO-North/2024-07-10"
+    assert not (new / "simulation").is_symlink()  # a step may write there
+    assert simulated.stat().st_mtime == 1e9
+    record = new / ".snakemake/metadata/record"
+    record.write_text("new")
+    assert (old / ".snakemake/metadata/record").read_text() == "old"
+
+
+def test_what_was_replaced_or_removed_since_is_not_brought_back(old, tmp_path):
+    new = tmp_path / "new"
+    begun_with(old, new, [NIGHT])
+    product = new / f"{NIGHT}/atmosphere/macobac.ecsv"
+    product.unlink()
+    begun_with(old, new, [NIGHT, "results/CTAO-North/C/2024-07-11"])
+    assert not product.exists()
+    assert (new / "results/CTAO-North/C/2024-07-11/atmosphere/macobac.ecsv").is_file()
+    assert (old / f"{NIGHT}/atmosphere/macobac.ecsv").read_text() == "old"
+
+
+def test_one_reprocessing_a_folder(tmp_path):
+    with (
+        lonely(tmp_path),
+        pytest.raises(StorageError, match="another reprocessing is running"),
+        lonely(tmp_path),
+    ):
+        pass
+    with lonely(tmp_path):
+        pass
+
+
+def test_months():
+    nights = ["2023-12-31", "2024-01-01", "2024-01-02", "2024-03-01"]
+    assert months(nights) == [nights[:1], nights[1:3], nights[3:]]
+
+
+@pytest.mark.slow
+def test_progress_and_a_lock_that_was_left(tmp_path):
+    rules = "rule all:\n    input: 'b'\n"
+    rules += "rule a:\n    output: 'a'\n    shell: 'touch a'\n"
+    rules += "rule b:\n    input: 'a'\n    output: 'b'\n    shell: 'test -e allowed && touch b'\n"
+    (tmp_path / "Snakefile").write_text(rules)
+    (tmp_path / ".snakemake/locks").mkdir(parents=True)
+    (tmp_path / ".snakemake/locks/0.output.lock").write_text("b\n")  # of a run that was killed
+    told = []
+    options = [f"--snakefile={tmp_path}/Snakefile", "--cores=1"]
+
+    def run():
+        return run_workflow(
+            options, tmp_path, tmp_path / "log", lambda *args: told.append(args[:2])
+        )
+
+    assert run() == 1
+    assert told == [(1, 3)]
+    assert (tmp_path / "a").is_file()
+    (tmp_path / "allowed").touch()
+    assert run() == 0  # what is there stays
+    assert told[-1] == (2, 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ([], ToolConfigurationError, "needs --release"),
+        (["--release=x"], ToolConfigurationError, "needs --output-folder, --first, --last"),
+        (["--release=../x"], ConfigurationError, "no name of a release"),
+        (["--release=x", "--accept"], ToolConfigurationError, "needs --archive"),
+        (
+            ["--release=x", "--output-folder=.", "--first=2024-01-01", "--last=2024-01-02"],
+            ToolConfigurationError,
+            "holds the results of before",
+        ),
+        (
+            ["--release=x", "--output-folder=n", "--first=2024-01-03", "--last=2024-01-02"],
+            ToolConfigurationError,
+            "--last 2024-01-02 comes before --first 2024-01-03",
+        ),
+        (
+            ["--release=x", "--output-folder=n", "--first=2024-13-03", "--last=2024-01-02"],
+            ToolConfigurationError,
+            "YYYY-MM-DD",
+        ),
+    ],
+)
+def test_refusals(options, error, message, tmp_path):
+    with pytest.raises(error, match=message):
+        run_tool(Reprocess(), options, cwd=tmp_path)
