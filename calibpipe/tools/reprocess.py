@@ -41,7 +41,10 @@ class Reprocess(SigningTool):
     workflow = traits.Path(
         None, allow_none=True, exists=True, file_ok=False, help="Folder of the Snakefile"
     ).tag(config=True)
-    profile = traits.Unicode("", help="Profile of Snakemake; profiles/default if empty").tag(
+    profile = traits.Unicode(
+        "", help="Profile of Snakemake, as profiles/slurm; empty: this machine, with --cores"
+    ).tag(config=True)
+    cores = traits.Int(2, min=1, help="Cores of this machine, if there is no profile").tag(
         config=True
     )
     configfile = traits.List(
@@ -69,6 +72,7 @@ class Reprocess(SigningTool):
             ("o", "output-folder"): "Reprocess.output_folder",
             "workflow": "Reprocess.workflow",
             "profile": "Reprocess.profile",
+            "cores": "Reprocess.cores",
             "configfile": "Reprocess.configfile",
             "site": "Reprocess.site",
             "category": "Reprocess.category",
@@ -144,7 +148,7 @@ class Reprocess(SigningTool):
             overlay.write_text(yaml.safe_dump(settings | {"nights": nights}))
             options = [
                 f"--snakefile={workflow}/Snakefile",
-                f"--profile={self.profile or workflow / 'profiles/default'}",
+                self.where_to_run(),
                 "--rerun-incomplete",
                 "--configfile",
                 *map(str, [*(path.resolve() for path in self.configfile), overlay]),
@@ -164,6 +168,13 @@ class Reprocess(SigningTool):
                     "%s: not all of it was made, see %s", month, overlay.with_suffix(".log")
                 )
         return keys
+
+    def where_to_run(self) -> str:
+        """Option of Snakemake: profile, a folder or a name that Snakemake knows, or cores."""
+        if not self.profile:
+            return f"--cores={self.cores}"
+        folder = Path(self.profile)
+        return f"--profile={folder.resolve() if folder.is_dir() else folder}"
 
     def settings(self, workflow: Path) -> dict[str, Any]:
         """What is laid over the configuration: the range, and the release."""

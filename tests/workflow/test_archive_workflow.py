@@ -55,7 +55,6 @@ def night(workflow, folder, *options, code=0):
         [
             BIN / "snakemake",
             f"--snakefile={workflow}/Snakefile",
-            f"--profile={workflow}/profiles/default",
             "--cores=2",
             f"--directory={folder}",
             f"--configfile={folder}/small.yaml",

@@ -33,7 +33,6 @@ def snakemake(folder, workflow, *options, check=True):
     command = [
         BIN / "snakemake",
         f"--snakefile={workflow}/Snakefile",
-        f"--profile={workflow}/profiles/default",
         "--cores=2",
         f"--directory={folder}",
         f"--configfile={folder}/config.yaml",

@@ -45,7 +45,7 @@ def old(workflow, tmp_path):
     folder = tmp_path / "old"
     folder.mkdir()
     (folder / "nights.yaml").write_text(yaml.safe_dump(CONFIG))
-    options = f"--snakefile={workflow}/Snakefile", f"--profile={workflow}/profiles/default"
+    options = f"--snakefile={workflow}/Snakefile", "--cores=2"
     done = subprocess.run(
         [BIN / "snakemake", *options, "--configfile=nights.yaml"],
         check=False,

@@ -37,7 +37,6 @@ def command(folder, *options, workflow=ROOT):
     return [
         str(BIN / "snakemake"),
         f"--snakefile={workflow}/Snakefile",
-        f"--profile={workflow}/profiles/default",
         "--cores=2",
         f"--directory={folder}",
         f"--configfile={folder}/small.yaml",
