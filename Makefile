@@ -88,6 +88,7 @@ bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/single_photoelectron.py
 	@$(BIN)/python benchmarks/muon_throughput.py
 	@$(BIN)/python benchmarks/array_calibration.py
+	@$(BIN)/python benchmarks/pointing.py
 	@$(BIN)/python benchmarks/our_allsky.py
 	@$(BIN)/python benchmarks/aerosols.py
 	@$(BIN)/python benchmarks/archive.py

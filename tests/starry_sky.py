@@ -47,6 +47,7 @@ class Sky:
     gain_error: float = 0.0
     magnitude_limit: float = 7.0
     source: tuple | None = None
+    telescope: object = None  # of ctapipe; an LST
     truth: PointingTruth | None = None
     shown: object = None  # of Stars: which are there
     rates: object = None  # changes the light (n_images, n_pixels)
@@ -54,7 +55,7 @@ class Sky:
     stars: object = field(default=None, init=False)
 
     def __post_init__(self):
-        telescope = subarray_of([1])[1].tel[1]
+        telescope = self.telescope or subarray_of([1])[1].tel[1]
         readout = telescope.camera.readout
         self.telescope = telescope
         self.optics = star_telescope(telescope, 0.18, PSF)

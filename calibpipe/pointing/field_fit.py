@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from .coma_psf import ComaPsf, coma_of_focal_lengths
 from .focal_plane import Alignment, FocalPlane, camera_position_and_jacobian, focal_plane_of
+from .neighbours import light_of_neighbours, squared_light
 from .pattern_search import PatternMatch, match_pattern
 from .pixel_light import PixelShape, PixelTable, pixel_shape
 from .smooth_background import smooth_background, static_spread
@@ -27,6 +28,7 @@ _STARLESS = 1e-3  # share of a star's light in a pixel that counts for the sky
 _SEARCH_IMAGES = 5
 _IN_PLACE = 0.05  # pixels, of the last step
 _REACH = 4.0  # standard deviations
+_BRIGHTEST = 12  # stars that say how much light a magnitude is
 _LEAST_SKY = 0.2  # of the pixels
 
 
@@ -264,11 +266,29 @@ class FieldFit:
         typical = np.abs(shine).mean(axis=0)
         response = (self.response_error[self.local] * typical) ** 2
         static = self._static(signal - shine, typical, weight, light)
-        self.data = SpotData(signal, weight, 1 / (static + response), light, response)
+        neighbours = (self.neighbours(psf) ** 2).sum(axis=1)
+        weight = weight / (1 + weight * neighbours)
+        self.data = SpotData(signal, weight, 1 / (static + response), light, response, neighbours)
         self.spots = fit_spots(self.data, self.flux, moves, free_psf, sensitivities=sensitivities)
         self.flux, self.flux_error = self.spots.flux, self.spots.flux_error
         self.contained = np.einsum("sbi,bi->sb", light[SHARE], self.usable)
         return self.spots
+
+    def neighbours(self, psf: ComaPsf) -> NDArray:
+        """Light of stars in no catalogue in the pixels near the stars, by independent causes."""
+        camera, tracks = self.camera, self.field.tracks
+        with np.errstate(invalid="ignore"):
+            bright = slice(_BRIGHTEST)
+            flux = np.nan_to_num(self.flux[bright]).clip(0).max(axis=1, initial=0)
+        squared = squared_light(flux, tracks.magnitude[bright], tracks.magnitude_limit)
+        variance = (psf.sigma.to_value(u.rad) * camera.focal_length) ** 2
+        return light_of_neighbours(
+            camera.pixel_x[self.local],
+            camera.pixel_y[self.local],
+            camera.shape.area,
+            np.sqrt(variance + camera.shape.variance),
+            squared / (np.deg2rad(1) * camera.focal_length) ** 2,
+        )
 
     def _static(self, rest: NDArray, typical: NDArray, weight: NDArray, light: NDArray) -> NDArray:
         """τ² of the pixels; what they have too much for those that are unlike the others.

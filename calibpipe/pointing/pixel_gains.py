@@ -19,7 +19,7 @@ Efron & Morris 1975, J. Am. Stat. Assoc. 70, 311, doi 10.1080/01621459.1975.1047
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["combined_gains", "mean_gain", "shrunk_gains"]
+__all__ = ["combined_gains", "mean_gain", "mean_gains", "shrunk_gains"]
 
 MIN_PIXELS = 100  # fewer say little about their spread
 ERROR2 = 0.1  # relative, of squares of errors of gains
@@ -45,6 +45,12 @@ def mean_gain(gain: NDArray, error: NDArray) -> tuple[NDArray, NDArray]:
     first = np.append(0, np.flatnonzero(differ) + 1)
     same = np.add.reduceat(error, first, axis=0)
     return gain.mean(axis=0), np.sqrt(np.sum(same**2, axis=0)) / len(gain)
+
+
+def mean_gains(gain: NDArray, error: NDArray) -> tuple[NDArray, NDArray]:
+    """As `mean_gain` of every channel: (n_rows, n_channels, n_pixels) to (n_channels, n_pixels)."""
+    means = [mean_gain(gain[:, channel], error[:, channel]) for channel in range(gain.shape[1])]
+    return np.array([mean for mean, _ in means]), np.array([error for _, error in means])
 
 
 def combined_gains(

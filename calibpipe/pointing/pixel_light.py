@@ -44,6 +44,16 @@ class PixelShape:
                 f"pixel is a {self.kind} of width {self.width:g}; hexagons and squares are known"
             )
 
+    @property
+    def area(self) -> float:
+        """Of the pixel, squared unit of the width."""
+        return self.width**2 * (np.sqrt(3) / 2 if self.kind == "hexagon" else 1.0)
+
+    @property
+    def variance(self) -> float:
+        """Of a place in the pixel, per axis, squared unit of the width: 5/72 and 1/12 w²."""
+        return self.width**2 * (5 / 72 if self.kind == "hexagon" else 1 / 12)
+
 
 @dataclass(frozen=True)
 class PixelTable:
@@ -75,7 +85,7 @@ def pixel_shape(geometry: "CameraGeometry") -> PixelShape:
     """
     kind = geometry.pix_type.value
     area = float(np.median(geometry.pix_area.to_value(u.m**2)))
-    factor = {"hexagon": np.sqrt(3) / 2, "rectangle": 1.0}.get(kind)
+    factor = {"hexagon": np.sqrt(3) / 2, "square": 1.0}.get(kind)
     if factor is None:
         raise ConfigurationError(
             f"pixels of {geometry.name} are {kind}s: hexagons and squares are known"

@@ -37,6 +37,9 @@ class SpotData:
         `light_of_stars`.
     response : ndarray, shape (n_pixels,), p.e.²
         How much of τ² is that.
+    neighbours : ndarray, shape (n_pixels,), p.e.²
+        How much of the variances that `weight` has is that of stars in no catalogue: it is no
+        scatter of the images.
     """
 
     signal: NDArray
@@ -44,6 +47,7 @@ class SpotData:
     information: NDArray
     light: NDArray
     response: NDArray | float = 0.0
+    neighbours: NDArray | float = 0.0
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,15 @@ class Spots:
         (δx, δy) of one spot after the other.
     covariance : ndarray, shape (2 n_spots, 2 n_spots), m²
         Statistical: events, static parts of the pixels, fluxes, and what else is free. Not the
-        response of the pixels, which is in the weights alone.
+        response of the pixels and unknown stars, which are in the weights alone.
     flux, flux_error : ndarray, shape (n_stars, n_blocks), p.e.
         NaN where a star is not in the image.
     psf, psf_covariance : ndarray, shape (2,), (2, 2)
         Correction of σ² (m²) and coma; 0 where fixed.
     by_pixel : ndarray, shape (2 n_spots, n_pixels), m
         Displacements by a relative error 1 of the scale of each pixel.
+    by_light : ndarray, shape (2 n_spots, n_pixels), m/p.e.
+        Displacements by more light in a pixel, the same in all blocks.
     by_psf : ndarray, shape (2 n_spots, 2)
         Displacements by an error 1 of a fixed σ² and coma.
     psf_by_pixel : ndarray, shape (2, n_pixels)
@@ -82,6 +88,7 @@ class Spots:
     psf: NDArray
     psf_covariance: NDArray
     by_pixel: NDArray
+    by_light: NDArray
     by_psf: NDArray
     psf_by_pixel: NDArray
     chi2: float
@@ -144,7 +151,7 @@ def fit_spots(
     largest_offset : float, m
         Displacements are 0 ± this before anything is seen.
     sensitivities : bool
-        Whether `by_pixel` and `by_psf` are wanted; empty if not.
+        Whether `by_pixel`, `by_light` and `by_psf` are wanted; empty if not.
     """
     own = _own_columns(data, flux, moves)
     common = [_by_psf(data, flux, k) for k in np.flatnonzero(free_psf)]
@@ -161,8 +168,11 @@ def fit_spots(
     n_own = own.kind.size
     normal[np.diag_indices(n_own)] += np.where(own.kind > 0, largest_offset**-2.0, 0.0)
     inverse, solution = _solved(normal, np.concatenate(rights, axis=1))
-    if sensitivities:  # of the same displacements, if all pixels had the response they should
+    static = np.zeros((len(inverse), 0))
+    if sensitivities:
+        # of the same displacements, if all pixels had the response they should, and no neighbours
         static = inverse @ equations.project_pixels(np.ones_like(data.signal))
+        inverse -= inverse @ equations.scatter(data.neighbours) @ inverse
         inverse -= static * data.response @ static.T
     found = solution[:, 0]
     spots, of_flux, psf = np.flatnonzero(own.kind), own.kind == 0, np.arange(n_own, found.size)
@@ -186,6 +196,7 @@ def fit_spots(
         psf=correction,
         psf_covariance=psf_covariance,
         by_pixel=solution[spots, 1 : 1 + n_pixels],
+        by_light=static[spots],
         by_psf=solution[spots, 1 + n_pixels :],
         psf_by_pixel=psf_by_pixel,
         chi2=equations.chi2(data.signal) - float(found @ right),
@@ -259,6 +270,28 @@ class _Equations:
             matrix[mine, n_own:] += cross
             matrix[n_own:, mine] += cross.T
         matrix[n_own:, n_own:] += np.einsum("gbi,hbi->gh", self.weighted, self.common)
+        return matrix
+
+    def scatter(self, variance: NDArray) -> NDArray:
+        """Covariance of the right side by noise of a variance (n_pixels,) in each block."""
+        n_own, block = self.own.kind.size, self.own.block
+        squares = self.weight**2 * variance
+        static = self.sums / self.information
+        matrix = (static * squares.sum(axis=0)) @ static.T
+        own = self.own.values * squares[block]
+        single = own @ static.T
+        matrix[:n_own] -= single
+        matrix[:, :n_own] -= single.T
+        for b in np.unique(block):
+            mine = slice(*np.searchsorted(block, [b, b + 1]))
+            matrix[mine, mine] += self.own.values[mine] @ own[mine].T
+            cross = own[mine] @ self.common[:, b].T
+            matrix[mine, n_own:] += cross
+            matrix[n_own:, mine] += cross.T
+        common = np.einsum("gbi,bi->gi", self.common, squares) @ static.T
+        matrix[n_own:] -= common
+        matrix[:, n_own:] -= common.T
+        matrix[n_own:, n_own:] += np.einsum("gbi,bi,hbi->gh", self.common, squares, self.common)
         return matrix
 
     def chi2(self, image: NDArray) -> float:

@@ -29,8 +29,8 @@ def spot_systematics(
     """Displacements with their derivatives and systematic errors, by name.
 
     ``response``: scales of the pixels; ``psf``: σ and coma that are not fitted; ``catalogue``:
-    places, blends and unknown neighbours of stars; ``refraction``; ``time``: clock and rotation of
-    the Earth.
+    places and blends of stars; ``neighbours`` that are in no catalogue; ``refraction``; ``time``:
+    clock and rotation of the Earth.
     """
     block = fit.field.blocks.node_block
     weight = fit.field.blocks.node_weight
@@ -68,10 +68,11 @@ def spot_systematics(
             "response": spots.by_pixel * np.nan_to_num(response_error[fit.local]),
             "psf": spots.by_psf * psf_errors,
             "catalogue": catalogue.reshape(n, -1),
+            "neighbours": spots.by_light @ fit.neighbours(psf),
             "refraction": refracted.reshape(n, 1),
             "time": seconds * _of_spots(moved, spots, block, weight).reshape(n, 1),
         },
-        weighting=("response", "psf", "catalogue"),
+        weighting=("response", "psf", "catalogue", "neighbours"),
     )
 
 

@@ -1,6 +1,6 @@
 """From variance images and the record of the drive to observations of stars, one a pointing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import astropy.units as u
 import numpy as np
@@ -191,6 +191,6 @@ def _field(
         settings.magnitude_limit,
         settings.catalogue,
     )
-    limit = settings.magnitude_limit
-    tracks = star_tracks(stars, times, site, air, camera.spot_width, limit)
+    tracks = star_tracks(stars, times, site, air, camera.spot_width)
+    tracks = replace(tracks, magnitude_limit=settings.magnitude_limit)
     return StarField(blocks, tracks, azimuth, altitude, noise)

@@ -12,11 +12,7 @@ from ..core.star_catalogue import MEAN_COLOUR, Stars, bright_stars
 from .apparent_place import SurfaceAir, catalogue_places, observed_places
 from .star_flux import FLUX_ERROR, band_photons, effective_wavelength
 
-__all__ = ["StarTracks", "field_stars", "neighbour_error", "star_tracks"]
-
-# V and stars per deg² and magnitude, mean of the sky (Allen's Astrophysical Quantities, 4th ed.,
-# 2000, table 19.10); fainter ones add little
-_FAINT_STARS = ((6.5, 0.25), (7.5, 0.7), (8.5, 1.9), (9.5, 5.0))
+__all__ = ["StarTracks", "field_stars", "star_tracks"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +28,7 @@ class StarTracks:
     expected : ndarray, shape (n_stars,), 1/(m² s)
         Photons of 300 to 600 nm on the ground.
     place_error : ndarray, shape (n_stars,), rad
-        Per axis, constant: catalogue, unknown neighbours, ratio of blended stars.
+        Per axis, constant: catalogue, ratio of blended stars.
     azimuth, altitude : Quantity, shape (n_stars, n_moments), deg
         Observed.
     later_azimuth, later_altitude : Quantity, shape (n_stars, n_moments), deg
@@ -40,6 +36,8 @@ class StarTracks:
     refraction_error : ndarray, shape (n_stars, n_moments), rad
     rotation_error : float, s
         Of the Earth's rotation.
+    magnitude_limit : float
+        Fainter stars are unknown neighbours.
     """
 
     names: tuple[str, ...]
@@ -53,6 +51,7 @@ class StarTracks:
     later_altitude: u.Quantity
     refraction_error: NDArray
     rotation_error: float
+    magnitude_limit: float = 8.0
 
     def __len__(self) -> int:
         return len(self.names)
@@ -79,7 +78,6 @@ def star_tracks(
     site: Site,
     air: SurfaceAir,
     psf_width: u.Quantity,
-    magnitude_limit: float = 8.0,
 ) -> StarTracks:
     """Places of stars at some times, each with the refraction of its own colour.
 
@@ -96,8 +94,6 @@ def star_tracks(
         Its wavelength is that of a star of mean colour.
     psf_width : Quantity, angle
         Standard deviation per axis of a star's image, pixels included.
-    magnitude_limit : float
-        Of the stars: fainter ones are unknown neighbours.
     """
     n = len(stars)
     places = _places(stars, times, site, air)
@@ -107,7 +103,6 @@ def star_tracks(
     photons = band_photons(stars.magnitude, stars.colour, high).value
     members = _blends(stars, psf_width) if n else []
     errors = stars.position_error.to_value(u.rad)
-    width = psf_width.to_value(u.rad)
     tracks: dict[str, list] = {key: [] for key in ("az", "alt", "az2", "alt2", "ref", "error")}
     names, flux, magnitude, colour = [], [], [], []
     for own in members:
@@ -124,8 +119,7 @@ def star_tracks(
         tracks["ref"].append(share @ places[2][own])
         own_error = np.sqrt(np.sum((share * errors[own]) ** 2))
         blend = FLUX_ERROR * _blend_length(stars[own], share)
-        unknown = neighbour_error(magnitude[-1], width, magnitude_limit)
-        tracks["error"].append(np.sqrt(own_error**2 + blend**2 + unknown**2))
+        tracks["error"].append(np.hypot(own_error, blend))
     order = np.argsort(-np.array(flux), kind="stable") if flux else np.zeros(0, int)
 
     def moments(key: str) -> NDArray:
@@ -144,27 +138,6 @@ def star_tracks(
         moments("ref"),
         places[3],
     )
-
-
-def neighbour_error(magnitude: float, width: float, magnitude_limit: float = 8.0) -> float:
-    r"""Shift of a star's image by stars beyond the catalogue, per axis, in the unit of the width.
-
-    .. math:: \sigma_x^2 = 2\pi w^4 \sum_m n_m\,10^{-0.8(m - V)}
-
-    of stars of a Gaussian image of width *w* and :math:`n_m` neighbours per solid angle.
-
-    Parameters
-    ----------
-    magnitude : float
-    width : float, rad
-    magnitude_limit : float
-        Stars up to this are in the model.
-    """
-    # ASSUME: neighbours have the colour of the star and are spread evenly over the sky.
-    per_deg2 = sum(
-        n * 10 ** (-0.8 * (m - magnitude)) for m, n in _FAINT_STARS if m > magnitude_limit
-    )
-    return float(np.sqrt(2 * np.pi * width**4 * per_deg2 * np.rad2deg(1) ** 2))
 
 
 def _places(stars: Stars, times: Time, site: Site, air: SurfaceAir):

@@ -42,6 +42,7 @@ _ARCSEC = np.deg2rad(1 / 3600)
 _TOLERANCE = 0.02 * _ARCSEC
 _PSF_TOLERANCE = 2e-3
 _STEPS = 12
+_ELSEWHERE = "arcsec from where the other stars say"
 
 
 @dataclass(frozen=True)
@@ -242,9 +243,12 @@ class _Tracking:
             fit.status = [text or disagreement(residual.chi2, 2) for text in fit.status]
             return True
         arcsec = np.hypot(*residual.mean) / self.camera.focal_length / _ARCSEC
-        fit.left_out[star] = (
-            f"{arcsec:.1f} arcsec from where the other stars say (chi2 {residual.chi2:.3g})"
-        )
+        fit.left_out[star] = f"{arcsec:.1f} {_ELSEWHERE} (chi2 {residual.chi2:.3g})"
+        n_elsewhere = sum(_ELSEWHERE in text for text in fit.left_out.values())
+        n_left = np.unique(fit.spots.star).size - 1
+        if n_elsewhere > n_left:  # the few that agree may do so by chance
+            why = f"stars disagree: {n_elsewhere} of {n_elsewhere + n_left}; wrong time or optics"
+            fit.status = [text or why for text in fit.status]
         return True
 
     def _residuals(self) -> list[dict[int, StarResidual]]:

@@ -108,25 +108,25 @@ def star_telescope(
 ) -> StarTelescope:
     """Telescope of ctapipe with coma as its two focal lengths say.
 
+    Two mirrors have none, and map the sine of angles (aplanatic).
+
     Raises
     ------
     ConfigurationError
-        If it has two mirrors (no coma of third order), no effective focal length, or pixels of
-        another shape.
+        If it has no effective focal length, or pixels of another shape.
     """
     optics, geometry = telescope.optics, telescope.camera.geometry
-    if optics.n_mirrors != 1:
-        raise ConfigurationError(
-            f"{telescope} has {optics.n_mirrors} mirrors: simulated stars have the coma of one "
-            "mirror; leave these telescopes out"
-        )
-    plane = focal_plane_of(optics, geometry)
+    if optics.n_mirrors == 1:
+        plane = focal_plane_of(optics, geometry)
+        coma = coma_of_focal_lengths(plane.focal_length, optics.equivalent_focal_length)
+    else:
+        plane, coma = focal_plane_of(optics, geometry, mapping="sine"), 0.0
     return StarTelescope(
         plane,
         geometry.pix_x.to_value(u.m),
         geometry.pix_y.to_value(u.m),
         pixel_shape(geometry),
-        ComaPsf(sigma, coma_of_focal_lengths(plane.focal_length, optics.equivalent_focal_length)),
+        ComaPsf(sigma, coma),
         optics.mirror_area.to_value(u.m**2),
         throughput,
     )

@@ -23,6 +23,12 @@ class StarImagesTool(EventFilesTool):
     coefficients = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Camera coefficients"
     ).tag(config=True)
+    gains = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        default_value=[],
+        help="Other gains of the pixels: camera/coefficients of other blocks of the night, "
+        "camera/photon_transfer; a product with errors each",
+    ).tag(config=True)
     pointing = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Record of the drive (HDF5)"
     ).tag(config=True)
@@ -94,6 +100,7 @@ class StarImagesTool(EventFilesTool):
     aliases: ClassVar[dict] = EventFilesTool.aliases | {
         "statistics": "StarImagesTool.statistics",
         "coefficients": "StarImagesTool.coefficients",
+        "gains": "StarImagesTool.gains",
         "pointing": "StarImagesTool.pointing",
         "density-profile": "StarImagesTool.density_profile",
     }
@@ -115,7 +122,13 @@ class StarImagesTool(EventFilesTool):
         table = read_camera_coefficients(
             self.add_input(self.coefficients, "camera/coefficients"), tel_id
         )
-        images = images_of_chunks(chunks, table, self.squared_excess_noise_factor, where)
+        require(
+            self.coefficients not in self.gains,
+            f"{self.name}: {self.coefficients} is given as --coefficients, its gains are known; "
+            "leave it out of --gains",
+        )
+        others = [self.other_gains(path, tel_id) for path in self.gains]
+        images = images_of_chunks(chunks, table, self.squared_excess_noise_factor, where, others)
         drive = read_pointing(self.add_input(self.pointing, "pointing/drive"), tel_id)
         air, camera = self.air(site), self.camera(subarray.tel[tel_id])
         fields, left_out = star_fields(images, drive, site, air, camera, self.field_settings())
@@ -131,6 +144,29 @@ class StarImagesTool(EventFilesTool):
             "tel_id": tel_id,
             "about": about,
         }
+
+    def other_gains(self, path: Any, tel_id: int) -> tuple[Any, Any]:
+        """Gains and statistical errors of another product, (n_channels, n_pixels)."""
+        import numpy as np
+
+        from ..core.exceptions import MissingInputError
+        from ..core.monitoring_file import read_camera_coefficients
+        from ..core.telescope_file import read_telescope_table, telescope_groups
+        from ..pointing.pixel_gains import mean_gains
+        from .calculate_photon_transfer import PIXELS_GROUP
+
+        names = ("gain", "gain_stat_error")
+        if PIXELS_GROUP in telescope_groups(path):
+            self.add_input(path, "camera/photon_transfer")
+            row = read_telescope_table(path, PIXELS_GROUP, tel_id, "photon transfer", names)[0]
+            return tuple(np.asarray(row[name], float) for name in names)
+        table = read_camera_coefficients(self.add_input(path, "camera/coefficients"), tel_id)
+        rows = table[np.asarray(table["is_valid"], bool)]
+        if not len(rows) or not set(names) <= set(table.colnames):
+            raise MissingInputError(
+                f"{path} has no valid row with gains and their errors; leave it out of --gains"
+            )
+        return mean_gains(*(np.asarray(rows[name], float) for name in names))
 
     def chunks(self) -> tuple[list[Any], Any, int, dict[str, Any]]:
         """Variances chunk by chunk, subarray, telescope, what is known of the observation."""

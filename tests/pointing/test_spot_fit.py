@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from calibpipe.pointing.pixel_light import PixelShape, pixel_table
-from calibpipe.pointing.spot_fit import BY_X, BY_Y, SHARE, SpotData, fit_spots, light_of_stars
+from calibpipe.pointing.spot_fit import (
+    BY_X,
+    BY_Y,
+    SHARE,
+    SpotData,
+    _by_psf,
+    _Equations,
+    _own_columns,
+    fit_spots,
+    light_of_stars,
+)
 
 WIDTH, SIGMA = 0.05, 0.025  # m
 STATIC = 0.05  # p.e.
@@ -169,3 +179,23 @@ def test_width_is_corrected():
     assert spots.psf[0] == pytest.approx(SIGMA**2 * (1.02**2 - 1), rel=0.05)
     assert spots.psf[1] == 0
     assert spots.psf_covariance[0, 0] > 0
+
+
+def test_scatter_of_the_right_side_by_noise_of_pixels():
+    """Pixel by pixel: the sum over blocks and pixels of the squares of what one of them does."""
+    rng = np.random.default_rng(1)
+    n_blocks, n_pixels, n_stars = 3, 7, 2
+    light = rng.random((5, n_stars, n_blocks, n_pixels))
+    signal, weight = rng.random((2, n_blocks, n_pixels)) + 0.5
+    data = SpotData(signal, weight, rng.random(n_pixels) + 0.2, light)
+    flux = rng.random((n_stars, n_blocks)) + 1
+    own = _own_columns(data, flux, np.ones(flux.shape, bool))
+    equations = _Equations(data, own, np.array([_by_psf(data, flux, 0)]))
+    variance = rng.random(n_pixels)
+    expected = 0
+    for place in np.ndindex(n_blocks, n_pixels):
+        image = np.zeros((n_blocks, n_pixels))
+        image[place] = np.sqrt(variance[place[1]])
+        right = equations.project(image)
+        expected = expected + np.outer(right, right)
+    assert equations.scatter(variance) == pytest.approx(expected)

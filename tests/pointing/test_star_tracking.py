@@ -94,8 +94,8 @@ def test_pulls_over_many_skies():
         sky = many(seed)
         try:
             found, _ = sky.tracked()
-        except InsufficientStatisticsError:  # fewer than two stars
-            assert len(sky.stars) < 4
+        except InsufficientStatisticsError:  # fewer than two stars, or faint ones
+            assert len(sky.stars) < 6
             continue
         error, stat = sky.errors(found)
         every.append((error / stat).ravel())
@@ -188,7 +188,7 @@ def test_pulls_with_errors_of_gains(error):
     total, events = [], []
     for seed in range(10, 52):
         sky = many(seed)
-        sky.n_images, sky.gain_error = 12, error
+        sky.n_images, sky.gain_error, sky.magnitude_limit = 12, error, 8.0
         try:
             found, _ = sky.tracked()
         except InsufficientStatisticsError:  # fewer than two stars
@@ -240,7 +240,7 @@ def alone(tracks, names):
     parts = {
         name: values[chosen]
         for name, values in vars(tracks).items()
-        if name not in ("names", "rotation_error")
+        if name not in ("names", "rotation_error", "magnitude_limit")
     }
     return replace(tracks, names=tuple(names), **parts)
 
@@ -305,7 +305,7 @@ def test_blocks_in_cloud_are_not_valid():
 
 def test_moon_makes_blocks_uncertain():
     """Gradient and 400 times the night sky: stars of V = 7 drown."""
-    sky = Sky(seed=13, start="2024-02-14T00:00:00", n_events=100)
+    sky = Sky(seed=13, start="2024-02-14T00:00:00", n_events=300, magnitude_limit=8.0)
     slope = 100 * (1 + 0.3 * sky.optics.pixel_x / sky.optics.pixel_x.max())
     sky.rates = lambda rates: rates + slope * (np.arange(40)[:, None] >= 20)
     strict = TrackingSettings(max_error=14 * u.arcsec)

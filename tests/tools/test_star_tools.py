@@ -5,18 +5,23 @@ import os
 os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
 
 import json
+import shutil
 
 import astropy.units as u
 import numpy as np
 import pytest
 import tables
+from astropy.table import QTable, Table
 from ctapipe.core import run_tool
 
 from calibpipe.core.ctapipe_groups import DL1_TEL_OPTICAL_PSF_GROUP, DL1_TEL_STAR_TRACKING_GROUP
 from calibpipe.core.exceptions import ConfigurationError, MissingInputError
+from calibpipe.core.monitoring_file import write_rows
 from calibpipe.core.products import read_table
 from calibpipe.core.telescope_file import read_telescope_table
+from calibpipe.simulation.camera import truth_from_table
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
+from calibpipe.tools.calculate_photon_transfer import PIXELS_GROUP
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
 from calibpipe.tools.calculate_psf_stars import PROFILE_GROUP, CalculatePsfStars
 from calibpipe.tools.produce_camcalib_test_data import ProduceCamcalibTestData
@@ -123,7 +128,7 @@ def test_headers_and_tables(night, tracking):
     assert abs(own["plate_scale"] - night.truth["plate_scale"]) < 4 * error
     assert own["air"]["pressure_in_hpa"] == pytest.approx(night.truth["pressure_in_hpa"])
     assert set(own["systematics_in_arcsec"]) == {
-        *("response", "psf", "catalogue", "refraction", "time", "plate_scale")
+        *("response", "psf", "catalogue", "neighbours", "refraction", "time", "plate_scale")
     }
     stars = read_telescope_table(tracking, STARS_GROUP, 1, "stars")
     spots = read_telescope_table(tracking, SPOTS_GROUP, 1, "spots")
@@ -155,6 +160,34 @@ def test_statistics_of_short_chunks_instead_of_events(night):
         error = 3600 * np.hypot(good[f"{name}_stat_error"], good[f"{name}_sys_error"])
         assert np.all(np.abs(off) < 4 * error)
     assert header(path)["obs_id"] == 1
+
+
+def test_gains_of_photon_transfer(night, tracking):
+    """Gains of 0.5 % leave what may have changed, 2 %; the pointing stays that of the truth."""
+    (path,) = night.folder.glob("truth/**/*.camera_truth.ecsv")
+    camera = truth_from_table(QTable.read(path))
+    rng = np.random.default_rng(2)
+    gain = 1.05 * camera.gain * (1 + 0.005 * rng.standard_normal(camera.gain.shape))
+    row = {"gain": gain[np.newaxis], "gain_stat_error": 0.005 * gain[np.newaxis]}
+    transfer = night.folder / "photon_transfer.h5"
+    with tables.open_file(transfer, "w") as h5file:
+        write_rows(Table(row), h5file, f"{PIXELS_GROUP}/tel_001")
+    found = night.track(*night.air(), f"--gains={transfer}", output="gains.h5")
+    before, after = (
+        header(path)["systematics_in_arcsec"]["response"] for path in (tracking, found)
+    )
+    assert after < 0.75 * before
+    other_block = night.folder / "other_coefficients.h5"
+    shutil.copy(night.coefficients, other_block)
+    of_block = night.track(*night.air(), f"--gains={other_block}", output="gains2.h5")
+    for path in (found, of_block):
+        table = read_telescope_table(path, DL1_TEL_STAR_TRACKING_GROUP, 1, "star tracking")
+        for name, true in zip(("dlon", "dlat"), true_offset(night, table), strict=True):
+            off = np.asarray(table[name]) * 3600 - true
+            error = 3600 * np.hypot(table[f"{name}_stat_error"], table[f"{name}_sys_error"])
+            assert np.all(np.abs(off) < 4 * error)
+    with pytest.raises(ConfigurationError, match="leave it out of --gains"):
+        night.track(*night.air(), f"--gains={night.coefficients}")
 
 
 def test_point_spread_function(night):
