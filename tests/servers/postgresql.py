@@ -66,6 +66,9 @@ class PostgreSQL:
         last = time.monotonic() + 30
         while any(map(_runs, processes)) and time.monotonic() < last:
             time.sleep(0.05)
+        # In a container nobody may collect a dead parent: PostgreSQL would take it for alive.
+        for lock in (self.folder / "data/postmaster.pid", *self.folder.glob(".s.PGSQL.*")):
+            lock.unlink()
 
     def close(self) -> None:
         """Stop it and remove its folder."""
