@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property, wraps
@@ -18,6 +19,7 @@ from lsst.daf.butler import (
     DimensionUniverse,
     MissingCollectionError,
 )
+from lsst.daf.butler.registry.interfaces import SchemaAlreadyDefinedError
 
 from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
 from .bulk import index_times
@@ -194,7 +196,9 @@ def _dataset_type(universe: DimensionUniverse, name: str) -> DatasetType:
     )
 
 
-def init_archive(location: str | Path, database: str = "", namespace: str = "") -> Archive:
+def init_archive(
+    location: str | Path, database: str = "", namespace: str = "", *, unfinished: bool = False
+) -> Archive:
     """Make an archive: a folder with SQLite, or with its registry in PostgreSQL.
 
     Parameters
@@ -206,11 +210,13 @@ def init_archive(location: str | Path, database: str = "", namespace: str = "") 
         ``~/.lsst/db-auth.yaml`` (or the file that ``LSST_DB_AUTH`` names) or ``PGPASSWORD``.
     namespace : str
         Schema of PostgreSQL, so that one database can hold several archives.
+    unfinished : bool
+        Go on with tables of an archive that were made by a run that was killed.
 
     Raises
     ------
     ConfigurationError
-        If the folder is not empty, or the address holds a password.
+        If the folder is not empty, the address holds a password, or the database an archive.
     StorageError
         If the folder or database cannot be written.
     """
@@ -244,22 +250,37 @@ def init_archive(location: str | Path, database: str = "", namespace: str = "") 
         seed["registry", "db"] = database
         if namespace:
             seed["registry", "namespace"] = namespace
-    existed = location.exists()
+    beside = location.with_name(f".{uuid.uuid4().hex}")
+    part = beside / "archive"
     try:
         with translated_errors(location):
-            location.mkdir(parents=True, exist_ok=True)
-            Butler.makeRepo(
-                str(location), config=seed, dimensionConfig=DimensionConfig(str(UNIVERSE))
-            )
-            archive = open_archive(location, writeable=True)
+            part.mkdir(parents=True)
+            _make_repository(part, seed, database, unfinished)
+            open_archive(part, writeable=True)
+            part.rename(location)  # whole, or not at all
     except OSError as error:
         raise StorageError(f"cannot make the archive {location}: {error.strerror}") from error
-    except BaseException:
-        shutil.rmtree(location, ignore_errors=True)
-        if existed:
-            location.mkdir()
-        raise
-    return archive
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return open_archive(location, writeable=True)
+
+
+def _make_repository(part: Path, seed: Config, database: str, unfinished: bool) -> None:
+    """Folder and tables; tables that a killed run has left are taken if nothing is in them."""
+    try:
+        Butler.makeRepo(str(part), config=seed, dimensionConfig=DimensionConfig(str(UNIVERSE)))
+    except SchemaAlreadyDefinedError as error:  # the folder is complete by then
+        where = f"the database {without_password(database)} has tables of an archive"
+        if not unfinished:
+            raise ConfigurationError(
+                f"{where}: use the folder of that archive, or another database or --namespace; if "
+                "calibpipe-init-db was killed, say --if-missing"
+            ) from error
+        butler = open_archive(part).butler
+        if butler.collections.query("*") or butler.query_dimension_records("site", explain=False):
+            raise ConfigurationError(
+                f"{where} that is in use: name its folder, or another database or --namespace"
+            ) from error
 
 
 def open_archive(location: str | Path, *, writeable: bool = False) -> Archive:

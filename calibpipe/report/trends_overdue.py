@@ -105,6 +105,5 @@ def _told(entry: Any) -> str:
 def _command(site: str, *nights: str) -> str:
     named = ", ".join(f'"{night}"' for night in nights)
     return (
-        f"snakemake --cores 2 --config 'sites=[\"{site}\"]' "
-        f"'categories=[\"C\"]' 'nights=[{named}]'"
+        f"snakemake --cores 2 --config 'sites=[\"{site}\"]' 'categories=[\"C\"]' 'nights=[{named}]'"
     )

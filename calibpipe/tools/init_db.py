@@ -32,7 +32,7 @@ class InitDb(ArchiveTool):
     flags: ClassVar[dict] = ArchiveTool.flags | {
         "if-missing": (
             {"InitDb": {"if_missing": True}},
-            "Leave an archive that is there as it is",
+            "Leave an archive that is there as it is; go on with one that was not finished",
         )
     }
 
@@ -44,7 +44,7 @@ class InitDb(ArchiveTool):
         if there and self.if_missing:
             self.opened()
         else:
-            init_archive(self.archive, self.database, self.namespace)
+            init_archive(self.archive, self.database, self.namespace, unfinished=self.if_missing)
         content = {"archive": str(self.archive), "new": not (there and self.if_missing)}
         self.answer(content, f"{self.archive} {'is ready' if content['new'] else 'was there'}")
 

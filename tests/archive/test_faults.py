@@ -1,12 +1,14 @@
 """kill -9 in the middle, and several writers at a time."""
 
 import random
+import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+from lsst.daf.butler import Butler
 from products import OFFSET, SIGNED, TEL_IDS, at, candidate, hours, product, value_of
 from writer import REFUSED, Writer, certifying, headers, importing
 
@@ -16,6 +18,7 @@ from calibpipe.archive.lookup import certified, lookup, product_path
 from calibpipe.archive.observatory import upload_site
 from calibpipe.archive.repository import init_archive, open_archive
 from calibpipe.archive.transfer import export_products
+from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.files import sha256
 
 
@@ -148,3 +151,28 @@ def test_the_butler_command_works_on_it(sqlite_archive, tmp_path):
     assert "layer-0001" in told(
         "query-collections", sqlite_archive.location, "--collection-type", "CALIBRATION"
     )
+
+
+def test_archive_whose_making_was_killed_is_made(postgresql, tmp_path, north):
+    """Its tables are in PostgreSQL, its folder is not there yet."""
+    database = postgresql.new_database("unfinished")
+    shutil.rmtree(init_archive(tmp_path / "archive", database).location)
+    with pytest.raises(ConfigurationError, match="say --if-missing"):
+        init_archive(tmp_path / "archive", database)
+    archive = init_archive(tmp_path / "archive", database, unfinished=True)
+    upload_site(archive, north, TEL_IDS)
+    with pytest.raises(ConfigurationError, match="that is in use: name its folder"):
+        init_archive(tmp_path / "other", database, unfinished=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archive"]
+
+
+def test_folder_of_an_archive_is_whole_or_absent(tmp_path, monkeypatch):
+    """Butler writes its configuration before it makes the tables."""
+
+    def killed(*args, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Butler, "_make_repo_registry", killed)
+    with pytest.raises(KeyboardInterrupt):
+        init_archive(tmp_path / "archive")
+    assert not list(tmp_path.iterdir())

@@ -34,7 +34,9 @@ def run_macobac(slurm, folder, script, *options):
 
 def test_out_of_memory_is_tried_again_with_more(slurm, tmp_path):
     first, second = run_macobac(slurm, tmp_path, HUNGRY)
-    assert first["state"].startswith(("OUT_OF_MEMORY", "CANCELLED", "FAILED"))
+    assert first["state"] in ("OUT_OF_MEMORY", "FAILED")
+    (log,) = (tmp_path / "night/logs/slurm").rglob(f"{first['jobid']}.log")
+    assert "Exceeded job memory limit" in log.read_text()
     assert second["state"] == "COMPLETED"
     assert (first["reqmem"], second["reqmem"]) == ("700M", "1400M")
 

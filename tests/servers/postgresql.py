@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -51,15 +52,23 @@ class PostgreSQL:
     def kill(self) -> None:
         """All of its processes at once, as when the machine loses its power."""
         parent = int((self.folder / "data/postmaster.pid").read_text().split()[0])
+        os.kill(parent, signal.SIGSTOP)  # it starts no other one meanwhile
         listed = subprocess.run(
             ["ps", "-o", "pid=", "--ppid", str(parent)],
             check=False,
             capture_output=True,
             text=True,
         )
-        for pid in (parent, *map(int, listed.stdout.split())):
+        processes = [parent, *map(int, listed.stdout.split())]
+        for pid in processes:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+        last = time.monotonic() + 30
+        while any(map(_runs, processes)) and time.monotonic() < last:
+            time.sleep(0.05)
+        # In a container nobody may collect a dead parent: PostgreSQL would take it for alive.
+        for lock in (self.folder / "data/postmaster.pid", *self.folder.glob(".s.PGSQL.*")):
+            lock.unlink()
 
     def close(self) -> None:
         """Stop it and remove its folder."""
@@ -106,6 +115,14 @@ class PostgreSQL:
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stderr}")
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process has not ended; one that nobody has collected has."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
 
 
 def _free_port() -> int:
