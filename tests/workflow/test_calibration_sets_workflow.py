@@ -62,6 +62,7 @@ def snakemake(folder, *options, check=True, **environment):
         f"--snakefile={ROOT}/Snakefile",
         f"--profile={ROOT}/profiles/default",
         f"--directory={folder}",
+        "--cores=2",
         *options,
         f"--configfile={folder}/config.yaml",
     ]
@@ -136,7 +137,8 @@ def test_flashes_and_a_set_cannot_share_a_run(tmp_path):
 
 
 ORDINARY = 200  # an observation that no set knows
-LONG = {n: scan_run(t, 5000) for n, t in ((104, 0.02), (105, 0.05), (106, 0.2), (107, 0.6))}
+FILTERS = {104: 0.02, 105: 0.05, 106: 0.2, 107: 0.6, 111: 0.1}  # chi2 of two degrees and more
+LONG = {obs_id: scan_run(transmission, 5000) for obs_id, transmission in FILTERS.items()}
 LATER = {101: RUNS[101]} | LONG
 
 
@@ -149,11 +151,15 @@ def finished(tmp_path_factory):
     write_set(folder / "data", LATER, date.fromisoformat(SECOND))
     describe(folder / "service_data")
     runs_table(LATER).write(folder / "later.ecsv")
+    configuration = [
+        SET,
+        SET | {"night": SECOND, "mode": "PEDESTAL_FLAT_SCAN", "runs": "later.ecsv"},
+    ]
     wavelength = [300, 400, 500, 600] * u.nm
     pde = {"wavelength": wavelength, "pde": [0.2, 0.4, 0.3, 0.1], "pde_error": np.full(4, 0.01)}
     QTable(pde).write(folder / "pde.ecsv")
-    scan = SET | {"night": SECOND, "mode": "PEDESTAL_FLAT_SCAN", "runs": "later.ecsv"}
-    configured(folder, SET, scan, pde=[EFFICIENCY], nights=[FIRST, SECOND], telescopes=["LSTN-01"])
+    more = {"nights": [FIRST, SECOND], "telescopes": ["LSTN-01"]}
+    configured(folder, *configuration, pde=[EFFICIENCY], runs=RUNS | LONG, **more)
     run(folder)
     return folder
 
@@ -204,7 +210,7 @@ def test_each_product_is_made_with_those_before_it(finished):
     roles = {name: [entry["role"] for entry in o["inputs"]] for name, o in own.items()}
     assert "camera/single_photoelectron" in roles["photon_transfer"]
     assert "camera/photon_transfer" in roles["crosstalk"]
-    assert own["photon_transfer"]["obs_ids"] == [104, 105, 106, 107]
+    assert own["photon_transfer"]["obs_ids"] == [104, 105, 111, 106, 107]  # by light
     assert own["photon_transfer"]["extraction"]["flatfield_window_start"] == 13
 
 
@@ -232,7 +238,7 @@ def test_ordinary_blocks_do_without_the_runs_of_a_set(finished):
     names = {path.name for path in (of_night(finished) / "LSTN-01/camera").glob("co*.h5")}
     assert names == {f"coefficients.OBSID{n}.h5" for n in (103, ORDINARY)}
     runs = {path.name for path in (of_night(finished) / "LSTN-01/camera").glob("run_*.h5")}
-    assert runs == {f"run_statistics.OBSID{n}.h5" for n in (101, 102, 104, 105, 106, 107)}
+    assert runs == {f"run_statistics.OBSID{n}.h5" for n in (101, 102, *FILTERS)}
     assert not list((of_night(finished, SECOND) / "LSTN-01/camera").glob("co*.h5"))
     assert "Nothing to be done" in run(finished, "--dry-run")[1]
 
