@@ -214,13 +214,13 @@ def test_provenance_is_valid_and_lists_the_outputs(finished):
         assert activity["output"], path
 
 
-def test_the_log_begins_with_a_command_that_repeats_the_step(finished):
-    log = finished / "logs/CTAO-North/C/2024-07-10/atmosphere/density_profile.log"
+def test_the_log_begins_with_a_command_that_repeats_the_step(night_of_before):
+    log = night_of_before / "logs/CTAO-North/C/2024-07-10/atmosphere/density_profile.log"
     line = log.read_text().splitlines()[0]
-    product = finished / NIGHT / "atmosphere/density_profile.ecsv"
+    product = night_of_before / NIGHT / "atmosphere/density_profile.ecsv"
     before = content_hash(product)
     tool, rest = line.split(" ", 1)
-    subprocess.run(f"{BIN / tool} {rest}", shell=True, check=True, cwd=finished)
+    subprocess.run(f"{BIN / tool} {rest}", shell=True, check=True, cwd=night_of_before)
     assert content_hash(product) == before
 
 
