@@ -18,8 +18,13 @@ extensions = [
 ]
 myst_enable_extensions = ["dollarmath", "deflist"]
 myst_heading_anchors = 3
+highlight_language = "sh"
+smartquotes = False  # of -- it would make a dash
+toc_object_entries = False  # of all functions in every sidebar: half of the time of the build
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_extensions"]
 html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["tables.css"]
 html_title = "CalibPipe"
 suppress_warnings = ["ref.python"]  # fields of several classes have the same names
