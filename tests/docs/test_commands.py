@@ -179,3 +179,15 @@ def test_files_that_the_pages_name_are_there():
         ):
             made = name.startswith("docs/_") or (page.parent / name).exists()
             assert made or (ROOT / name).exists(), f"{page.name}: {name}"
+
+
+def test_links_of_pages_outside_the_manual_lead_somewhere():
+    """Sphinx checks those of docs/; GitHub shows the others."""
+    found = [
+        (page, target)
+        for page in PAGES
+        if page.parent.name != "docs" and page.parent.name != "methods"
+        for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text())
+    ]
+    assert len(found) > 8
+    assert not [f"{page}: {name}" for page, name in found if not (page.parent / name).exists()]
