@@ -57,10 +57,10 @@ demo: $(VENV)/.installed
 	@for page in demo/results/*/*/*/report/index.html demo/results/*/trends/index.html; do echo "  $(CURDIR)/$$page"; done
 
 test: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/.installed
-	@$(BIN)/python -m pytest -n 2 --dist loadfile -m "slow and not cluster"
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not cluster"
 
 test-cluster: $(VENV)/.installed cluster-packages
 	@NIGHT=$(NIGHT) $(BIN)/python -m pytest -m cluster tests/cluster
