@@ -102,4 +102,4 @@ lock:
 	$(PYTHON) envs/pin.py
 
 clean:
-	rm -rf demo results logs docs/_build
+	rm -rf demo results logs docs/_build docs/_generated

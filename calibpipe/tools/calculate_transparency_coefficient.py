@@ -60,14 +60,14 @@ class CalculateTransparencyCoefficient(NightTool):
         help="Product atmosphere/clear_night: a reference night has to be clear",
     ).tag(config=True)
     spectral_index = traits.Float(2.7, help="Differential, of what triggers").tag(config=True)
-    spectral_index_error = traits.Float(0.05, min=0.0).tag(config=True)
+    spectral_index_error = traits.Float(0.05, min=0.0, help="Its systematic error").tag(config=True)
     higher_order = traits.Float(0.0, help="Delta: what the threshold does not describe").tag(
         config=True
     )
     zenith_exponent = traits.Float(
         1.0, help="The rate is as this power of cos z, where the references do not tell"
     ).tag(config=True)
-    zenith_exponent_error = traits.Float(0.5, min=0.0).tag(config=True)
+    zenith_exponent_error = traits.Float(0.5, min=0.0, help="Its systematic error").tag(config=True)
     fit_zenith_exponent = traits.Bool(True, help="From the reference nights").tag(config=True)
     dead_time_in_us = traits.Float(
         0.0, min=0.0, help="Of a trigger, where the rates have no live_fraction"

@@ -48,7 +48,9 @@ class ClearNightAssessment(NightTool):
     angstrom_exponent = traits.Float(
         1.2, help="Of the aerosol, where filters of the night do not tell"
     ).tag(config=True)
-    angstrom_exponent_error = traits.Float(0.5, min=0.0).tag(config=True)
+    angstrom_exponent_error = traits.Float(0.5, min=0.0, help="Its systematic error").tag(
+        config=True
+    )
     fit_angstrom_exponent = traits.Bool(True, help="From the filters of the night").tag(config=True)
     airmass = traits.CaselessStrEnum(
         ["kasten_young", "layer", "plane_parallel"],
@@ -59,10 +61,16 @@ class ClearNightAssessment(NightTool):
     stratospheric_optical_depth = traits.Float(
         0.005, min=0.0, help="Background, at its wavelength; subtracted"
     ).tag(config=True)
-    stratospheric_optical_depth_error = traits.Float(0.002, min=0.0).tag(config=True)
-    stratospheric_wavelength_in_nm = traits.Float(420.0, min=200.0, max=1200.0).tag(config=True)
+    stratospheric_optical_depth_error = traits.Float(
+        0.002, min=0.0, help="Its systematic error"
+    ).tag(config=True)
+    stratospheric_wavelength_in_nm = traits.Float(
+        420.0, min=200.0, max=1200.0, help="Where the background is known"
+    ).tag(config=True)
     stratospheric_exponent = traits.Float(2.0, help="0 to 1 after eruptions").tag(config=True)
-    stratospheric_exponent_error = traits.Float(0.5, min=0.0).tag(config=True)
+    stratospheric_exponent_error = traits.Float(0.5, min=0.0, help="Its systematic error").tag(
+        config=True
+    )
     calibration_error = traits.Float(
         0.008, min=0.0, help="Systematic error of the VAOD by zero point and catalogue"
     ).tag(config=True)

@@ -75,7 +75,9 @@ class ProcessAllsky(NightTool):
         max=1.0,
         help="Lit part of the Moon above the horizon up to which is processed",
     ).tag(config=True)
-    max_sun_altitude_in_deg = traits.Float(-18.0, max=0.0).tag(config=True)
+    max_sun_altitude_in_deg = traits.Float(
+        -18.0, max=0.0, help="Frames with the Sun above it are not measured"
+    ).tag(config=True)
     search_radius_in_pix = traits.Int(
         8, min=2, max=50, help="How far stars may be from where the header puts them"
     ).tag(config=True)

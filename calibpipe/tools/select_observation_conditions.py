@@ -68,12 +68,14 @@ class SelectObservationConditions(NightTool):
     slice_length_in_min = traits.Float(
         30.0, min=1.0, help="About; the night is cut into equal slices"
     ).tag(config=True)
-    altitude_step_in_m = traits.Float(250.0, min=10.0).tag(config=True)
+    altitude_step_in_m = traits.Float(250.0, min=10.0, help="Of the profiles").tag(config=True)
     highest_altitude_in_m = traits.Float(
         20000.0, min=5000.0, help="Above the sea; no aerosols are assumed above"
     ).tag(config=True)
     wavelengths_in_nm = traits.List(
-        traits.Float(), default_value=[float(w) for w in range(300, 701, 25)]
+        traits.Float(),
+        default_value=[float(w) for w in range(300, 701, 25)],
+        help="Wavelengths of optical depths and transmissions",
     ).tag(config=True)
     energies_in_tev = traits.List(
         traits.Float(),
@@ -89,11 +91,15 @@ class SelectObservationConditions(NightTool):
     angstrom_exponent = traits.Float(
         1.2, help="Of aerosols, where neither LIDAR nor FRAM tells better"
     ).tag(config=True)
-    angstrom_exponent_error = traits.Float(0.5, min=0.0).tag(config=True)
+    angstrom_exponent_error = traits.Float(0.5, min=0.0, help="Its systematic error").tag(
+        config=True
+    )
     scale_height_in_m = traits.Float(1000.0, min=1.0, help="Of aerosols, without LIDAR").tag(
         config=True
     )
-    scale_height_error_in_m = traits.Float(500.0, min=0.0).tag(config=True)
+    scale_height_error_in_m = traits.Float(500.0, min=0.0, help="Its systematic error").tag(
+        config=True
+    )
     lowest_cloud_in_m = traits.Float(
         5000.0, help="Above the sea: layers of the LIDAR with a higher base are clouds"
     ).tag(config=True)
@@ -106,7 +112,9 @@ class SelectObservationConditions(NightTool):
     reference_height_in_m = traits.Float(
         10000.0, min=0.0, help="Above the observatory: transmission that is judged"
     ).tag(config=True)
-    reference_wavelength_in_nm = traits.Float(400.0, min=200.0).tag(config=True)
+    reference_wavelength_in_nm = traits.Float(
+        400.0, min=200.0, help="Wavelength at which optical depths are told and judged"
+    ).tag(config=True)
     limits = traits.Dict(
         value_trait=traits.Float(),
         help="Limits of the quality that differ from the defaults (QualityLimits)",

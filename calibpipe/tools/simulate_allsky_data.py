@@ -32,7 +32,7 @@ class SimulateAllskyData(NightTool):
     folder = traits.Bool(False, help="Write a folder with a file a frame").tag(config=True)
     size = traits.Int(1024, min=128, max=8192, help="Pixels on a side").tag(config=True)
     interval_in_min = traits.Float(25.0, min=0.5, help="From frame to frame").tag(config=True)
-    exposure_in_s = traits.Float(30.0, min=0.1, max=300.0).tag(config=True)
+    exposure_in_s = traits.Float(30.0, min=0.1, max=300.0, help="Of a frame").tag(config=True)
     cloud_cover = traits.List(
         traits.Float(min=0.0, max=1.0),
         default_value=[0.0, 0.0, 0.5, 0.1, 0.0],

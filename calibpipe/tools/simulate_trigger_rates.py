@@ -47,7 +47,9 @@ class SimulateTriggerRates(NightTool):
         maxlen=2,
         help="At culmination; at dusk and dawn",
     ).tag(config=True)
-    nominal_throughput = traits.Float(0.2, min=1e-6).tag(config=True)
+    nominal_throughput = traits.Float(
+        0.2, min=1e-6, help="Optical throughput about which telescopes spread"
+    ).tag(config=True)
     nominal_gain = traits.Float(85.0, min=1e-6, help="ADC of a photoelectron").tag(config=True)
     spread = traits.Float(0.05, min=0.0, help="Relative, of throughputs and gains").tag(config=True)
     measurement_error = traits.Float(
