@@ -11,9 +11,10 @@ from ctapipe.core import Tool, ToolConfigurationError, traits
 
 from ..core.exceptions import ConfigurationError
 from ..core.provenance import Provenance
+from .command_tool import CommandTool
 
 
-class NightTool(Tool):
+class NightTool(CommandTool):
     """A Tool that makes one product of one night at one site."""
 
     site = traits.Path(
