@@ -13,6 +13,7 @@ import pytest
 import yaml
 from ctapipe.core import ToolConfigurationError, run_tool
 
+from calibpipe.tools.bash_completion import tool_of
 from calibpipe.tools.command_tool import CommandTool, wants_colours
 
 ROOT = Path(__file__).parents[2]
@@ -26,17 +27,8 @@ class Terminal(io.StringIO):
 
 
 def tool_class(name):
-    """Tool of an entry point: the one that its module defines under the name of the command."""
-    module = sys.modules[EntryPoint(name, SCRIPTS[name], "console_scripts").load().__module__]
-    (found,) = (
-        value
-        for value in vars(module).values()
-        if isinstance(value, type)
-        and issubclass(value, CommandTool)
-        and value.__module__ == module.__name__
-        and value.name == name
-    )
-    return found
+    """Tool of an entry point."""
+    return tool_of(EntryPoint(name, SCRIPTS[name], "console_scripts"))
 
 
 @pytest.mark.parametrize(
