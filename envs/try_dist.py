@@ -1,4 +1,4 @@
-"""Whether wheel and sdist are whole: run by `make dist` in an environment that has only the wheel."""
+"""Whether wheel and sdist are whole: `make dist` runs it in an environment of the wheel alone."""
 
 import os
 import subprocess
@@ -8,13 +8,14 @@ from importlib.metadata import distribution
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import calibpipe
+from calibpipe.tools.bash_completion import tool_of
+
 BIN = Path(sys.executable).parent
 
 
 def main(checkout: Path, sdist: Path) -> str | None:
     """What is wrong; None if nothing is."""
-    import calibpipe
-
     installed, ours = Path(calibpipe.__file__).parent, checkout / "calibpipe"
     if installed == ours:
         return f"{installed} is the checkout: run this in the environment of the wheel"
@@ -22,8 +23,6 @@ def main(checkout: Path, sdist: Path) -> str | None:
     absent = [p for p in files if not (installed / p.relative_to(ours)).is_file()]
     if absent:
         return f"the wheel lacks {', '.join(map(str, absent))}"
-
-    from calibpipe.tools.bash_completion import tool_of
 
     scripts = distribution("calibpipe").entry_points.select(group="console_scripts")
     for script in scripts:
@@ -35,7 +34,10 @@ def main(checkout: Path, sdist: Path) -> str | None:
             archive.extractall(name, filter="data")
         (workflow,) = Path(name).iterdir()
         trouble = plan(workflow)
-    print(f"{len(files)} files, {len(scripts)} commands, and the workflow of the sdist plans the demo")
+    if trouble is None:
+        print(
+            f"{len(files)} files, {len(scripts)} commands; the workflow of the sdist plans the demo"
+        )
     return trouble
 
 
