@@ -4,6 +4,7 @@
 # make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
 # make test-faults    the same with twenty random kills; KILLS=..., SEED=...
 # make docs   the manual           make lock       new versions of the dependencies
+# make dist   wheel and sdist, tried in an empty environment
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +17,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores=2
 DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-cluster test-faults cluster-packages lint bench docs lock clean
+.PHONY: help install demo test test-slow test-cluster test-faults cluster-packages lint bench docs dist lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -79,7 +80,7 @@ cluster-packages:
 lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/snakefmt --check Snakefile rules
+	@$(BIN)/snakefmt --check Snakefile rules workflow
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
 
 bench: $(VENV)/.installed
@@ -97,9 +98,19 @@ docs: $(VENV)/.installed
 	@$(BIN)/sphinx-build -q -W -b html docs docs/_build/html
 	@echo "$(CURDIR)/docs/_build/html/index.html"
 
+# The wheel has Tools and methods, the sdist the workflow, too.
+dist: $(VENV)/.installed
+	@rm -rf dist
+	@$(or $(UV),$(BIN)/uv) build --quiet --out-dir dist
+	@$(or $(UV),$(BIN)/uv) venv --quiet --python $(BIN)/python dist/environment
+	@$(or $(UV),$(BIN)/uv) pip install --quiet --python dist/environment/bin/python --constraints requirements.lock dist/*.whl
+	@cd dist && env --unset=PYTHONPATH environment/bin/python -I ../envs/try_dist.py .. *.tar.gz
+	@rm -rf dist/environment
+	@ls -d $(CURDIR)/dist/*
+
 lock:
 	uv pip compile --quiet --universal --upgrade --generate-hashes pyproject.toml --group dev --group docs -o requirements.lock
 	$(PYTHON) envs/pin.py
 
 clean:
-	rm -rf demo results logs docs/_build docs/_generated
+	rm -rf demo dist results logs docs/_build docs/_generated

@@ -21,14 +21,16 @@ for threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         threads, "1"
     )  # parallel are the jobs, not their linear algebra
 
+# Folder of the checkout, also where another Snakefile includes this workflow or takes it as module.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=False)).parent
 # In any environment (conda, too) jobs and rules take the package that lies beside this workflow.
-searched = [str(workflow.basedir), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
+searched = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(searched))))
-sys.path.insert(0, str(workflow.basedir))
+sys.path.insert(0, str(ROOT))
 
 from calibpipe.core.code_version import code_version
 
-CONFIG = Path(workflow.basedir) / "config"
+CONFIG = ROOT / "config"
 NIGHT = "results/{site}/{category}/{night}"
 LOG = "logs/{site}/{category}/{night}"
 SIMULATION = (

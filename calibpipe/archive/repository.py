@@ -2,6 +2,7 @@
 
 import re
 import shutil
+import sqlite3
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -166,8 +167,8 @@ def translated_errors(location: str | Path) -> Iterator[None]:
     """Errors of the database as a StorageError that names the archive and no password."""
     try:
         yield
-    except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.DBAPIError) as error:
-        cause = without_password(str(error.orig or error)).strip().splitlines()
+    except (sqlalchemy.exc.DBAPIError, sqlite3.DatabaseError) as error:  # Butler asks both ways
+        cause = without_password(str(getattr(error, "orig", None) or error)).strip().splitlines()
         raise StorageError(
             f"the database of the archive {location} cannot be used: "
             f"{cause[0] if cause else type(error).__name__}; see whether it "

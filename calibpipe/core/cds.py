@@ -28,7 +28,7 @@ from .exceptions import (
 )
 from .patience import Patience, network_errors, raise_for_passing, without_secrets
 
-__all__ = ["retrieve"]
+__all__ = ["credentials_key", "retrieve"]
 
 
 def _silent(message: str) -> None:
@@ -92,7 +92,7 @@ def retrieve(
         The disk is full or cannot be written.
     """
     path = Path(path)
-    key = _key()
+    key = credentials_key()
     ticket = path.with_name(f".{path.name}.job")
     with exclusive(ticket, patience), _PatientSession(patience) as session:
         with _our_errors(key):
@@ -113,7 +113,14 @@ def retrieve(
                 return path
 
 
-def _key() -> str:
+def credentials_key() -> str:
+    """Key of the store's user, as the client reads it; to be shown to nobody.
+
+    Raises
+    ------
+    ConfigurationError
+        If there is none, or one of the old form.
+    """
     try:
         _, key, _ = cdsapi.api.get_url_key_verify(None, None, None)
     except Exception:  # the client raises no narrower one; its text may quote the file

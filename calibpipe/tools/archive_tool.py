@@ -5,11 +5,12 @@ import json
 import logging
 from typing import Any, ClassVar
 
-from ctapipe.core import Tool, ToolConfigurationError, traits
+from ctapipe.core import ToolConfigurationError, traits
 
 from ..core.exceptions import CalibPipeError, ConfigurationError
 from ..core.files import atomic_path
 from ..core.provenance import Provenance
+from .command_tool import CommandTool
 
 
 def _without_traceback(record: logging.LogRecord) -> bool:
@@ -20,7 +21,7 @@ def _without_traceback(record: logging.LogRecord) -> bool:
     return True
 
 
-class ArchiveTool(Tool):
+class ArchiveTool(CommandTool):
     """A Tool that reads or writes the calibration archive."""
 
     archive = traits.Path(

@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ctapipe.core import Tool, ToolConfigurationError, traits
+from ctapipe.core import ToolConfigurationError, traits
 
+from .command_tool import CommandTool
 from .product_comparison import ProductComparison, compare_folders, compare_products, documents
 
 
-class CompareProducts(Tool):
+class CompareProducts(CommandTool):
     """Compare two products, or two folders of products by their paths.
 
     Bytes; content (without times, software and places of the run, floats of six digits); numbers:

@@ -7,13 +7,14 @@ import sys
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ctapipe.core import Tool, ToolConfigurationError, traits
+from ctapipe.core import ToolConfigurationError, traits
 
 from ..core.exceptions import ConfigurationError
 from ..core.provenance import Provenance
+from .command_tool import CommandTool
 
 
-class NightTool(Tool):
+class NightTool(CommandTool):
     """A Tool that makes one product of one night at one site."""
 
     site = traits.Path(
@@ -126,7 +127,7 @@ class NightTool(Tool):
         module = sys.modules[type(self).__module__]
         spec = module.__spec__  # its name is that of the module also where it is run as __main__
         name = type(self).__name__
-        base = set(Tool.class_trait_names(config=True))
+        base = set(CommandTool.class_trait_names(config=True))
         own = {k: v for k, v in self.get_current_config()[name].items() if k not in base}
         outputs = sorted(k for k in own if "output" in k or k in self.output_traits)
         return {
@@ -143,7 +144,7 @@ class NightTool(Tool):
     def scientific_configuration(self) -> dict[str, Any]:
         """Configuration that decides the content of the product (no paths, no logging)."""
         own = self.get_current_config()[type(self).__name__]
-        left_out = set(Tool.class_trait_names(config=True)) | {
+        left_out = set(CommandTool.class_trait_names(config=True)) | {
             name
             for name, trait in self.traits(config=True).items()
             if isinstance(getattr(trait, "_trait", trait), traits.Path)  # of a list, its entries

@@ -130,6 +130,8 @@ class Reprocess(SigningTool):
         from ..core.code_version import PACKAGE
 
         workflow = Path(self.workflow or PACKAGE.parent).resolve()
+        if not (workflow / "Snakefile").is_file():  # CalibPipe was installed from a wheel
+            raise ToolConfigurationError(f"no Snakefile in {workflow}: name the clone, --workflow")
         settings = self.settings(workflow)
         keys = [
             (site, category, night)

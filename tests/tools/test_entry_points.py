@@ -24,7 +24,7 @@ def test_help_of_every_entry_point(name, monkeypatch, capsys):
     assert end.value.code in (0, None)
     told = capsys.readouterr().out
     assert "Options" in told
-    assert any(option in told for option in ("--site", "--archive", "--record", "--output"))
+    assert any(option in told for option in ("--site", "--archive", "--output", "--workflow"))
     assert f"{name} " in told  # its examples
 
 

@@ -127,6 +127,17 @@ def test_progress_and_a_lock_that_was_left(tmp_path):
             ToolConfigurationError,
             "YYYY-MM-DD",
         ),
+        (
+            [
+                "--release=x",
+                "--output-folder=n",
+                "--workflow=.",
+                "--first=2024-01-01",
+                "--last=2024-01-02",
+            ],
+            ToolConfigurationError,
+            "no Snakefile in .*: name the clone, --workflow",
+        ),
     ],
 )
 def test_refusals(options, error, message, tmp_path):

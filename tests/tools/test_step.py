@@ -4,6 +4,7 @@ import errno
 import json
 import shlex
 import signal
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -77,6 +78,15 @@ def test_success_leaves_the_command_and_no_record(rule):
     assert words[0] == "calibpipe-test-step"
     assert words[-1] == "--number=3"
     assert not rule.record.exists()
+
+
+def test_log_of_a_step_has_no_escape_codes(rule, monkeypatch):
+    """Although whoever started the workflow sits at a terminal."""
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    failed(rule, raising(MissingInputError("no such night; make it")))
+    text = rule.log.read_text()
+    assert " ERROR [" in text
+    assert "\x1b" not in text
 
 
 def test_options_that_say_nothing_are_left_out(rule):
