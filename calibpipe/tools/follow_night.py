@@ -91,7 +91,9 @@ class FollowNight(WorkflowTool):
             configured["dl0"]["source"] == "files",
             f"dl0.source is {configured['dl0']['source']}: only files can be waited for",
         )
-        domains = [name for name in configured["domains"] if name in DOMAINS]
+        without_weather = configured["meteo"]["source"] == "archive"  # a day later, or five
+        left = {"pointing"} if without_weather else set()  # stars are refracted
+        domains = [name for name in configured["domains"] if name in DOMAINS and name not in left]
         elements = list(self.telescopes) or configured["telescopes"]
         self._overlay: dict[str, Any] = {
             "sites": [self.site],
@@ -100,7 +102,7 @@ class FollowNight(WorkflowTool):
             "telescopes": elements,
             "domains": domains + ["archive"] * self.certify,
         }
-        if configured["meteo"]["source"] == "archive":  # they have the night a day later, or five
+        if without_weather:
             self._overlay["meteo"] = {"source": "none"}
         self._elements = [name for name in there if name in elements or not elements]
         self._folder = Path(self.directory).resolve()
@@ -117,7 +119,12 @@ class FollowNight(WorkflowTool):
     def start(self) -> None:
         """Look, calibrate, wait, until the night is over."""
         with lonely(self._folder, "quick look"):
-            print(f"{self.site} {self.night}: until {_text(self._end)} UTC", flush=True)
+            without = "meteo" in self._overlay
+            print(
+                f"{self.site} {self.night}: until {_text(self._end)} UTC"
+                + ", without weather: star tracking is left to the morning" * without,
+                flush=True,
+            )
             try:
                 self.follow()
             except KeyboardInterrupt:

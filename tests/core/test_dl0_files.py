@@ -87,9 +87,7 @@ def test_other_blocks_than_those_that_are_taken_are_not_opened(tmp_path, monkeyp
 @pytest.mark.parametrize("text", ["LSTN-01", "LSTN-01/3", "LSTN-01/OBSID", "LSTN-01/OBSID3 "])
 def test_names_of_blocks(text):
     assert named_block("MSTN-05/OBSID12") == ("MSTN-05", 12)
-    with pytest.raises(
-        ConfigurationError, match="write it as LSTN-01/OBSID3"
-    ):
+    with pytest.raises(ConfigurationError, match="write it as LSTN-01/OBSID3"):
         named_block(text)
 
 

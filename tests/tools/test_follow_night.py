@@ -163,17 +163,18 @@ def test_a_locked_folder_is_waited_for(tmp_path, capsys):
     assert capsys.readouterr().err.count("another Snakemake runs there") == 1
 
 
-def test_what_the_night_has_not_yet_is_not_asked_for(tmp_path):
-    """No archive, no aerosols, no array; no weather that comes a day later."""
+def test_what_the_night_has_not_yet_is_not_asked_for(tmp_path, capsys):
+    """No archive, no aerosols, no array; no weather that comes a day later, so no refraction."""
     overlay = watched(tmp_path)._overlay
-    assert overlay["domains"] == ["atmosphere", "camera", "throughput", "pointing", "report"]
+    assert "without weather: star tracking is left to the morning" in capsys.readouterr().out
+    assert overlay["domains"] == ["atmosphere", "camera", "throughput", "report"]
     assert overlay["meteo"] == {"source": "none"}
     assert (overlay["sites"], overlay["categories"]) == (["CTAO-North"], ["B"])
     assert overlay["nights"] == ["2024-07-10"]
 
 
 def test_weather_that_is_there_is_taken_and_the_camera_certified_on_demand(tmp_path):
-    config = {"meteo": {"source": "files"}, "domains": ["camera", "array"]}
+    config = {"meteo": {"source": "files"}, "domains": ["camera", "pointing", "array"]}
     overlay = watched(tmp_path, "--certify", config=config)._overlay
     assert "meteo" not in overlay
-    assert overlay["domains"] == ["camera", "archive"]
+    assert overlay["domains"] == ["camera", "pointing", "archive"]
