@@ -28,6 +28,7 @@ include: "rules/array.smk"
 include: "rules/verification.smk"
 include: "rules/certification.smk"
 include: "rules/report.smk"
+include: "rules/quick_look.smk"
 
 
 localrules:
@@ -114,6 +115,10 @@ rule all:
         every_trends_page(),
     message:
         "every night that was asked for is calibrated"
+
+
+onsuccess:
+    report_what_is_complete()
 
 
 onerror:

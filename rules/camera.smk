@@ -24,6 +24,7 @@ checkpoint dl0_index:
     params:
         root=dl0_root,
         telescopes=lambda wildcards: telescopes(wildcards.site),
+        blocks=config["dl0"]["blocks"],
         version=step_version("index_dl0"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: which DL0 files there are"

@@ -208,7 +208,12 @@ def tool_config(name):
 
 
 def override(site, night, decision):
-    """Reason of a forced decision about a night, or an empty text."""
+    """Reason of a forced decision about a night, or an empty text.
+
+    A run without meteorological data (a night that is not over) decides by date.
+    """
+    if decision == "reference_model_by_date" and config["meteo"]["source"] == "none":
+        return "meteo.source is none: the night's meteorological data are not asked for"
     entry = OVERRIDES.get((decision, site, night))
     if entry is None:
         return ""

@@ -11,5 +11,6 @@ run_step(
     category=snakemake.wildcards.category,
     dl0_root=snakemake.params.root,
     telescopes=snakemake.params.telescopes,
+    blocks=snakemake.params.blocks,
     output=snakemake.output.product,
 )

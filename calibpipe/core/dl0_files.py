@@ -8,7 +8,7 @@ The folders carry the date of the evening.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -26,8 +26,16 @@ from .exceptions import (
 )
 from .telescope import array_element
 
-__all__ = ["block_files", "blocks", "index_of_night"]
+__all__ = [
+    "block_files",
+    "block_of_file",
+    "blocks",
+    "event_paths",
+    "index_of_night",
+    "named_block",
+]
 
+EVENTS = "*/acada-adh/events/{:%Y/%m/%d}/TEL*"  # below the folder of a telescope
 COLUMNS = {
     "array_element": str,
     "tel_id": int,
@@ -41,7 +49,12 @@ COLUMNS = {
 }
 
 
-def index_of_night(root: str | Path, night: date, array_elements: Sequence[str]) -> QTable:
+def index_of_night(
+    root: str | Path,
+    night: date,
+    array_elements: Sequence[str],
+    only: Collection[tuple[str, int]] = (),
+) -> QTable:
     """Index of the telescope event files of a night.
 
     Parameters
@@ -52,6 +65,9 @@ def index_of_night(root: str | Path, night: date, array_elements: Sequence[str])
         Evening.
     array_elements : sequence of str
         Telescopes that are looked for.
+    only : collection of (str, int)
+        Telescope and number of the observation blocks whose files are taken, by the names of the
+        files; all if it is empty. Others are not opened: they may be being written.
 
     Returns
     -------
@@ -64,25 +80,56 @@ def index_of_night(root: str | Path, night: date, array_elements: Sequence[str])
     Raises
     ------
     MissingInputError
-        If there is no file of any of the telescopes.
+        If there is no file of any of the telescopes, or of any of the blocks that are taken.
     """
     root = Path(root)
-    pattern = f"*/acada-adh/events/{night:%Y/%m/%d}/TEL*"
     rows = [
         _row(root, path, element)
         for element in array_elements
-        for path in sorted((root / "DL0" / element).glob(pattern))
+        for path in event_paths(root, night, element)
+        if not only or (element, block_of_file(path)) in only
     ]
     if not rows:
+        of_blocks = f", of the blocks {', '.join(f'{t} {n}' for t, n in sorted(only))}"
+        pattern = EVENTS.format(night)
         raise MissingInputError(
-            f"no DL0 of {', '.join(array_elements)} in the night {night}: nothing like "
+            f"no DL0 of {', '.join(array_elements)} in the night {night}"
+            f"{of_blocks if only else ''}: nothing like "
             f"{root}/DL0/{array_elements[0] if array_elements else '*'}/{pattern}; "
-            "look at data_roots.dl0 and telescopes of the configuration"
+            f"look at data_roots.dl0{', dl0.blocks' if only else ''} and telescopes of the "
+            "configuration"
         )
     for key in {(row["array_element"], row["obs_id"]) for row in rows}:
         _check_streams(root, [r for r in rows if (r["array_element"], r["obs_id"]) == key])
     rows.sort(key=lambda r: [r[n] for n in ("array_element", "obs_id", "stream", "chunk", "path")])
     return QTable({name: [row[name] for row in rows] for name in COLUMNS}, dtype=COLUMNS.values())
+
+
+def event_paths(root: str | Path, night: date, array_element: str) -> list[Path]:
+    """Telescope event files of a night and telescope by their names, finished or not."""
+    return sorted((Path(root) / "DL0" / array_element).glob(EVENTS.format(night)))
+
+
+def block_of_file(path: Path) -> int:
+    """Number of the observation block in the name of a file, -1 if it has none."""
+    return _number(path.name, "OBSID")
+
+
+def named_block(text: str) -> tuple[str, int]:
+    """Telescope and number of an observation block that is written as ``LSTN-01/OBSID3``.
+
+    Raises
+    ------
+    ConfigurationError
+        If it is not written so.
+
+    >>> named_block("LSTN-01/OBSID3")
+    ('LSTN-01', 3)
+    """
+    found = re.fullmatch(r"([A-Z]{3,4}-\d{2})/OBSID(\d+)", text)
+    if found is None:
+        raise ConfigurationError(f"{text!r} is no observation block: write it as LSTN-01/OBSID3")
+    return found[1], int(found[2])
 
 
 def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
@@ -92,7 +139,7 @@ def _row(root: Path, path: Path, element: str) -> dict[str, Any]:
         "array_element": element,
         "tel_id": int(name["tel_id"]) if name else -1,
         "sb_id": _number(path.name, "SBID"),
-        "obs_id": _number(path.name, "OBSID"),
+        "obs_id": block_of_file(path),
         "stream": name["stream"] if name else "",
         "chunk": int(name["chunk"]) if name else -1,
         "path": path.relative_to(root).as_posix(),

@@ -30,7 +30,13 @@ class IndexDl0(NightTool):
         traits.Unicode(), help="Array elements, such as LSTN-01; none: all that the site has"
     ).tag(config=True)
 
+    blocks = traits.List(
+        traits.Unicode(),
+        help="Observation blocks whose files are taken, such as LSTN-01/OBSID3; none: all",
+    ).tag(config=True)
+
     aliases: ClassVar[dict] = NightTool.aliases | {
+        "blocks": "IndexDl0.blocks",
         "dl0-root": "IndexDl0.dl0_root",
         "telescopes": "IndexDl0.telescopes",
     }
@@ -38,13 +44,14 @@ class IndexDl0(NightTool):
 
     def start(self) -> None:
         """Look at all files, write the index."""
-        from ..core.dl0_files import blocks, index_of_night
+        from ..core.dl0_files import blocks, index_of_night, named_block
         from ..core.night import night_date
         from ..core.products import write_table
 
         site = self.load_site()
         elements = self.telescopes or list(site.telescopes)
-        index = index_of_night(self.dl0_root, night_date(self.night), elements)
+        only = [named_block(text) for text in self.blocks]
+        index = index_of_night(self.dl0_root, night_date(self.night), elements, only)
         for row in index:
             if row["problem"]:
                 self.log.warning("%s", row["problem"])

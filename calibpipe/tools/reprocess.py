@@ -10,9 +10,10 @@ from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import ArchiveTool, SigningTool, tabulated
 from .reprocessing import begun_with, lonely, months, run_workflow
+from .workflow_tool import WorkflowTool
 
 
-class Reprocess(SigningTool):
+class Reprocess(WorkflowTool, SigningTool):
     """Calibrate a range of nights again for a release, beside what is certified.
 
     In a folder of its own, which begins with the results there are: only what follows from other
@@ -32,31 +33,13 @@ class Reprocess(SigningTool):
     """
 
     release = traits.Unicode("", help="Name of the release").tag(config=True)
-    directory = traits.Path(".", exists=True, file_ok=False, help="Folder with the results").tag(
-        config=True
-    )
     output_folder = traits.Path(
         None, allow_none=True, exists=None, file_ok=False, help="Folder for the new results"
-    ).tag(config=True)
-    workflow = traits.Path(
-        None, allow_none=True, exists=True, file_ok=False, help="Folder of the Snakefile"
-    ).tag(config=True)
-    profile = traits.Unicode(
-        "", help="Profile of Snakemake, as profiles/slurm; empty: this machine, with --cores"
-    ).tag(config=True)
-    cores = traits.Int(2, min=1, help="Cores of this machine, if there is no profile").tag(
-        config=True
-    )
-    configfile = traits.List(
-        traits.Path(exists=True, directory_ok=False), help="Configurations that overlay the default"
     ).tag(config=True)
     site = traits.List(traits.Unicode(), help="Sites; empty: those of the configuration").tag(
         config=True
     )
     category = traits.List(traits.Unicode(), help="Categories; empty: as configured").tag(
-        config=True
-    )
-    telescopes = traits.List(traits.Unicode(), help="Array elements; empty: as configured").tag(
         config=True
     )
     first = traits.Unicode("", help="First night, YYYY-MM-DD").tag(config=True)
@@ -66,17 +49,12 @@ class Reprocess(SigningTool):
     aliases: ClassVar[dict] = (
         ArchiveTool.aliases
         | SigningTool.aliases
+        | WorkflowTool.aliases
         | {
             "release": "Reprocess.release",
-            "directory": "Reprocess.directory",
             ("o", "output-folder"): "Reprocess.output_folder",
-            "workflow": "Reprocess.workflow",
-            "profile": "Reprocess.profile",
-            "cores": "Reprocess.cores",
-            "configfile": "Reprocess.configfile",
             "site": "Reprocess.site",
             "category": "Reprocess.category",
-            "telescopes": "Reprocess.telescopes",
             "first": "Reprocess.first",
             "last": "Reprocess.last",
         }
@@ -127,12 +105,7 @@ class Reprocess(SigningTool):
         """Run the workflow month by month; site, category and night of what was asked for."""
         import yaml
 
-        from ..core.code_version import PACKAGE
-
-        workflow = Path(self.workflow or PACKAGE.parent).resolve()
-        if not (workflow / "Snakefile").is_file():  # CalibPipe was installed from a wheel
-            raise ToolConfigurationError(f"no Snakefile in {workflow}: name the clone, --workflow")
-        settings = self.settings(workflow)
+        settings = self.settings()
         keys = [
             (site, category, night)
             for site in settings["sites"]
@@ -148,13 +121,7 @@ class Reprocess(SigningTool):
             overlay = new / f"reprocessing/{month}.yaml"
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(settings | {"nights": nights}))
-            options = [
-                f"--snakefile={workflow}/Snakefile",
-                self.where_to_run(),
-                "--rerun-incomplete",
-                "--configfile",
-                *map(str, [*(path.resolve() for path in self.configfile), overlay]),
-            ]
+            options = self.workflow_options(overlay)
 
             def tell(done: int, of: int, _: float, k: int = number, month: str = month) -> None:
                 part = (k + done / of) / len(parts)
@@ -171,20 +138,9 @@ class Reprocess(SigningTool):
                 )
         return keys
 
-    def where_to_run(self) -> str:
-        """Option of Snakemake: profile, a folder or a name that Snakemake knows, or cores."""
-        if not self.profile:
-            return f"--cores={self.cores}"
-        folder = Path(self.profile)
-        return f"--profile={folder.resolve() if folder.is_dir() else folder}"
-
-    def settings(self, workflow: Path) -> dict[str, Any]:
+    def settings(self) -> dict[str, Any]:
         """What is laid over the configuration: the range, and the release."""
-        import yaml
-
-        base: dict[str, Any] = {}
-        for path in [workflow / "config/config.yaml", *self.configfile]:
-            base |= yaml.safe_load(Path(path).read_text())
+        base = self.configured()
         try:
             first, last = date.fromisoformat(self.first), date.fromisoformat(self.last)
         except ValueError as error:

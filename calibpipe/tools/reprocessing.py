@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["begun_with", "lonely", "months", "run_workflow"]
+__all__ = ["begun_with", "is_locked", "lonely", "months", "run_workflow"]
 
 LEFT_OUT = ("certification", "report")  # what the run says of itself: made anew
 NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced")
@@ -31,16 +31,16 @@ def months(nights: list[str]) -> list[list[str]]:
 
 
 @contextmanager
-def lonely(folder: Path) -> Iterator[None]:
-    """Refuse a second reprocessing in the same folder."""
+def lonely(folder: Path, what: str = "reprocessing") -> Iterator[None]:
+    """Refuse a second one of the same in the same folder."""
     from ..core.exceptions import StorageError
 
-    with (folder / ".reprocessing").open("w") as stream:
+    with (folder / f".{what.replace(' ', '_')}").open("w") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise StorageError(
-                f"another reprocessing is running in {folder}: wait for it, or take another folder"
+                f"another {what} is running in {folder}: wait for it, or take another folder"
             ) from error
         yield
 
@@ -91,8 +91,18 @@ def _linked(old: Path, new: Path, marker: Path, left_out: tuple[str, ...]) -> No
     marker.touch()
 
 
+def is_locked(folder: Path) -> bool:
+    """Whether Snakemake runs in a folder, or was killed there."""
+    return any((folder / ".snakemake/locks").glob("*"))
+
+
 def run_workflow(
-    options: list[str], folder: Path, log: Path, tell: Callable[[int, int, float], None]
+    options: list[str],
+    folder: Path,
+    log: Path,
+    tell: Callable[[int, int, float], None],
+    *,
+    is_alone: bool = True,
 ) -> int:
     """Exit code of Snakemake in a folder; its output goes to a log.
 
@@ -103,11 +113,12 @@ def run_workflow(
     folder, log : Path
     tell : callable
         Called with jobs that are done, all jobs, and seconds since the begin.
+    is_alone : bool
+        Whether nobody else may run Snakemake in the folder: its locks are of a run that was killed,
+        and are removed.
     """
     command = [sys.executable, "-m", "snakemake", f"--directory={folder}", *options]
-    if any(
-        (folder / ".snakemake/locks").glob("*")
-    ):  # of a run that was killed: nobody else is here
+    if is_alone and is_locked(folder):
         subprocess.run([*command, "--unlock"], check=False, capture_output=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()

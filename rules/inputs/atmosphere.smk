@@ -1,5 +1,16 @@
 """Input functions of the atmosphere: meteorological data, reference models."""
 
+if (
+    config["meteo"]["source"] == "none"
+    and wanted("archive")
+    and not config["dl0"]["blocks"]
+):
+    raise WorkflowError(
+        "meteo.source: none is for nights that are not over, and the atmosphere of none is "
+        "certified; take archive out of domains, or force the reference model by date in "
+        "config/overrides.yaml"
+    )
+
 
 def reference_pool(site):
     """Folder of the site's reference atmospheres."""

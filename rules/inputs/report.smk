@@ -141,6 +141,12 @@ def make_trends(site):
     print(f"Trends of {site}: {told}", file=sys.stderr)
 
 
+def report_what_is_complete():
+    """After a run on some of the night's blocks: its page, that others are asked for later."""
+    if config["dl0"]["blocks"]:
+        report_what_failed()
+
+
 def report_what_failed():
     """After a failure: pages of the nights that it concerns, then those over the nights."""
     if "report" not in config["domains"]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from astropy.time import Time
 
-from calibpipe.core.dl0_files import block_files, blocks, index_of_night
-from calibpipe.core.exceptions import CorruptedInputError, MissingInputError
+from calibpipe.core.dl0_checks import check_file
+from calibpipe.core.dl0_files import block_files, blocks, index_of_night, named_block
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.simulation.dl0 import Dl0Observation, Dl0Writer
 
 NIGHT = date(2024, 7, 10)
@@ -61,6 +62,33 @@ def test_rows_are_the_files_of_the_night_sorted(tmp_path):
     assert set(index["problem"]) == {""}
     assert list(index["size"][-2:]) == [path.stat().st_size for path in two]
     assert block_files(index, tmp_path, "LSTN-02", 1) == list(two)
+
+
+def test_other_blocks_than_those_that_are_taken_are_not_opened(tmp_path, monkeypatch):
+    """They may be being written."""
+    observe(tmp_path, obs_id=9)
+    observe(tmp_path, obs_id=10)
+    observe(tmp_path, tel_id=2, obs_id=9)
+    opened = []
+
+    def check(path, **options):
+        opened.append(path.name)
+        check_file(path, **options)
+
+    monkeypatch.setattr("calibpipe.core.dl0_files.check_file", check)
+    index = index_of_night(tmp_path, NIGHT, ["LSTN-01", "LSTN-02"], [("LSTN-01", 9)])
+    assert blocks(index) == [("LSTN-01", 9)]
+    assert len(opened) == len(index) == 2
+    assert all(name.startswith("TEL001") and "OBSID10" not in name for name in opened)
+    with pytest.raises(MissingInputError, match=r"of the blocks LSTN-01 11: .* dl0\.blocks"):
+        index_of_night(tmp_path, NIGHT, ["LSTN-01"], [("LSTN-01", 11)])
+
+
+@pytest.mark.parametrize("text", ["LSTN-01", "LSTN-01/3", "LSTN-01/OBSID", "LSTN-01/OBSID3 "])
+def test_names_of_blocks(text):
+    assert named_block("MSTN-05/OBSID12") == ("MSTN-05", 12)
+    with pytest.raises(ConfigurationError, match="write it as LSTN-01/OBSID3"):
+        named_block(text)
 
 
 def test_content_does_not_depend_on_the_place(tmp_path):

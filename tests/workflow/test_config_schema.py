@@ -47,6 +47,7 @@ def refused(change, message):
         {},
         {"nights": {"first": "2024-07-10", "last": "2024-07-12"}},
         {"nights": "2024-07-10"},
+        {"dl0": {"blocks": ["LSTN-01/OBSID3"]}, "meteo": {"source": "none"}},
         {"throughput": {"illuminator": [FLASHES]}},
         {"camera": {"calibration_sets": [SET | {"telescopes": ["LSTN-01"]}], "pde": [EFFICIENCY]}},
         {"monitoring": {"reference_nights": {"CTAO-North": ["2024-07-08"]}}},
@@ -72,6 +73,7 @@ def test_what_is_right_passes(change):
         ),
         ({"domains": ["cameras"]}, "'cameras' is not one of"),
         ({"telescopes": ["LST1"]}, "'LST1' does not match"),
+        ({"dl0": {"blocks": ["LSTN-01 3"]}}, "'LSTN-01 3' does not match"),
         ({"meteo": {"files": "{nigth}/*"}}, "'{nigth}/*' does not match"),
     ],
 )
