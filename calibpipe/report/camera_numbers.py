@@ -313,6 +313,13 @@ def _index_remarks(material: NightMaterial) -> Iterable[tuple[str, str, str]]:
     index = material.used.get(f"{DL0_INDEX}.ecsv")
     if index is None or index.problem:
         return
+    if so_far := index.facts.get("blocks_taken"):
+        yield (
+            "warning",
+            "The night was not over",
+            f"{counted(len(so_far), 'observation block')} so far. The run of the morning adds the "
+            "others, what needs the whole night, and certification.",
+        )
     problems = {str(row["path"]): str(row["problem"]) for row in index.table if row["problem"]}
     if problems:
         first, why = next(iter(problems.items()))

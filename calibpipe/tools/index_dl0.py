@@ -61,7 +61,8 @@ class IndexDl0(NightTool):
         metadata = self.metadata(
             KIND,
             f"DL0 files of {site.name} in the night {self.night}",
-            details={"telescopes": list(elements), "without_data": without},
+            details={"telescopes": list(elements), "without_data": without}
+            | ({"blocks_taken": list(self.blocks)} if self.blocks else {}),
         )
         write_table(self.output, index, metadata)
         self.add_output(self.output, KIND)

@@ -109,7 +109,8 @@ def make_page(site, category, night):
     command += ["--by-date"] * bool(override(site, night, "reference_model_by_date"))
     command += ["--camera"] * bool(wanted("camera") and telescopes(site))
     command += ["--throughput"] * bool(wanted("throughput") and telescopes(site))
-    command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
+    if not config["dl0"]["blocks"]:  # else shown where it is: point spreads come later
+        command += ["--pointing"] * bool(wanted("pointing") and telescopes(site))
     command += [f"--{name}={value}" for name, value in options.items() if value]
     command += ["--array"] * bool(dl2_files(site, night))
     where = keys_of_night((site, category, night))

@@ -54,7 +54,7 @@ def coefficients(seed=1):
     return coefficients_table(camera_coefficients(*series, settings))
 
 
-def add_index(night, telescopes=(1, 2)):
+def add_index(night, telescopes=(1, 2), **details):
     """Index of one observation of each telescope."""
     names = [f"LSTN-{tel_id:02d}" for tel_id in telescopes]
     n = len(names)
@@ -68,7 +68,8 @@ def add_index(night, telescopes=(1, 2)):
         }
     )
     index["problem"] = index["problem"].astype("U40")
-    write_table(night.folder / "array/dl0_index.ecsv", index, night.metadata("array/dl0_index"))
+    metadata = night.metadata("array/dl0_index", **details)
+    write_table(night.folder / "array/dl0_index.ecsv", index, metadata)
 
 
 def add_cameras(night, telescopes=(1, 2), table=coefficients):

@@ -1,16 +1,28 @@
 """Cameras on the page: steps, numbers, masked pixels, figures, status."""
 
+import dataclasses
 import warnings
 
 import numpy as np
 import pytest
-from report.made_camera import DEAD, DRIFT, GAIN, N_CHUNKS, NOISY, PIXELS, add_cameras, coefficients
+from report.made_camera import (
+    DEAD,
+    DRIFT,
+    GAIN,
+    N_CHUNKS,
+    NOISY,
+    PIXELS,
+    add_cameras,
+    add_index,
+    coefficients,
+)
 
 from calibpipe.camera.outliers import PixelReason
 from calibpipe.report.camera_numbers import (
     _nan_quantiles,
     bad_pixels,
     camera_numbers,
+    camera_remarks,
     drift,
     used_reasons,
 )
@@ -96,6 +108,22 @@ def test_cameras_are_missed_only_if_expected(made_night):
     assert status(report(made_night))[0] == "Complete"
     html = report(made_night, "--camera", "--overwrite")
     assert status(html) == ("Incomplete", "1 product absent, no failure recorded.")
+
+
+def test_a_page_of_a_night_that_is_not_over_says_so(made_night):
+    steps = camera_steps([("LSTN-01", 1), ("LSTN-02", 1)])
+
+    def remarks(**details):
+        add_index(made_night, **details)
+        material = made_night.material(camera_steps=steps)
+        name = "array/dl0_index.ecsv"
+        products = material.products | {name: made_night.found(name)}
+        return list(camera_remarks(dataclasses.replace(material, products=products)))
+
+    assert remarks() == []
+    ((level, title, text),) = remarks(blocks_taken=["LSTN-01/OBSID1", "LSTN-02/OBSID1"])
+    assert (level, title) == ("warning", "The night was not over")
+    assert text.startswith("2 observation blocks so far. The run of the morning adds")
 
 
 def test_failure_of_a_camera_is_found_a_level_deeper(made_night):

@@ -98,6 +98,7 @@ def test_blocks_are_calibrated_as_they_come_and_the_morning_adds_the_rest(delive
             assert list(index["obs_id"]) == [1]
             assert not any(index["problem"])
             assert "LSTN-01/camera/coefficients.OBSID1.h5" in page(tmp_path)
+            assert "1 observation block so far" in page(tmp_path)
             come(2)
             damaged = come(3, part=0.9)
             told.append(process.stdout.readline())
