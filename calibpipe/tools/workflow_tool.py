@@ -3,10 +3,12 @@
 from pathlib import Path
 from typing import Any, ClassVar
 
-from ctapipe.core import Tool, ToolConfigurationError, traits
+from ctapipe.core import ToolConfigurationError, traits
+
+from .command_tool import CommandTool
 
 
-class WorkflowTool(Tool):
+class WorkflowTool(CommandTool):
     """A Tool that runs the workflow, once or more often."""
 
     directory = traits.Path(".", exists=True, file_ok=False, help="Folder with the results").tag(

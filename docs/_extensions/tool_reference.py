@@ -25,7 +25,8 @@ DOMAINS = {  # headings, and what names of their commands contain; the first tha
     "Pointing": "star pointing",
     "Array": "array_timing cross_calibration inter_calibration asymmetry",
     "Archive": "certify decertify export import history init_db list lookup upload verify",
-    "Report and reprocessing": "night_report trends compare reproduce reprocess",
+    "Running nights": "follow_night reprocess doctor completion",
+    "Report and comparison": "night_report trends compare reproduce",
 }
 SIMULATION = "Simulation"
 _CONTACT = {"contact_name", "contact_email", "contact_organization"}
