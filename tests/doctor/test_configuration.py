@@ -17,7 +17,7 @@ def workflow(root, tmp_path):
 
 def test_shipped_files(root):
     config = load_configuration(root, [root / "config/demo.yaml"])
-    assert config["dl0"] == {"source": "simulation"}
+    assert config["dl0"] == {"source": "simulation", "blocks": []}
     assert config["meteo"]["files"]  # of config.yaml, below the overlay
     (found,) = configuration_files(root, config["sites"])
     assert found.what.startswith("5 files as their schemas say")
