@@ -51,6 +51,7 @@ rule calibration_runs_index:
         telescopes=lambda wildcards: telescopes_with(
             SETS, wildcards.site, wildcards.night
         ),
+        blocks=[],  # all of them
         version=step_version("index_dl0"),
     message:
         "{wildcards.night} {wildcards.site} {wildcards.category}: which dedicated runs there are"
