@@ -161,6 +161,7 @@ def test_only_what_belongs_to_flashes_is_made(finished, workflow):
         for name in (
             "camera/pixel_statistics.OBSID1",
             "camera/coefficients.OBSID1",
+            "camera/excluded_pixels",
             "throughput/illuminator_throughput.OBSID1",
             "throughput/illuminator_throughput.OBSID2",
         )
