@@ -14,15 +14,14 @@ from ..core.exceptions import StorageError
 from ..core.files import sha256
 from ..core.product_header import ProductHeader
 from .bulk import certify_intervals, ingest, no_other_certifies
-from .candidate import Candidate, check_candidate, check_words
+from .candidate import Candidate, check_words
 from .errors import OverlappingValidityError
 from .placement import (
     Plan,
     all_placed,
-    check_among_themselves,
     check_free,
+    checked_plans,
     make_collections,
-    plans_of,
 )
 from .repository import Archive, uses_database
 from .validity import Interval
@@ -86,12 +85,9 @@ def certify(
         If the database or disk cannot be written.
     """
     check_words(author, reason)
-    for candidate in candidates:
-        check_candidate(candidate)
-    if not candidates:
+    plans = checked_plans(archive, candidates)
+    if not plans:
         return []
-    plans = plans_of(archive, candidates)
-    check_among_themselves(plans)
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)

@@ -11,7 +11,7 @@ from lsst.daf.butler import CollectionType, DatasetRef
 
 from ..core.exceptions import ConfigurationError
 from ..core.products import digest
-from .candidate import Candidate
+from .candidate import Candidate, check_candidate
 from .errors import OverlappingValidityError
 from .lookup import Certified, certified, data_id
 from .names import layer_name, layer_number, run_name
@@ -23,6 +23,7 @@ __all__ = [
     "all_placed",
     "check_among_themselves",
     "check_free",
+    "checked_plans",
     "make_collections",
     "plans_of",
     "stored_products",
@@ -65,6 +66,21 @@ class Plan:
     def product_id(self) -> uuid.UUID:
         """Identifier of the product."""
         return self.candidate.header.product_id
+
+
+def checked_plans(archive: Archive, candidates: Sequence[Candidate]) -> list[Plan]:
+    """Plan of each product, once all of them may be certified and none overlaps another.
+
+    Raises
+    ------
+    NotVerifiedError, MissingInputError, ConfigurationError, OverlappingValidityError
+        Which product may not, and why.
+    """
+    for candidate in candidates:
+        check_candidate(candidate)
+    plans = plans_of(archive, candidates)
+    check_among_themselves(plans)
+    return plans
 
 
 def plans_of(archive: Archive, candidates: Sequence[Candidate]) -> list[Plan]:

@@ -14,13 +14,13 @@ from typing import Any
 from astropy.time import Time
 
 from ..core.product_header import read_product_header
-from .candidate import Candidate, check_candidate, check_words
+from .candidate import Candidate, check_words
 from .certify import certification_record, certification_row, certify, stored
 from .errors import NoValidProductError
 from .history import changes
 from .lookup import product_path
 from .names import checked_name
-from .placement import check_among_themselves, make_collections, plans_of, stored_products
+from .placement import checked_plans, make_collections, stored_products
 from .repository import Archive, uses_database
 from .validity import Interval
 
@@ -53,12 +53,9 @@ def propose(
     """
     check_words(author, reason)
     collection = _collection(release)
-    for candidate in candidates:
-        check_candidate(candidate)
-    if not candidates:
+    plans = checked_plans(archive, candidates)
+    if not plans:
         return []
-    plans = plans_of(archive, candidates)
-    check_among_themselves(plans)
     with archive.writing():
         there = {
             (r["product_id"], r["begin_tai_ns"], r["end_tai_ns"]) for r in _rows(archive, release)

@@ -6,7 +6,6 @@ the template. Nothing here opens a file of the night.
 
 from collections.abc import Sequence
 from datetime import datetime
-from importlib.resources import files
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -20,6 +19,7 @@ from .completeness import absent_groups, absent_products, failure_facts, status
 from .dedicated_page import dedicated_facts
 from .key_numbers import key_numbers
 from .material import NightMaterial
+from .page_templates import page_template
 from .pointing_page import pointing_facts
 from .remarks import night_remarks
 from .strips import density_scale, timeline
@@ -82,16 +82,7 @@ def night_facts(
 
 def render(facts: dict[str, Any], made: datetime, version: str) -> str:
     """HTML of the page; every fact is escaped, only figures are not."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(str(files("calibpipe.report") / "templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    page = environment.get_template("night.html.j2")
+    page = page_template("night.html.j2")
     return page.render(facts, made=made, version=version) + "\n"
 
 

@@ -9,6 +9,7 @@ from importlib.resources import files
 from typing import Any
 
 from ..archive.trends import NightVerdict, SiteTrends
+from .page_templates import page_template
 from .trends_calendar import STATES, calendar, calendar_svg
 from .trends_figures import static_svg
 from .trends_markers import MARKERS, marker_path
@@ -195,20 +196,11 @@ def page_script() -> str:
 
 def render_trends(facts: dict[str, Any], made: datetime, version: str) -> str:
     """HTML of the page; the policy allows this script, by its hash, and nothing else."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined
-
-    environment = Environment(
-        loader=FileSystemLoader(str(files("calibpipe.report") / "templates")),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     script = page_script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # of JSON in a page, only "<" could end the element
     data = json.dumps(facts["data"], separators=(",", ":")).replace("<", "\\u003c")
-    page = environment.get_template("trends.html.j2")
+    page = page_template("trends.html.j2")
     rendered = page.render(
         facts | {"data": data}, script=script, digest=digest, made=made, version=version
     )

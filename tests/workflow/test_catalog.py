@@ -16,12 +16,13 @@ import yaml
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+SNAKEFILE = ROOT / "workflow" / "Snakefile"
 MODULE = f"""
 configfile: "{ROOT}/config/config.yaml"
 
 
 module calibpipe:
-    snakefile: "{ROOT}/workflow/Snakefile"
+    snakefile: "{SNAKEFILE}"
     config: config
 
 
