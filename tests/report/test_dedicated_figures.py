@@ -162,11 +162,16 @@ def test_transfer_line_is_that_of_the_fit():
         )
         noise = next(line for line in lines if line.get_label().startswith("pedestal"))
         assert noise.get_ydata()[0] == pytest.approx(row["read_noise"][channel, pixel] ** 2)
-    # the chi2 of the product has the errors of the mean, too: about that of the residuals
     used = np.asarray(points["is_used_in_transfer"])[:, 0, pixel]
     lines = coloured(residual.get_lines(), "level5")
     drawn = next(line for line in lines if len(line.get_xdata()) == used.sum())
-    assert np.sum(drawn.get_ydata() ** 2) == pytest.approx(row["chi2"][0, pixel], rel=0.5)
+    signal, variance, error = (
+        np.asarray(points[name])[used, 0, pixel]
+        for name in ("signal", "variance", "variance_error")
+    )
+    line = F2 * row["gain"][0, pixel] * signal
+    line += row["squared_quadratic_noise"][0, pixel] * signal**2
+    assert drawn.get_ydata() == pytest.approx((variance - line) / error, abs=1e-4)
     turn_off = [
         line for line in coloured(curve.get_lines(), "level5") if len(set(line.get_xdata())) == 1
     ]
