@@ -58,6 +58,7 @@ rule verified_aerosol:
 
 rule verified_camera:
     input:
+        before=sets_before,
         site=site_file,
         config=tool_config("verify"),
         criteria=str(CONFIG / "criteria.yaml"),

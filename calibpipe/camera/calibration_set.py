@@ -93,7 +93,8 @@ def calibration_set(
         ``obs_id`` and ``run_type``; for a scan all `SCAN_COLUMNS`, and ``monitor`` with
         ``monitor_error`` if the light was measured.
     mode : str
-        One of `MODES`. Runs of other types may be in the table: they are left alone.
+        One of `MODES`. Runs of other types may be in the table, no more of each than
+        a set may have: they are left alone.
     where : str
         Name of the table, for messages.
 

@@ -156,6 +156,7 @@ def carried_evidence(
     """Evidence of a night with that of the night before where nothing was measured anew.
 
     Calibration sets are taken every month: what one says of a pixel holds until the next one.
+    One set is therefore enough to exclude a pixel after `Hysteresis.n_bad` nights.
 
     Parameters
     ----------

@@ -59,7 +59,8 @@ def combined_gains(
     r"""Weighted means of gains and of those measured at another time, or otherwise.
 
     The others are on another scale (window, voltage): the median of the ratio. What the ratio
-    scatters beyond the errors has changed since; it is an error of the others.
+    scatters beyond the errors has changed since; it is an error of the others. An other gain 5
+    standard deviations off does not count.
 
     Parameters
     ----------
@@ -85,6 +86,9 @@ def combined_gains(
     noise = (error[both] / gain[both]) ** 2 + (other_error[both] / other[both]) ** 2
     changed = np.sqrt(_excess(ratio / scale - 1, noise))
     with np.errstate(invalid="ignore", divide="ignore"):
+        off = gain / (other * scale) - 1
+        spread2 = (error / gain) ** 2 + (other_error / other) ** 2 + changed**2
+        its &= ~(own & (off**2 > UNLIKE**2 * spread2))  # another voltage since, or a bad fit
         weight = np.where(own, 1 / error**2, 0.0)
         its_weight = np.where(
             its, 1 / ((other_error * scale) ** 2 + (changed * other * scale) ** 2), 0
@@ -146,7 +150,8 @@ def shrunk_gains(
     shrinks = known & (off**2 < UNLIKE**2 * (spread + error2))
     share = np.where(shrinks, spread / (spread + error2), 1.0)
     shrunk = np.where(shrinks, expected * (1 + share * off), gain)
-    return shrunk, relative * np.sqrt(share)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return shrunk, np.where(shrinks, relative * np.sqrt(share), error / gain)
 
 
 def _expected(gain: NDArray, signal: NDArray, sample: NDArray) -> NDArray:

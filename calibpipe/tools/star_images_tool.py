@@ -158,8 +158,10 @@ class StarImagesTool(EventFilesTool):
         names = ("gain", "gain_stat_error")
         if PIXELS_GROUP in telescope_groups(path):
             self.add_input(path, "camera/photon_transfer")
-            row = read_telescope_table(path, PIXELS_GROUP, tel_id, "photon transfer", names)[0]
-            return tuple(np.asarray(row[name], float) for name in names)
+            columns = (*names, "status")
+            row = read_telescope_table(path, PIXELS_GROUP, tel_id, "photon transfer", columns)[0]
+            good = np.asarray(row["status"]) == 0
+            return tuple(np.where(good, np.asarray(row[name], float), np.nan) for name in names)
         table = read_camera_coefficients(self.add_input(path, "camera/coefficients"), tel_id)
         rows = table[np.asarray(table["is_valid"], bool)]
         if not len(rows) or not set(names) <= set(table.colnames):

@@ -189,7 +189,7 @@ def header_differences(
 def document_columns(document: Mapping[str, Any]) -> dict[str, Column]:
     """Entries of a JSON document as columns by their paths; lists of numbers are one column."""
     return {
-        path: Column(np.array(value) if value is not None else np.array(""))
+        path: Column(np.array(np.nan if value is None else value))
         for path, value in _leaves(document)
     }
 
@@ -202,6 +202,7 @@ def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         for number, entry in enumerate(value):
             yield from _leaves(entry, f"{path}[{number}]")
     elif isinstance(value, list) and len({type(e) for e in value}) > 1:
-        yield path, [str(e) for e in value]
+        is_number = all(entry is None or type(entry) in (int, float) for entry in value)
+        yield path, [(np.nan if e is None else e) if is_number else str(e) for e in value]
     else:
         yield path, value if not isinstance(value, Mapping) else ""

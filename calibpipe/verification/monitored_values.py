@@ -117,7 +117,10 @@ def _camera(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[Monito
             else np.nan
             for name in names
         ]
-        found.append(MonitoredValue(quantity, *_mean(*numbers), unit))
+        value, stat, sys = _mean(*numbers)
+        # ASSUME: rows may repeat one flat field: pixels are independent measurements, rows are not
+        n_rows = max(np.count_nonzero(usable.any(axis=1)), 1)
+        found.append(MonitoredValue(quantity, value, stat * np.sqrt(n_rows), sys, unit))
     return found
 
 

@@ -39,6 +39,11 @@ def calibration_sets():
         where = f"camera, calibration_sets, {site} {night}"
         if "runs" not in entry and not is_simulated():
             raise WorkflowError(f"{where}: no table of the runs; name it in `runs`")
+        if is_simulated() and entry["mode"] in ("PEDESTAL", "PEDESTAL_FLAT"):
+            raise WorkflowError(
+                f"{where}: runs of mode {entry['mode']} are not simulated; take PEDESTAL_FLAT_SCAN or "
+                "PEDESTAL_FLAT_SCAN_SPE (n_single_pe in config/tools/simulate_calibration_runs.yaml)"
+            )
         if "runs" in entry and is_simulated():
             raise WorkflowError(
                 f"{where}: `runs` is given, but dl0.source is simulation, which writes a table of "
@@ -73,18 +78,26 @@ def calibration_set_of(site, night, tel):
         raise WorkflowError(
             f"camera, calibration_sets: no entry {site} {night} {tel} in the configuration"
         )
-    return read_set(runs_table(site, night, tel), SETS[site, night, tel]["mode"])
+    left_out = tuple(
+        key[4] for key in OVERRIDES if key[:4] == ("leave_out_block", site, night, tel)
+    )
+    table = runs_table(site, night, tel)
+    return read_set(table, SETS[site, night, tel]["mode"], left_out)
 
 
 @lru_cache(maxsize=None)
-def read_set(path, mode):
-    """Set of the runs in a table, checked."""
+def read_set(path, mode, left_out):
+    """Set of the runs in a table but those that are left out by decision, checked."""
     from calibpipe.camera.calibration_set import calibration_set
     from calibpipe.core.ecsv_input import read_ecsv
     from calibpipe.core.exceptions import CalibPipeError
 
     try:
-        return calibration_set(read_ecsv(path, "table of the runs"), mode, path)
+        table, where = read_ecsv(path, "table of the runs"), path
+        if left_out and "obs_id" in table.colnames:
+            table = table[[int(obs_id) not in left_out for obs_id in table["obs_id"]]]
+            where = f"{path} without {list(left_out)} (leave_out_block)"
+        return calibration_set(table, mode, where)
     except CalibPipeError as error:
         raise WorkflowError(f"camera, calibration_sets: {error}") from error
 
@@ -158,7 +171,7 @@ def products_of_sets(name, site, category, night):
     found = []
     for tel in telescopes_with(SETS, site, night):
         own = calibration_set_of(site, night, tel)
-        blocks = [f"OBSID{n}" for n in kept(own.measured_runs, site, night, tel)]
+        blocks = [f"OBSID{n}" for n in own.measured_runs]
         parts = [{"block": block} for block in blocks] if "{block}" in name else []
         parts += [{"dedicated": n} for n in own.products if "{dedicated}" in name]
         found += [f"{folder}/{name.format(tel=tel, **part)}" for part in parts]
@@ -196,13 +209,6 @@ dedicated_certification = dedicated_of_night(
 def calibration_runs(site, night):
     """Numbers of the dedicated runs among the files of a night."""
     return sorted({obs_id for _, obs_id in dedicated_runs(site, night)})
-
-
-def kept(obs_ids, site, night, tel):
-    """Observations of a telescope but those that are left out by decision."""
-    return [
-        n for n in obs_ids if ("leave_out_block", site, night, tel, n) not in OVERRIDES
-    ]
 
 
 def run_root(wildcards):
@@ -280,10 +286,9 @@ def run_statistics_of(run_type):
     """Input function: pixel statistics of all runs of a type, but those that are left out."""
 
     def statistics(wildcards):
-        where = wildcards.site, wildcards.night, wildcards.tel
         return [
             f"{NIGHT}/{{tel}}/camera/run_statistics.OBSID{n}.h5".format(**wildcards)
-            for n in kept(own_set(wildcards).runs.get(run_type, ()), *where)
+            for n in own_set(wildcards).runs.get(run_type, ())
         ]
 
     return statistics
@@ -320,6 +325,19 @@ def dedicated_before(wildcards):
             folder = NIGHT.format(site=site, category=wildcards.category, night=night)
             return [f"{folder}/certification/{name}.{tel}.json"]
     return []
+
+
+def sets_before(wildcards):
+    """Gains that are certified in the last night before: those of this night are held against them."""
+    if not wanted("archive"):
+        return []
+    keys = dict(wildcards.items())
+    names = ("photon_transfer", "single_photoelectron")
+    return [
+        record
+        for name in names
+        for record in dedicated_before(Wildcards(fromdict=keys | {"dedicated": name}))
+    ]
 
 
 def pde_entry(wildcards):

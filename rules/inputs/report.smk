@@ -117,6 +117,10 @@ def make_page(site, category, night):
     command += [f"--aerosol={name}" for name in expected_aerosol(where)]
     if not is_simulated():  # else the runs of a set may not be known
         command += [f"--dedicated={path}" for path in dedicated_products(where)]
+    index = page.parents[1] / "array/dl0_index.ecsv"
+    if index.is_file() and not config["dl0"]["blocks"]:  # else left to the morning
+        expected = exclusion_products("{tel}/camera/excluded_pixels.h5")(where)
+        command += [f"--dedicated={path}" for path in expected]
     command += [f"--calibration-runs={n}" for n in calibration_runs(site, night)]
     command += [f"--illuminator={obs_id}" for obs_id in runs_of_night(site, night)]
     code = subprocess.run(command, check=False).returncode

@@ -111,9 +111,12 @@ def test_documents_become_columns():
         "pair": [1.0, 2.0],
         "none": None,
         "mixed": [1, "a"],
+        "gaps": [1, 2.5, None],
     }
     columns = document_columns(document)
     assert columns["rows[0].x"].values == 1
     assert columns["pair"].values.tolist() == [1, 2]
     assert columns["mixed"].values.tolist() == ["1", "a"]
-    assert set(columns) == {"rows[0].x", "rows[0].name", "pair", "none", "mixed"}
+    assert np.array_equal(columns["gaps"].values, [1, 2.5, np.nan], equal_nan=True)
+    assert np.isnan(columns["none"].values)
+    assert set(columns) == {"rows[0].x", "rows[0].name", "pair", "none", "mixed", "gaps"}

@@ -44,6 +44,22 @@ def test_gain_and_pedestal_of_usable_pixels_of_high_gain():
     assert numbers("camera/coefficients", table) == {}
 
 
+def test_rows_of_one_flat_field_are_one_measurement():
+    """Twelve rows repeat what was measured once: the error is that of one row of ten pixels."""
+    shape = (12, 2, 10)
+    table = Table(
+        {
+            "gain": np.full(shape, 80.0),
+            "gain_stat_error": np.full(shape, 3.0),
+            "pedestal_offset": np.full(shape, 400.0),
+            "outlier_mask": np.zeros(shape, bool),
+            "is_valid": np.ones(12, bool),
+        }
+    )
+    value, stat, *_ = numbers("camera/coefficients", table)["gain", ""]
+    assert (value, stat) == (80, pytest.approx(3 / np.sqrt(10)))
+
+
 def test_muon_rings():
     night = Table({"mean": [0.2], "sem": [0.001], "sys_error": [0.004]})
     found = numbers("throughput/muon_throughput", {"night": night})

@@ -55,12 +55,12 @@ def configured(folder, *sets, pde=(), runs=RUNS, **changes):
     return folder
 
 
-def snakemake(folder, *options, check=True, **environment):
+def snakemake(folder, *options, check=True, root=ROOT, **environment):
     """Exit code and output of a run in a folder."""
     command = [
         BIN / "snakemake",
-        f"--snakefile={ROOT}/Snakefile",
-        f"--profile={ROOT}/profiles/default",
+        f"--snakefile={root}/Snakefile",
+        f"--profile={root}/profiles/default",
         f"--directory={folder}",
         "--cores=2",
         *options,
@@ -105,9 +105,46 @@ def test_a_mode_says_what_is_made(tmp_path, mode, products, n_runs):
 
 def test_simulated_runs_come_first(tmp_path):
     simulated = {name: value for name, value in SET.items() if name != "runs"}
+    simulated["mode"] = "PEDESTAL_FLAT_SCAN"
     configured(tmp_path, simulated, dl0={"source": "simulation"})
     _, output = snakemake(tmp_path, "--dry-run")
     assert planned(output)["simulated_calibration_runs"] == 1
+    configured(tmp_path, simulated | {"mode": "PEDESTAL_FLAT"}, dl0={"source": "simulation"})
+    code, output = snakemake(tmp_path, "--dry-run", check=False)
+    assert code != 0
+    assert "runs of mode PEDESTAL_FLAT are not simulated; take PEDESTAL_FLAT_SCAN" in output
+
+
+def test_a_run_that_is_left_out_is_in_no_product(tmp_path):
+    """Without single pixels no cross-talk; without photoelectrons the mode cannot be."""
+    root = tmp_path / "workflow"
+    for name in ("rules", "scripts", "envs", "config", "profiles"):
+        shutil.copytree(ROOT / name, root / name)
+    shutil.copy(ROOT / "Snakefile", root)
+    (root / "calibpipe").symlink_to(ROOT / "calibpipe")
+    decision = {
+        "decision": "leave_out_block",
+        "site": "CTAO-North",
+        "night": FIRST,
+        "telescope": "LSTN-01",
+        "author": "the shift",
+        "date": "2024-07-12",
+        "reason": "the lid was open",
+    }
+    folder = configured(tmp_path / "night", SET)
+
+    def without(obs_id, **more):
+        entries = {"overrides": [decision | {"obs_id": obs_id}]}
+        (root / "config/overrides.yaml").write_text(yaml.safe_dump(entries))
+        return snakemake(folder, "--dry-run", root=root, **more)
+
+    made = planned(without(110)[1])
+    assert "crosstalk" not in made
+    assert made["single_photoelectron"] == 1
+    code, output = without(108, check=False)
+    assert code != 0
+    assert "runs.ecsv without [108] (leave_out_block)" in output
+    assert "single_pe" in output
 
 
 LASER = RUNS | {111: Run("laser", {})}
