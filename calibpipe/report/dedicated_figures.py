@@ -238,7 +238,9 @@ def _crosstalk(camera: DedicatedCamera) -> Drawn:
         "pairs alone would give. Good: mean below 1 %, no tail to the right.",
         pair_figure(value, np.asarray(pairs["stat_error"], float)),
     )
-    sums = 100 * crosstalk_sums(pairs, product.geometry.n_pixels)
+    has_direction = bool(product.facts["has_direction"])
+    n_pixels = product.geometry.n_pixels
+    sums = 100 * crosstalk_sums(pairs, n_pixels, has_direction=has_direction)
     if np.isfinite(sums).any():
         yield (
             "crosstalk-map",

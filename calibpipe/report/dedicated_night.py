@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera_numbers import night_median
+from .camera_numbers import nan_quantiles, night_median
 from .material import FoundProduct, NightMaterial, Step
 
 __all__ = [
@@ -145,7 +145,7 @@ class DedicatedCamera:
         ]
         if not gains:
             return None
-        return gains[0] if len(gains) == 1 else np.median(gains, axis=0)
+        return nan_quantiles(np.stack(gains), (0.5,), axis=0)[0]
 
 
 def dedicated_cameras(material: NightMaterial) -> list[DedicatedCamera]:

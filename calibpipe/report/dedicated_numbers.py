@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ..camera.photon_transfer import PhotonTransferReason
 from ..camera.spe_status import REASONS as SPE_REASONS
@@ -43,20 +44,27 @@ TRANSFER_REASONS = {
     PhotonTransferReason.BAD_FIT: "bad fit",
     PhotonTransferReason.EARLY_TURN_OFF: "early turn-off",
 }
-MEDIAN = math.sqrt(math.pi / 2)  # standard error of a median over that of a mean
 CHANNELS = ("high gain", "low gain")
 
 
 def camera_median(value: NDArray, stat: NDArray, sys: NDArray) -> tuple[float, float, float]:
     """Median over the pixels with its errors: independent ones, and those in common.
 
-    NaN without a pixel.
+    The first is that of the pixels as they are: of the number of them below the median, each with
+    its chance, by how many come in a unit. Pixels that differ by more than their errors leave the
+    median to the few in the middle. Of pixels that are alike it is 15 % too large, since the values
+    are wider than the pixels by their errors. NaN without a pixel.
     """
     known = np.isfinite(value)
     if not known.any():
         return NOTHING
-    error = MEDIAN * np.sqrt(np.nanmean(stat[known] ** 2) / known.sum())
-    return float(np.median(value[known])), float(error), float(np.nanmean(sys[known]))
+    middle = float(np.median(value[known]))
+    sigma = np.where(stat > 0, stat, np.nan)[known]
+    away = (middle - value[known]) / sigma
+    below = ndtr(away)
+    slope = np.nansum(np.exp(-(away**2) / 2) / sigma) / math.sqrt(2 * math.pi)
+    error = math.sqrt(np.nansum(below * (1 - below))) / slope if slope > 0 else math.nan
+    return middle, error, float(np.nanmean(sys[known]))
 
 
 def spe_median(camera: DedicatedCamera, name: str) -> tuple[float, float, float]:

@@ -289,6 +289,9 @@ def _months(values: Sequence[NightValue], first: date) -> list[tuple[float, ...]
         groups[value.product.night[:7]].append(value)
     found = []
     for nights in groups.values():
+        if len(nights) == 1:  # has its own error and state
+            found.append(_night(nights[0], first))
+            continue
         rows = np.array([_night(value, first) for value in nights])
         day, value, sys = (float(np.median(rows[:, k])) for k in (0, 1, 3))
         low, high = np.quantile(rows[:, 1], [0.16, 0.84])
@@ -309,7 +312,7 @@ def compact(figure: TrendFigure, telescopes: Sequence[str]) -> dict[str, Any]:
         "id": figure.name.replace("_", "-"),
         "label": axis_label(figure.quantity),
         "unit": figure.quantity.unit,
-        "limits": figure.limits,
+        "limits": [limit for limit in figure.limits or () if np.isfinite(limit)],
         "series": [
             {
                 "tel": telescopes.index(one.array_element) if one.array_element else -1,
