@@ -28,6 +28,7 @@ from astropy.constants import alpha
 from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
+from .muon_coma import coma_with_stretch, drift_per_radius
 from .muon_light import BAND
 from .muon_ring import PARAMETERS, Circles
 
@@ -41,6 +42,9 @@ _STEPS = 60
 _RIDGE = 1e-10  # keeps the information invertible
 _STALLED = 1.0  # decrement of a fit that ends at the rim of the mirror or shadow: one error
 _CONVERGED = 0.005  # gain in quasi-likelihood that may be left: 0.1 of an error
+_COMA_ROUNDS = 3
+_NARROWEST = 0.05  # of a pixel
+_LEAST = 0.1  # light of an azimuth that coma stretches along the ring; 0.9 to 1.1 in real ones
 _REACH = 4.5  # widths from the ring beyond which no light is expected (7e-6 of it)
 _SMOOTH = 0.15  # of the mirror radius: slopes at the mirror's rim are those so far inside
 _SCALE = np.array([np.rad2deg(1.0)] * 4 + [1.0] * 3)
@@ -106,12 +110,20 @@ class Mirror:
         1/m, of the air above the telescope, averaged over the band.
     band : tuple of float
         m, wavelengths between which the photons are counted.
+    coma : float
+        c of third-order coma (`calibpipe.pointing.coma_psf`): radii and widths of rings are then
+        those without it.
+    focus_distance : float
+        m, of what is sharp in the camera: its blur and coma have a covariance. Of no effect without
+        coma.
     """
 
     radius: float
     hole_radius: float = 0.0
     extinction: float = 0.0
     band: tuple[float, float] = (BAND[0].to_value(u.m), BAND[1].to_value(u.m))
+    coma: float = 0.0
+    focus_distance: float = np.inf
 
     def __post_init__(self):
         if not 0 <= self.hole_radius < self.radius:
@@ -258,7 +270,9 @@ def expected_charge(values: NDArray, grid: PixelGrid, mirror: Mirror) -> NDArray
     charge, slopes = np.empty(len(grid.x)), np.empty((len(grid.x), _N))
     every = np.arange(len(grid.x))
     parameters = np.asarray(values, float) / _SCALE
-    _model(every, parameters, *_plain(grid), *_plain_mirror(mirror), charge, slopes)
+    plain = _plain_mirror(mirror)
+    known = _seen_by_coma(parameters, mirror.radius)
+    _model(every, parameters, known, *_plain(grid), *plain, charge, slopes)
     return charge
 
 
@@ -267,7 +281,8 @@ def _plain(grid: PixelGrid) -> tuple:
 
 
 def _plain_mirror(mirror: Mirror) -> tuple[float, ...]:
-    return mirror.radius, mirror.hole_radius, mirror.extinction, mirror.photons_per_length
+    optics = mirror.radius, mirror.hole_radius, mirror.coma, 1 / mirror.focus_distance
+    return *optics, mirror.extinction, mirror.photons_per_length
 
 
 def _direction(x: NDArray, y: NDArray) -> float:
@@ -341,6 +356,7 @@ def _chord(bx, by, c, s, disc, rate):
 def _model(
     pixels,
     p,
+    known,
     x,
     y,
     area,
@@ -349,36 +365,59 @@ def _model(
     pixel_width,
     radius,
     hole,
+    coma,
+    vergence,
     extinction,
     yield_,
     mu,
     slopes,
 ):
-    """Expected charge of some pixels, and its slopes with the parameters."""
+    """Expected charge of some pixels, and its slopes with the parameters.
+
+    Coma is that of the parameters `known`, with lengths in radii of the mirror.
+    """
     x0, y0, theta, sigma, bx, by, efficiency = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
     rate, turned = extinction / tan(theta), 2.0 / tan(2 * theta)
     unit = efficiency * yield_ * sin(2 * theta) / (sigma * sqrt(2 * pi))
+    drift = drift_per_radius(known[2], radius, vergence) if coma > 0.0 else 0.0
     for k in range(pixels.size):
         i = pixels[k]
         charge = with_x0 = with_y0 = with_theta = with_sigma = with_bx = with_by = 0.0
         for q in range(weights.size):
             dx, dy = x[i] + offsets[q, 0] - x0, y[i] + offsets[q, 1] - y0
             r = sqrt(dx * dx + dy * dy)
-            t = (r - theta) / sigma
-            if r == 0.0 or abs(t) > _REACH:
+            if r == 0.0:
                 continue
             c, s = dx / r, dy / r
+            if coma > 0.0:
+                shift, variance, with_place, along, stretch = coma_with_stretch(
+                    known[4], known[5], c, s, known[0], known[1], known[2], hole / radius
+                )
+                added = coma * (coma * variance - 2.0 * drift * with_place)
+                width = sqrt(max(sigma * sigma + added, (_NARROWEST * pixel_width) ** 2))
+                t = (r - theta - coma * shift) / width
+            else:
+                width, t = sigma, (r - theta) / sigma
+            if abs(t) > _REACH:
+                continue
+            part = 1.0
+            if coma > 0.0:
+                part = max(1.0 - coma * stretch / known[2], _LEAST) * sigma / width
+                turn_back = coma * along / known[2]
+                norm = sqrt(1.0 + turn_back * turn_back)
+                c, s = (c + turn_back * s) / norm, (s - turn_back * c) / norm
             outer, outer_bx, outer_by, outer_phi = _chord(bx, by, c, s, radius, rate)
             inner, _, _, _ = _chord(bx, by, c, s, hole, rate)
-            scale = unit * area[i] * weights[q] * exp(-0.5 * t * t) / r
+            scale = unit * area[i] * weights[q] * part * exp(-0.5 * t * t) / r
             density = scale * (outer - inner)
             turn = scale * outer_phi / r
-            radial = density * (-t / sigma - 1.0 / r)
+            c, s = dx / r, dy / r
+            radial = density * (-t / width - 1.0 / r)
             charge += density
             with_x0 += -c * radial + s * turn
             with_y0 += -s * radial - c * turn
-            with_theta += density * (t / sigma + turned)
-            with_sigma += density * (t * t - 1.0) / sigma
+            with_theta += density * (t / width + turned)
+            with_sigma += density * (t * t - 1.0) / width * (sigma / width)
             with_bx += scale * outer_bx
             with_by += scale * outer_by
         mu[k] = charge
@@ -463,21 +502,30 @@ def _allowed(p, pixel_width, radius):
     """Whether parameters describe a ring."""
     return (
         p[2] > 2 * pixel_width
-        and 0.05 * pixel_width < p[3] < 0.5 * p[2]
+        and _NARROWEST * pixel_width < p[3] < 0.5 * p[2]
         and hypot(p[4], p[5]) < 3 * radius
         and p[6] > 0.0
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
+def _seen_by_coma(p, radius):
+    """Parameters with the impact point in radii of the mirror."""
+    known = p.copy()
+    known[4] /= radius
+    known[5] /= radius
+    return known
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit_ring(p, known, pixels, charge, variance, spread, grid, mirror, covariance):
     """Levenberg and Marquardt's steps with the expected information; p becomes the solution."""
     pixel_width, radius = grid[5], mirror[0]
     n = pixels.size
     mu, slopes = np.empty(n), np.empty((n, _N))
     new_mu, new_slopes = np.empty(n), np.empty((n, _N))
     information, gradient = np.empty((_N, _N)), np.empty(_N)
-    _model(pixels, p, *grid, *mirror, mu, slopes)
+    _model(pixels, p, known, *grid, *mirror, mu, slopes)
     best = _quasi_likelihood(charge, mu, variance, spread)
     chi2 = _information(charge, variance, spread, mu, slopes, information, gradient)
     damping, converged = 1e-3, False
@@ -493,7 +541,7 @@ def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
         decrement = np.dot(np.linalg.solve(whole, gradient), gradient)
         is_better = False
         if _allowed(trial, pixel_width, radius):
-            _model(pixels, trial, *grid, *mirror, new_mu, new_slopes)
+            _model(pixels, trial, known, *grid, *mirror, new_mu, new_slopes)
             quality = _quasi_likelihood(charge, new_mu, variance, spread)
             is_better = quality >= best
         if is_better:
@@ -540,6 +588,8 @@ def _fit_rings(
     pixel_width,
     radius,
     hole,
+    coma,
+    vergence,
     extinction,
     yield_,
     spread,
@@ -553,7 +603,7 @@ def _fit_rings(
     has_converged,
 ):
     grid = (x, y, area, offsets, weights, pixel_width)
-    mirror = (radius, hole, extinction, yield_)
+    mirror = (radius, hole, coma, vergence, extinction, yield_)
     chosen = np.empty(x.size, np.int64)
     for ring in range(image.shape[0]):
         p = np.empty(_N)
@@ -574,9 +624,13 @@ def _fit_rings(
         _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_)
         if not _allowed(p, pixel_width, radius):
             continue
-        chi2[ring], light[ring], has_converged[ring] = _fit_ring(
-            p, pixels, charge, variance, spread, grid, mirror, covariance[ring]
-        )
+        # impact points follow from the light by azimuth, not from its width by coma, to which the
+        # drift of the angle adds: coma is that of the fit before
+        for _ in range(_COMA_ROUNDS if coma > 0.0 else 1):
+            known = _seen_by_coma(p, radius)
+            chi2[ring], light[ring], has_converged[ring] = _fit_ring(
+                p, known, pixels, charge, variance, spread, grid, mirror, covariance[ring]
+            )
         values[ring] = p
         photons[ring] = _photons(p, radius, hole, extinction, yield_)
         without[ring] = _photons(p, radius, hole, 0.0, yield_)

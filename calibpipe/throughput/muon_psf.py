@@ -2,7 +2,7 @@ r"""Optical point spread function from the widths of muon rings against their ra
 
 .. math::
    \sigma^2(\theta) - \sigma_{chromatic}^2 - \sigma_{drift}^2 - \sigma_{bending}^2
-   = \sigma_{PSF}^2 + A\,\sigma_{scattering}^2(\theta)
+   - \sigma_{coma}^2 = \sigma_{PSF}^2 + A\,\sigma_{scattering}^2(\theta)
 
 The radial width of a ring is the standard deviation per axis; a circle around the centre of a
 two-dimensional Gaussian holds 80 % of its light at :math:`\theta_{80} = \sigma\sqrt{-2\ln 0.2}`.
@@ -55,6 +55,10 @@ class RelativeErrors:
         Of n - 1, that is of the largest angle.
     pixel : float
         Of the variance of a pixel, which the fit of the ring took out.
+    coma : float
+        Of the telescope's coma, 1 - f/f_eff: focal lengths to 0.2 % (LST 0.0446).
+    coma_drift : float
+        Of the covariance of coma and drift, which the fit has in one number for all muons.
     """
 
     chromatic: float = 0.1
@@ -63,6 +67,8 @@ class RelativeErrors:
     scattering: float = 0.22
     refractivity: float = 0.003
     pixel: float = 0.03
+    coma: float = 0.05
+    coma_drift: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -141,7 +147,7 @@ class _Rings:
     @property
     def optical(self) -> NDArray:
         parts = self.parts
-        return self.squared_width - parts.chromatic - parts.drift - parts.bending
+        return self.squared_width - parts.chromatic - parts.drift - parts.bending - parts.coma
 
 
 @dataclass(frozen=True)
@@ -358,17 +364,20 @@ def _systematic_errors(
     moved = width_components(rings.radius * u.deg, rings.impact, optics, other)
     change = {
         "chromatic": 2 * errors.chromatic * parts.chromatic,
-        "drift": 2 * errors.drift * parts.drift,
+        "drift": errors.drift * (2 * parts.drift + parts.coma_with_drift),
         "bending": errors.bending * parts.bending,
         "scattering": errors.scattering * amplitude * parts.scattering,
         "refractivity": _sum_of_parts(moved, amplitude) - _sum_of_parts(parts, amplitude),
+        "coma": errors.coma * (2 * parts.coma_in_fit + parts.coma_with_drift),
+        "coma_drift": errors.coma_drift * parts.coma_with_drift,
     }
     found = {name: abs(fit.functional @ values) for name, values in change.items()}
     return found | {"pixel": errors.pixel * optics.pixel_variance.to_value(u.deg**2)}
 
 
 def _sum_of_parts(parts: WidthComponents, amplitude: float) -> NDArray:
-    return parts.chromatic + parts.drift + parts.bending + amplitude * parts.scattering
+    known = parts.chromatic + parts.drift + parts.bending + parts.coma
+    return known + amplitude * parts.scattering
 
 
 def _result(fit: _Fit, systematic: dict[str, float], n_unusable: int, clip: float) -> OpticalPsf:
@@ -416,8 +425,8 @@ class WidthProfile:
 
     ``radius`` in deg is the mean of the rings; all others are weighted means in deg²:
     ``squared_width`` and its error, its ``chromatic``, ``drift``, ``bending`` and ``scattering``
-    parts (this with the fitted amplitude), and ``optical``, what remains. ``edges``
-    (n_bins + 1,) in deg.
+    parts (drift with what coma takes off it, scattering with the fitted amplitude), and
+    ``optical``, what remains. ``edges`` (n_bins + 1,) in deg.
     """
 
     edges: u.Quantity
@@ -478,7 +487,7 @@ def width_profile(
     means = {
         "squared_width": in_bins(rings.squared_width[kept]),
         "chromatic": in_bins(parts.chromatic[kept]),
-        "drift": in_bins(parts.drift[kept]),
+        "drift": in_bins((parts.drift + parts.coma)[kept]),
         "bending": in_bins(parts.bending[kept]),
         "scattering": amplitude * in_bins(scattering[kept]),
         "optical": in_bins((rings.optical - amplitude * scattering)[kept]),

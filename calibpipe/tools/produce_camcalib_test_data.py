@@ -271,6 +271,7 @@ class ProduceCamcalibTestData(StarSimulation):
         """Mirror of a telescope and the air above it, for muons."""
         from numpy.random import SeedSequence, default_rng
 
+        from ..pointing.coma_psf import coma_of_optics
         from ..simulation.muon import drawn_throughput, mirror_and_hole
         from ..simulation.muon_photons import MuonTelescope
 
@@ -283,6 +284,7 @@ class ProduceCamcalibTestData(StarSimulation):
                 self.optical_throughput, self.throughput_spread, rng
             ),
             psf=self.optical_psf_in_deg,
+            coma=float(coma_of_optics(optics)),
             mirror_radius=mirror_radius,
             hole_radius=hole_radius,
             field=self.field(),
@@ -636,6 +638,7 @@ class ProduceCamcalibTestData(StarSimulation):
             "optical_throughput": mirror.optical_throughput,
             "band_in_nm": list(BAND),
             "psf_in_deg": mirror.psf,
+            "coma": mirror.coma,
             "mirror_radius_in_m": mirror.mirror_radius,
             "hole_radius_in_m": mirror.hole_radius,
             "refractivity": mirror.refractivity,
