@@ -102,6 +102,15 @@ def newest_layer(
     return list(front.values())
 
 
+def newest_certified(
+    archive: Archive, kind: str, site: str, category: str, span: Interval, *, telescope: str
+) -> Certified | None:
+    """The product of a telescope that began to be valid last in the span; None without one."""
+    where = data_id(archive, kind, site, telescope=telescope)
+    found = newest_layer(archive, kind, archive.layers(site, category), span, where)
+    return max(found, key=lambda entry: entry.validity.begin, default=None)
+
+
 def certified(
     archive: Archive,
     kind: str,

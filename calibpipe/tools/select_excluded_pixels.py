@@ -211,21 +211,18 @@ class SelectExcludedPixels(NightTool):
             return None
         from datetime import timedelta
 
-        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.lookup import newest_certified, product_path
         from ..archive.repository import open_archive
         from ..archive.validity import Interval
         from ..core.night import night_date, night_span
 
         first = str(night_date(self.night) - timedelta(days=self.history_in_days))
         span = Interval.of(*(night_span(night, site)[0] for night in (first, self.night)))
-        archive = open_archive(self.archive)
-        where = data_id(archive, KIND, site.name, telescope=self._header["array_element"])
-        layers = archive.layers(site.name, self.category)
-        found = newest_layer(archive, KIND, layers, span, where)
-        if not found:
-            return None
-        newest = max(found, key=lambda entry: entry.validity.begin)
-        return product_path(archive, newest.product_id)
+        archive, telescope = open_archive(self.archive), self._header["array_element"]
+        newest = newest_certified(
+            archive, KIND, site.name, self.category, span, telescope=telescope
+        )
+        return newest and product_path(archive, newest.product_id)
 
     def history(
         self, previous: Path | None, night: str, n_pixels: int
