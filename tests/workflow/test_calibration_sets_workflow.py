@@ -147,6 +147,19 @@ def test_a_run_that_is_left_out_is_in_no_product(tmp_path):
     assert "single_pe" in output
 
 
+def test_stars_of_the_next_night_wait_for_the_gains(tmp_path):
+    domains = [*CONFIG["domains"], "atmosphere", "pointing"]
+    folder = configured(tmp_path, SET, nights=[FIRST, SECOND], domains=domains)
+    results = f"results/CTAO-North/C/{SECOND}"
+    jobs = planned(
+        snakemake(folder, "--dry-run", f"{results}/LSTN-01/pointing/star_tracking.OBSID1.h5")[1]
+    )
+    assert jobs["certified_calibration_set"] == jobs["photon_transfer"] == 1
+    assert "crosstalk" not in jobs
+    other = f"{results}/LSTN-02/pointing/star_tracking.OBSID1.h5"
+    assert "photon_transfer" not in planned(snakemake(folder, "--dry-run", other)[1])
+
+
 LASER = RUNS | {111: Run("laser", {})}
 
 
