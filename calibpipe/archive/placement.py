@@ -13,6 +13,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.products import digest
 from .candidate import Candidate, check_candidate
 from .errors import OverlappingValidityError
+from .kinds import kind_of
 from .lookup import Certified, certified, data_id
 from .names import layer_name, layer_number, run_name
 from .repository import Archive
@@ -27,6 +28,7 @@ __all__ = [
     "make_collections",
     "plans_of",
     "stored_products",
+    "until_next",
 ]
 
 
@@ -133,6 +135,26 @@ def check_among_themselves(plans: Iterable[Plan]) -> None:
                     f"{second.candidate.header.path} {second.interval} overlap: certify one of "
                     "them, or give their validities"
                 )
+
+
+def until_next(archive: Archive, plans: Sequence[Plan]) -> list[Plan]:
+    """Plans of which those whose kind says so end where a later product begins.
+
+    An old calibration set that is processed again does not go in front of the newer one. A validity
+    that was given is taken as it is.
+    """
+    shortened = []
+    for plan in plans:
+        header = plan.candidate.header
+        own = header.validity and Interval.of(*header.validity)
+        interval = plan.interval
+        if kind_of(plan.kind).until_next and not plan.candidate.layer and plan.interval == own:
+            layers = archive.layers(str(header.site), plan.candidate.category)
+            there = certified(archive, plan.kind, layers, where=plan.where, within=own)
+            later = [c.validity.begin for c in there if c.validity.begin > own.begin]
+            interval = Interval(own.begin, min(later, default=own.end))
+        shortened.append(replace(plan, interval=interval))
+    return shortened
 
 
 def all_placed(archive: Archive, plans: Sequence[Plan], supersede: bool) -> list[Plan]:
