@@ -118,7 +118,7 @@ class FollowNight(WorkflowTool):
 
     def start(self) -> None:
         """Look, calibrate, wait, until the night is over."""
-        with lonely(self._folder, "quick look"):
+        with lonely(self._folder, "quick look") as self._lock:
             without = "meteo" in self._overlay
             print(
                 f"{self.site} {self.night}: until {_text(self._end)} UTC"
@@ -188,7 +188,7 @@ class FollowNight(WorkflowTool):
         (self._results / "array/dl0_index.ecsv").unlink(missing_ok=True)
         log = overlay.with_suffix(".log")
         options = ["quick_look", *self.workflow_options(overlay)]
-        code = run_workflow(options, self._folder, log, self.look, is_alone=False)
+        code = run_workflow(options, self._folder, log, self.look, is_alone=False, lock=self._lock)
         absent = f"not made, see {log}" if code else "left to the morning"
         for block in pending:
             self._taken[block] = arrived[block].files
