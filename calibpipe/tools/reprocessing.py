@@ -14,7 +14,7 @@ from pathlib import Path
 __all__ = ["begun_with", "is_locked", "lonely", "months", "run_workflow"]
 
 LEFT_OUT = ("certification", "report")  # what the run says of itself: made anew
-NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced")
+NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced", "reprocessing", "quick_look")
 _PROGRESS = re.compile(r"(\d+) of (\d+) steps")
 
 

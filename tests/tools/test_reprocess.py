@@ -30,6 +30,8 @@ def old(tmp_path):
         "data/DL0/LSTN-01/events.fits.fz",
         "calibration_archive/butler.yaml",
         "logs/CTAO-North/x.log",
+        "reprocessing/summary.ecsv",
+        "quick_look/CTAO-North/B/2024-07-10/2024-07-10T220000.log",
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("old")
@@ -46,7 +48,8 @@ def test_a_new_folder_begins_with_the_nights_that_are_asked_for(old, tmp_path):
     assert not (new / f"{NIGHT}/certification").exists()  # made anew: for the release
     assert not (new / f"{NIGHT}/report").exists()
     assert not (new / "results/CTAO-North/C/2024-07-11").exists()
-    assert not (new / "logs").exists()
+    for records in ("logs", "reprocessing", "quick_look"):  # of the old folder: it keeps its own
+        assert not (new / records).exists()
     assert (new / "data").is_symlink()
     assert (new / "calibration_archive").resolve() == old / "calibration_archive"
     simulated = new / "simulation/CTAO-North/2024-07-10"
