@@ -161,9 +161,11 @@ def settings(
             return {key: moved(entry) for key, entry in value.items()}
         if isinstance(value, list):
             return [moved(entry) for entry in value]
-        if not isinstance(value, str) or "/" not in value:
+        if not isinstance(value, str) or not value:
             return value
-        return places.get((directory / value).resolve()) or _replaced(value, replaced)
+        if place := places.get((directory / value).resolve()):
+            return place
+        return _replaced(value, replaced) if "/" in value else value  # a word is no path
 
     ((name, own),) = run["configuration"].items()
     outputs = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from ctapipe.core import ToolConfigurationError, run_tool
 
-from calibpipe.archive.reproduction import located
+from calibpipe.archive.reproduction import Source, located, settings
 from calibpipe.core.exceptions import MissingInputError
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata, write_json
@@ -114,3 +114,18 @@ def test_beginnings_of_paths(tmp_path):
     assert str(located("/older/x", tmp_path, replaced)) == "/older/x"
     assert located("results/x", tmp_path, replaced) == tmp_path / "elsewhere/x"
     assert located("results2/x", tmp_path, replaced) == tmp_path / "results2/x"
+
+
+def test_an_input_without_a_folder_in_its_name_is_taken_from_where_it_is_found(tmp_path):
+    """From the archive here: the file of that name has changed since."""
+    (tmp_path / "co2.csv").write_text("changed")
+    kept = tmp_path / "archive/co2.csv"
+    found = [Source("monthly_co2", "co2.csv", kept, "1", "1", "from the archive")]
+    own = {"input_file": "co2.csv", "night": "2023-06-20", "others": ["co2.csv", "", "x/y"]}
+    run = {"configuration": {"CalculateMacobac": own}, "outputs": []}
+    (made,) = settings(run, found, tmp_path, {"2023-06-20": "z", "x": "z"}, tmp_path).values()
+    assert made == {
+        "input_file": str(kept),
+        "night": "2023-06-20",
+        "others": [str(kept), "", "z/y"],
+    }
