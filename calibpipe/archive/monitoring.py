@@ -104,6 +104,7 @@ def _merge(archive: Archive, h5file: "tables.File", found: Certified, excluded: 
     ids = [str(entry.product_id) for entry in (found, excluded)]
     attributes = h5file.root._v_attrs
     own = json.loads(attributes["calibpipe"])
+    own.pop("run", None)  # that of the coefficients does not make this file
     own["inputs"] = [
         {"role": entry.kind, "path": entry.run, "product_id": str(entry.product_id)}
         for entry in (found, excluded)

@@ -59,8 +59,9 @@ def recipe(header: ProductHeader) -> dict[str, Any]:
     run = header.own.get("run")
     if not run or not run.get("tool"):
         raise MissingInputError(
-            f"{header.path} does not say how it was made (products of CalibPipe before 0.1.0 and "
-            "imported ones do not): the log of its step begins with the command"
+            f"{header.path} does not say how it was made (products of CalibPipe before 0.1.0, "
+            "imported ones, and coefficients with excluded pixels that calibpipe-export merged do "
+            "not): the log of its step begins with the command"
         )
     return run | {"configuration": json.loads(run["configuration"])}
 

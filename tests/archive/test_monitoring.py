@@ -13,8 +13,9 @@ from products import SIGNED, candidate, hours
 
 from calibpipe.archive.certify import certify
 from calibpipe.archive.history import calibrations_of
+from calibpipe.archive.reproduction import recipe
 from calibpipe.camera.outliers import PixelReason
-from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.core.monitoring_file import read_camera_coefficients, write_camera_coefficients
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata
@@ -124,6 +125,14 @@ def test_a_merged_file_names_both_products(two, tmp_path):
     assert header.product_id not in (made.product_id, excluded.product_id)
     used = {entry["id"] for entry in calibrations_of(archive, path)}
     assert used == {str(made.product_id), str(excluded.product_id)}
+
+
+def test_a_merged_file_has_no_recipe(two, tmp_path):
+    """Its coefficients have one, which would not make this file."""
+    path, _ = export(two[0], tmp_path)
+    assert "run" in read_product_header(two[1].path).own
+    with pytest.raises(MissingInputError, match="does not say how it was made"):
+        recipe(read_product_header(path))
 
 
 def test_a_copy_that_was_damaged_is_refused(two, tmp_path, monkeypatch):
