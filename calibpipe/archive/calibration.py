@@ -11,9 +11,9 @@ from astropy.time import Time
 
 from ..core.exceptions import ConfigurationError
 from ..core.products import read_json, read_table
+from .checksum import check_stored
 from .lookup import Certified, lookup, product_path
 from .repository import Archive, open_archive
-from .transfer import check_stored
 from .validity import moment
 
 __all__ = ["Calibration", "get"]

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..core.exceptions import ConfigurationError
 from ..core.files import atomic_path
+from .checksum import check_stored
 from .errors import NoValidProductError
 from .lookup import Certified, lookup, product_path
 from .repository import Archive
-from .transfer import check_stored
 
 if TYPE_CHECKING:
     import tables

@@ -9,18 +9,18 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
-from ..core.files import sha256
 from ..core.product_header import ProductHeader
 from .candidate import Candidate
 from .certify import certify
+from .checksum import check_sum
 from .errors import NoValidProductError
-from .history import product_record, products
+from .history import product_record
 from .lookup import Certified, product_path
 from .names import CATEGORIES, checked_name, layer_number
 from .repository import Archive, uses_database
 from .validity import Interval
 
-__all__ = ["check_stored", "check_sum", "export_products", "import_products"]
+__all__ = ["export_products", "import_products"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -131,39 +131,6 @@ def _observatory(archive: Archive, sites: set[str]) -> list[dict[str, Any]]:
             about[f"{element}s"] = [row.toDict() for row in rows]
         answer.append(about)
     return answer
-
-
-def check_sum(path: Path, expected: str, what: str) -> None:
-    """Refuse a file that is not what was stored.
-
-    Raises
-    ------
-    CorruptedInputError
-        With both checksums.
-    """
-    found = sha256(path)
-    if found != expected:
-        raise CorruptedInputError(
-            f"{what} has the checksum {found[:12]}..., its record says {expected[:12]}...: it was "
-            "changed or damaged; get it again"
-        )
-
-
-def check_stored(archive: Archive, found: Certified, path: Path) -> None:
-    """Refuse a file of the archive, or a copy of it, that is not what was stored.
-
-    Raises
-    ------
-    MissingInputError
-        If it is not there.
-    CorruptedInputError
-        If its checksum is another one.
-    """
-    (record,) = products(archive, id=str(found.product_id))
-    what = f"{product_path(archive, found.product_id)} of the archive"
-    if not path.is_file():
-        raise MissingInputError(f"{what} is not there: bring it back from a copy of the archive")
-    check_sum(path, record["sha256"], what)
 
 
 @uses_database
