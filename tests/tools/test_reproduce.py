@@ -12,6 +12,7 @@ from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata, write_json
 from calibpipe.tools.calculate_macobac import CalculateMacobac
 from calibpipe.tools.reproduce import Reproduce
+from calibpipe.tools.verify import Verify
 
 
 def record(base=400.0):
@@ -36,10 +37,10 @@ def folder(root, tmp_path):
     return folder
 
 
-def reproduced(folder, *options, raises=True):
+def reproduced(folder, *options, raises=True, product="macobac.ecsv"):
     """Exit code and answer."""
     answer = folder.parent / "answer.json"
-    argv = [str(folder / "macobac.ecsv"), f"--output-folder={folder.parent}/again"]
+    argv = [str(folder / product), f"--output-folder={folder.parent}/again"]
     code = run_tool(
         Reproduce(), [*argv, f"--record={answer}", "--overwrite", *options], raises=raises
     )
@@ -64,6 +65,17 @@ def test_same_content(folder):
     assert (code, answer["level"], answer["remarks"]) == (0, "same content", [])
     assert (folder / "macobac.ecsv").read_bytes() == before
     assert answer["made"].startswith(str(folder.parent / "again"))
+
+
+def test_one_of_several_verdicts_in_a_folder(folder, root):
+    (folder / "other.ecsv").write_bytes((folder / "macobac.ecsv").read_bytes())
+    argv = [f"--site={root / 'config/sites/CTAO-North.yaml'}", "--night=2023-06-20"]
+    argv += [f"--criteria={root / 'config/criteria.yaml'}", "--output-folder=verdicts"]
+    argv += ["--product=macobac.ecsv", "--product=other.ecsv"]
+    assert run_tool(Verify(), argv, cwd=folder, raises=True) == 0
+    code, answer = reproduced(folder, product="verdicts/macobac.json")
+    assert (code, answer["level"]) == (0, "same content")
+    assert answer["made"].endswith("verdicts/macobac.json")
 
 
 def test_in_another_place(folder, root, tmp_path):
