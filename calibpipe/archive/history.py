@@ -39,8 +39,8 @@ def products(archive: Archive, **wanted: str | Sequence[str] | None) -> list[dic
     Parameters
     ----------
     **wanted : str or sequence of str
-        ``site``, ``kind``, ``category``, ``night_name``, ``array_element``, ``block``; None: any,
-        several: one of them (not of sites and kinds).
+        ``id``, ``site``, ``kind``, ``category``, ``night_name``, ``array_element``, ``block``;
+        None: any, several: one of them (not of sites and kinds).
     """
     if wanted.get("kind"):
         kind_of(str(wanted["kind"]))

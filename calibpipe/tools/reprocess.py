@@ -81,8 +81,8 @@ class Reprocess(WorkflowTool, SigningTool):
         if old == new:
             raise ToolConfigurationError(f"--output-folder {new} holds the results of before")
         new.mkdir(parents=True, exist_ok=True)
-        with lonely(new):
-            keys = self.made_again(old, new)
+        with lonely(new) as lock:
+            keys = self.made_again(old, new, lock)
             self.compared(old, new, keys)
 
     def accepted(self) -> None:
@@ -101,7 +101,7 @@ class Reprocess(WorkflowTool, SigningTool):
         shown = [{"kind": k, "action": a, "n": n} for (k, a), n in sorted(counts.items())]
         self.answer(rows, tabulated(shown, {"kind": "kind", "action": "", "n": "products"}))
 
-    def made_again(self, old: Path, new: Path) -> list[tuple[str, str, str]]:
+    def made_again(self, old: Path, new: Path, lock: int) -> list[tuple[str, str, str]]:
         """Run the workflow month by month; site, category and night of what was asked for."""
         import yaml
 
@@ -130,7 +130,7 @@ class Reprocess(WorkflowTool, SigningTool):
                 place = f"{month} ({k + 1} of {len(parts)})"
                 print(f"{place}: {done} of {of} jobs, {_duration(gone)} gone, about {left} left")
 
-            code = run_workflow(options, new, overlay.with_suffix(".log"), tell)
+            code = run_workflow(options, new, overlay.with_suffix(".log"), tell, lock=lock)
             if code:
                 self._failed = 1
                 self.log.error(
