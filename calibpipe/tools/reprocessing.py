@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["begun_with", "is_locked", "lonely", "months", "run_workflow"]
+__all__ = ["begun_with", "is_locked", "lonely", "months", "planned_jobs", "run_workflow"]
 
 LEFT_OUT = ("certification", "report")  # what the run says of itself: made anew
 NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced", "reprocessing", "quick_look")
@@ -98,6 +98,24 @@ def _linked(old: Path, new: Path, marker: Path, left_out: tuple[str, ...]) -> No
 def is_locked(folder: Path) -> bool:
     """Whether Snakemake runs in a folder, or was killed there."""
     return any((folder / ".snakemake/locks").glob("*"))
+
+
+def planned_jobs(options: list[str], folder: Path, log: Path) -> dict[str, int] | None:
+    """Number of jobs by rule that Snakemake would run in a folder; None if it cannot tell.
+
+    Several may plan in a folder at the same time. What Snakemake says goes to a log.
+    """
+    command = [sys.executable, "-m", "snakemake", f"--directory={folder}", *options]
+    command += ["--dry-run", "--nolock", "--quiet", "rules", "reason", "host"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        return None
+    lines = [line.split() for line in log.read_text().splitlines()]
+    jobs = {row[0]: int(row[1]) for row in lines if len(row) == 2 and row[1].isdigit()}
+    jobs.pop("total", None)
+    return jobs
 
 
 def run_workflow(

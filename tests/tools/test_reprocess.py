@@ -1,5 +1,6 @@
 """Nights again, beside what there is: folders, progress, refusals."""
 
+import json
 import os
 import subprocess
 import sys
@@ -139,6 +140,25 @@ def test_the_workflow_of_a_month_holds_the_lock(tmp_path, monkeypatch):
     monkeypatch.setattr("calibpipe.tools.reprocess.run_workflow", held)
     options = ["--release=x", "--output-folder=new", "--first=2024-01-01", "--last=2024-01-02"]
     assert run_tool(Reprocess(), options, cwd=tmp_path, raises=True) == 0
+
+
+def test_a_plan_of_two_months(tmp_path):
+    """Nothing runs: jobs by rule of each month, planned by the real Snakemake on the real rules."""
+    configured = {
+        "sites": ["CTAO-North"],
+        "categories": ["C"],
+        "domains": ["atmosphere"],
+        "meteo": {"source": "simulation"},
+        "co2": {"online": False},
+    }
+    (tmp_path / "nights.yaml").write_text(json.dumps(configured))
+    options = ["--release=x", "--output-folder=new", "--configfile=nights.yaml", "--record=plan"]
+    options += ["--first=2024-06-30", "--last=2024-07-02", "--plan"]
+    assert run_tool(Reprocess(), options, cwd=tmp_path, raises=True) == 0
+    plan = json.loads((tmp_path / "plan").read_text())
+    assert [plan[month]["density_profile"] for month in ("2024-06", "2024-07")] == [1, 2]
+    assert "certified_atmosphere" not in plan["2024-07"]
+    assert not (tmp_path / "new/results").exists()
 
 
 def test_months():
