@@ -88,6 +88,7 @@ def certify(
     plans = checked_plans(archive, candidates)
     if not plans:
         return []
+    last: StorageError | OverlappingValidityError
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)

@@ -202,6 +202,7 @@ def metric_table(archive: Archive, site: str) -> pa.Table:
     places = archive.butler.get_many_uris(refs.values())
     tables = [SCHEMA.empty_table()]
     for identifier in identifiers:
-        path = Path(places[refs[identifier]].primaryURI.ospath)
+        place: Any = places[refs[identifier]].primaryURI
+        path = Path(place.ospath)
         tables.append(parquet.read_table(io.BytesIO(path.read_bytes())))
     return pa.concat_tables(tables, promote_options="default")

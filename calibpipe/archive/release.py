@@ -85,7 +85,7 @@ def _rows(archive: Archive, release: str) -> list[dict[str, Any]]:
 @uses_database
 def proposed(archive: Archive, release: str) -> list[dict[str, Any]]:
     """What would be certified: of proposals for the same time the newest."""
-    kept = defaultdict(list)
+    kept: dict[tuple[str, ...], list] = defaultdict(list)
     for row in reversed(_rows(archive, release)):
         interval = Interval(row["begin_tai_ns"], row["end_tai_ns"])
         category = row["run"].split("/")[1]

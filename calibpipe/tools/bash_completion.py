@@ -59,7 +59,8 @@ def completion_script(entry_points: Iterable[EntryPoint]) -> str:
     entry_points : iterable of EntryPoint
         Console scripts of the package.
     """
-    options, choices = {}, {}
+    options: dict[str, str] = {}
+    choices: dict[str, str] = {}
     for entry_point in sorted(entry_points, key=lambda e: e.name):
         tool = tool_of(entry_point)()
         values = option_values(tool)

@@ -62,8 +62,10 @@ class CalculatePsfStars(StarImagesTool):
             return None
         path = self.add_input(self.muon_psf, "throughput/muon_psf")
         row = read_telescope_table(path, DL1_TEL_OPTICAL_PSF_GROUP, tel_id, "muon PSF")[0]
-        muon = (u.Quantity(row[name], u.deg) for name in ("width", "stat_error", "sys_error"))
-        compared = compare_with_muons(psf, *muon, self.ring_angle_in_deg * u.deg)
+        width, stat, sys = (
+            u.Quantity(row[name], u.deg) for name in ("width", "stat_error", "sys_error")
+        )
+        compared = compare_with_muons(psf, width, stat, sys, self.ring_angle_in_deg * u.deg)
         return {
             "star_in_deg": float(compared.star.value),
             "star_error_in_deg": float(compared.star_error.value),

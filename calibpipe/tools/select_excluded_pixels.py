@@ -85,6 +85,9 @@ class SelectExcludedPixels(NightTool):
         "overrides": "SelectExcludedPixels.overrides",
     }
 
+    _header: Any = None  # of the first product that is read
+    _path: Any = None
+
     def setup(self) -> None:
         """Check what has to be given."""
         super().setup()
@@ -107,8 +110,6 @@ class SelectExcludedPixels(NightTool):
 
         site = self.load_site()
         night = str(night_date(self.night))
-        self._header: dict[str, Any] | None = None
-        self._path: Path | None = None
         found = self.evidence()
         n_pixels = self.subarray().tel[self._header["tel_id"]].camera.geometry.n_pixels
         bits = evidence_of(found, n_pixels)
@@ -126,7 +127,7 @@ class SelectExcludedPixels(NightTool):
             overrides=decisions,
         )
         kept = max(self.n_nights, self.n_good)
-        table = {"night": [*nights, night][-kept:]}
+        table: dict[str, Any] = {"night": [*nights, night][-kept:]}
         table["evidence"] = np.concatenate([history, bits[np.newaxis]])[-kept:]
         facts = {
             "evidence_from": sorted(reason.name.lower() for reason in found),
