@@ -1,6 +1,7 @@
 # make demo   a whole simulated night, ends with the page to open
 # make test   the tests            make test-slow  the slow ones, which CI runs as well
 # make lint   every style check    make bench      side by side with the peer
+# make coverage  lines that the tests run; TESTS=tests/core: only these tests
 # make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
 # make test-faults    the same with twenty random kills; KILLS=..., SEED=...
 # make docs   the manual           make lock       new versions of the dependencies
@@ -17,7 +18,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores=2
 DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-cluster test-faults cluster-packages lint bench docs dist lock clean
+.PHONY: help install demo test test-slow coverage test-cluster test-faults cluster-packages lint bench docs dist lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -62,6 +63,12 @@ test: $(VENV)/.installed
 
 test-slow: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not cluster"
+
+coverage: $(VENV)/.installed
+	@rm -rf coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster" \
+	    --cov --cov-report=html --cov-report=term $(TESTS)
+	@echo "$(CURDIR)/coverage/index.html"
 
 test-cluster: $(VENV)/.installed cluster-packages
 	@NIGHT=$(NIGHT) $(BIN)/python -m pytest -m cluster tests/cluster
@@ -114,4 +121,4 @@ lock:
 	$(PYTHON) envs/pin.py
 
 clean:
-	rm -rf demo dist results logs docs/_build docs/_generated
+	rm -rf coverage demo dist results logs docs/_build docs/_generated
