@@ -1,6 +1,7 @@
 # make demo   a whole simulated night, ends with the page to open
 # make test   the tests            make test-slow  the slow ones, which CI runs as well
 # make lint   every style check    make bench      side by side with the peer
+# make changelog  what comes with the next version (changelog.d/)
 # make coverage  lines that the tests run; TESTS=tests/core: only these tests
 # make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
 # make test-faults    the same with twenty random kills; KILLS=..., SEED=...
@@ -18,7 +19,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores=2
 DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow coverage test-cluster test-faults cluster-packages lint bench docs dist lock clean
+.PHONY: help install demo test test-slow coverage test-cluster test-faults cluster-packages lint bench changelog docs dist lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -89,7 +90,11 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile rules workflow
 	@$(BIN)/mypy
+	@told=$$($(BIN)/towncrier build --draft 2>&1) || { echo "$$told"; false; }
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+changelog: $(VENV)/.installed
+	@$(BIN)/towncrier build --draft
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/atmospheric_model.py
