@@ -180,7 +180,7 @@ def proposed(archive: Archive, release: str) -> list[dict[str, Any]]:
         for action in (PROPOSED, WITHDRAWN)  # withdrawn is what was there before, not at once
         for row in changes(archive, action=action, collection=collection)
     ]
-    kept = defaultdict(list)
+    kept: dict[tuple[str, ...], list[tuple[Interval, dict[str, Any]]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["made_tai_ns"], reverse=True):
         interval, newer = _interval(row), kept[*_place(row), _night_if_until_next(row)]
         if row["action"] == WITHDRAWN or not any(interval.overlaps(other) for other, _ in newer):
