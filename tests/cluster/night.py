@@ -96,6 +96,11 @@ class Night:
         """Environment of Snakemake."""
         return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | self.environment
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the page of the site is there, which is made last."""
+        return any((self.folder / "results").glob("*/trends/index.html"))
+
     def take_simulation(self, other: Path) -> None:
         """What the observatory delivered, from another folder; linked where that is possible."""
         shutil.copytree(
