@@ -4,7 +4,7 @@
 # make changelog  what comes with the next version (changelog.d/)
 # make coverage  lines that the tests run; TESTS=tests/core: only these tests
 # make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
-# make test-faults    the same with twenty random kills; KILLS=..., SEED=...
+# make test-faults    twenty random kills, too little memory, too little time; KILLS=..., SEED=...
 # make docs   the manual           make lock       new versions of the dependencies
 # make dist   wheel and sdist, tried in an empty environment
 PYTHON ?= python3
@@ -75,7 +75,7 @@ test-cluster: $(VENV)/.installed cluster-packages
 	@NIGHT=$(NIGHT) $(BIN)/python -m pytest -m cluster tests/cluster
 
 test-faults: $(VENV)/.installed cluster-packages
-	@KILLS=$(or $(KILLS),20) SEED=$(SEED) $(BIN)/python -m pytest -s -m cluster tests/cluster/test_kills.py
+	@KILLS=$(or $(KILLS),20) SEED=$(SEED) $(BIN)/python -m pytest -s -m cluster tests/cluster/test_kills.py tests/cluster/test_resources.py
 
 ## SLURM with its accounting, PostgreSQL for the archive: what Debian has.
 CLUSTER_PACKAGES := slurmctld slurmd slurm-client munge slurmdbd mariadb-server slurm-wlm-mysql-plugin postgresql
