@@ -130,18 +130,11 @@ def limits(criteria: OutlierCriteria) -> Limits:
     charge_low, charge_high = (float(limit) for limit in criteria.flatfield_charge_range)
     time_low, time_high = (float(limit) for limit in criteria.peak_time_range)
     return Limits(
-        float(criteria.min_pedestal_events),
-        float(criteria.min_flatfield_events),
-        float(criteria.pedestal_mean_deviation),
-        float(criteria.pedestal_std_deviation),
-        charge_low,
-        charge_high,
-        float(criteria.flatfield_std_deviation),
-        float(criteria.dead_signal_fraction),
-        time_low,
-        time_high,
-        float(criteria.n_pe_deviation),
-        float(criteria.relative_qe_dispersion),
+        *(float(criteria.min_pedestal_events), float(criteria.min_flatfield_events)),
+        *(float(criteria.pedestal_mean_deviation), float(criteria.pedestal_std_deviation)),
+        *(charge_low, charge_high, float(criteria.flatfield_std_deviation)),
+        *(float(criteria.dead_signal_fraction), time_low, time_high),
+        *(float(criteria.n_pe_deviation), float(criteria.relative_qe_dispersion)),
         np.array(criteria.n_pe_linear, float),
         np.array(criteria.n_pe_quadratic, float),
     )

@@ -394,7 +394,8 @@ class _RowBuffer:
     def take(self, n: int | None = None) -> Rows:
         """The first `n` rows (all when not given), which leave the buffer."""
         n = self.n if n is None else n
-        arrays, rest = self.arrays or (), self.n - n
+        assert self.arrays is not None  # there are rows
+        arrays, rest = self.arrays, self.n - n
         taken = tuple(a[:n] for a in arrays)
         self.arrays, self.n = None, 0
         if rest:
