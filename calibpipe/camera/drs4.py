@@ -76,17 +76,20 @@ class CapacitorBaseline:
     def mean(self, min_entries: int = 10) -> np.ndarray:
         """Mean of each capacitor, ADC; NaN with fewer samples than `min_entries`."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            mean = self._sums[0] / self._count
+            mean = self._sums[0] / self._count.astype(np.float32)
         if self._reference is None:
             raise InsufficientStatisticsError("no dark event was added: give dark events first")
-        return np.where(self._count >= min_entries, self._reference[..., None] + mean, np.nan)
+        return np.where(
+            self._count >= min_entries, self._reference[..., None] + mean, np.float32(np.nan)
+        )
 
     def std(self, min_entries: int = 10) -> np.ndarray:
         """Standard deviation of a sample of each capacitor, ADC; its mean has it over sqrt(n)."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            squared = (self._sums[1] - self._sums[0] ** 2 / self._count) / (self._count - 1)
+            count = self._count.astype(np.float32)
+            squared = (self._sums[1] - self._sums[0] ** 2 / count) / (count - 1)
             squared = np.maximum(squared, 0.0)  # by rounding
-        return np.where(self._count >= max(min_entries, 2), np.sqrt(squared), np.nan)
+        return np.where(self._count >= max(min_entries, 2), np.sqrt(squared), np.float32(np.nan))
 
 
 def _check_capacitors(waveform: np.ndarray, first: np.ndarray, shape: tuple[int, ...]) -> None:

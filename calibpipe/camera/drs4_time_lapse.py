@@ -88,7 +88,7 @@ def fit_time_lapse(
     if used.sum() < 4:
         raise InsufficientStatisticsError(
             f"a time-lapse law needs at least 4 times below {max_time:g} ms, got {used.sum()}; "
-            "give dark events at random times"
+            "give dark events at random times, or take the known law"
         )
     t, y, sigma = t[used], y[used], sigma[used]
     if not (sigma > 0).all():

@@ -90,9 +90,9 @@ def _configuration(stream: Any, camera: Any) -> CameraConfiguration:
         waveform_scale=stream.waveform_scale,
         waveform_offset=stream.waveform_offset,
         pixel_id_map=np.array(camera.pixel_id_map),
-        num_modules=camera.num_modules,
-        num_samples_removed_start=camera.num_samples_removed_start,
-        num_samples_removed_end=camera.num_samples_removed_end,
+        num_modules=camera.num_modules or 0,
+        num_samples_removed_start=camera.num_samples_removed_start or 0,
+        num_samples_removed_end=camera.num_samples_removed_end or 0,
     )
 
 
