@@ -3,6 +3,7 @@
 5000 dark events at 1 kHz: 43 readings of each capacitor, errors of 0.8 ADC of high gain.
 """
 
+import json
 import os
 
 os.environ.setdefault("CTAPIPE_IO_ZFITS_NO_SERVICE_DATA", "1")
@@ -27,6 +28,7 @@ from calibpipe.tools.calculate_drs4_corrections import (
     SAMPLING_GROUP,
     CalculateDrs4Corrections,
 )
+from calibpipe.tools.verify import Verify
 
 CONFIGURATION, MISSING, FEW = 101, 105, 106
 DARK, SECOND = 112, 113
@@ -74,6 +76,22 @@ def made(root, tmp_path_factory, _described):
 @pytest.fixture
 def camera(root, tmp_path):
     return Camera(root, tmp_path)
+
+
+def verdict(camera, product="drs4.h5"):
+    """Content of the record of a verification."""
+    argv = [f"--site={camera.root}/config/sites/CTAO-North.yaml", "--night=2024-07-10"]
+    argv += [f"--criteria={camera.root}/config/criteria.yaml", "--overwrite"]
+    argv += [f"--product={product}", "--output=record.json"]
+    run_tool(Verify(), argv=argv, cwd=camera.folder, raises=True)
+    return json.loads((camera.folder / "record.json").read_text())["content"]
+
+
+def test_verified(made):
+    content = verdict(made)
+    assert content["verdict"] == "PASS"
+    results = {entry["id"]: entry for entry in content["criteria"]}
+    assert {f"DRS-{n:02d}" for n in range(1, 12)} <= set(results)
 
 
 def true_baselines():
@@ -199,6 +217,10 @@ def test_half_a_camera_off(camera):
     assert (status[:, OFF] & Drs4Reason.NO_NOISE.value).all()
     assert not status[:, OFF.stop :].any()
     assert camera.header().own["n_pixels_with_status"] == [10, 10]
+    content = verdict(camera)
+    assert content["verdict"] == "FAIL"
+    failed = [entry["id"] for entry in content["criteria"] if entry["result"] == "FAIL"]
+    assert "DRS-01" in failed
     found = baselines_of_table(camera.table(CAPACITORS_GROUP))[:, OFF.stop :]
     pull = (found - true_baselines()[:, OFF.stop :]) / true_noise()[:, OFF.stop :, np.newaxis]
     assert np.nanstd(pull) < 0.5

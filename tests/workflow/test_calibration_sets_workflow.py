@@ -90,15 +90,17 @@ def planned(output):
             {"single_photoelectron", "photon_transfer", "crosstalk"},
             6,
         ),
+        ("DRS4", {"drs4"}, 0),
     ],
 )
 def test_a_mode_says_what_is_made(tmp_path, mode, products, n_runs):
-    configured(tmp_path, SET | {"mode": mode}, pde=[EFFICIENCY])
+    runs = RUNS | {112: Run("drs4", {}), 113: Run("drs4_flat", {})} if mode == "DRS4" else RUNS
+    configured(tmp_path, SET | {"mode": mode}, runs=runs, pde=[EFFICIENCY])
     _, output = snakemake(tmp_path, "--dry-run")
     jobs = planned(output)
-    possible = {"single_photoelectron", "photon_transfer", "crosstalk"}
+    possible = {"single_photoelectron", "photon_transfer", "crosstalk", "drs4"}
     assert possible & set(jobs) == products
-    assert jobs["run_statistics"] == n_runs
+    assert jobs.get("run_statistics", 0) == n_runs
     assert jobs["certified_calibration_set"] == len(products) + 1  # the efficiency
     assert jobs["pde"] == 1
 
