@@ -34,12 +34,6 @@ def true_noise():
     return np.sqrt(small_camera().electronic_noise ** 2 + 1 / 12 + 1 / 6)
 
 
-def observation_of(folder, obs_id):
-    return Dl0Observation(
-        folder, 1, "LSTN-01", 1, 1, obs_id, NIGHT, START, N_PIXELS, N_SAMPLES, 1.024 * u.GHz
-    )
-
-
 def write_raw_run(
     folder, obs_id, n_events, *, rate=RATE, law=None, change=None, cells=None,
     event_type="DARK_PEDESTAL", n_pe=0.0,
@@ -58,8 +52,11 @@ def write_raw_run(
         readout.sampling_rate,
     )
     seconds = np.cumsum(1e-5 + rng.exponential(1 / rate, n_events))
-    stamps = np.transpose(event_times(START, seconds))
-    observation = observation_of(folder, obs_id)
+    start = START + (obs_id - 101) * u.min
+    stamps = np.transpose(event_times(start, seconds))
+    observation = Dl0Observation(
+        folder, 1, "LSTN-01", 1, 1, obs_id, NIGHT, start, N_PIXELS, N_SAMPLES, 1.024 * u.GHz
+    )
     with Dl0Writer(observation, n_events) as writer:
         for block in np.array_split(np.arange(n_events), max(n_events // 500, 1)):
             light = light_of(event_type, Run("", {}, n_pe), block.size, camera, rng)

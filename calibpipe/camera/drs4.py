@@ -116,11 +116,11 @@ def _add_capacitors(waveform, first, is_used, reference, n_skipped, count, total
         for pixel in range(n_pixels):  # outside: its capacitors stay in the cache
             mean = reference[channel, pixel]
             for event in range(n_events):
-                begin = first[event, channel, pixel]
+                at = (first[event, channel, pixel] + n_skipped) % n_capacitors
                 for sample in range(n_skipped, n_samples - n_skipped):
                     if is_used[event, channel, pixel, sample]:
-                        at = (begin + sample) % n_capacitors
                         value = np.float32(waveform[event, channel, pixel, sample]) - mean
                         count[channel, pixel, at] += 1
                         total[channel, pixel, at] += value
                         squares[channel, pixel, at] += value * value
+                    at = at + 1 if at + 1 < n_capacitors else 0

@@ -63,10 +63,10 @@ def _subtract_baseline(waveform, first, baseline):
     for channel in range(n_channels):
         for pixel in range(n_pixels):
             for event in range(n_events):
-                begin = first[event, channel, pixel]
+                at = first[event, channel, pixel]
                 for s in range(n_samples):
-                    at = (begin + s) % baseline.shape[2]
                     waveform[event, channel, pixel, s] -= baseline[channel, pixel, at]
+                    at = at + 1 if at + 1 < baseline.shape[2] else 0
 
 
 def pulse_sampling_times(

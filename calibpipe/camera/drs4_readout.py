@@ -176,12 +176,16 @@ def _elapsed(first, times, n_known, window, besides, last, found):
             own = last[channel, pixel]
             for event in range(n_events):
                 begin, now = first[event, channel, pixel], times[n_known + event]
+                at = (begin + n_before) % n_capacitors
                 for sample in range(n_samples):
-                    before = own[(begin + n_before + sample) % n_capacitors]
+                    before = own[at]
                     t = now - times[before] if before != _NEVER else np.nan
                     found[event, channel, pixel, sample] = t
-                for sample in range(n_read):
-                    own[(begin + sample) % n_capacitors] = n_known + event
+                    at = at + 1 if at + 1 < n_capacitors else 0
+                at = begin
+                for _ in range(n_read):
+                    own[at] = n_known + event
+                    at = at + 1 if at + 1 < n_capacitors else 0
                 place = begin % CHIP
                 if besides[pixel] and place > _LAST_QUARTER:
                     for more in range(min(_BESIDES, CHIP - place)):

@@ -25,7 +25,7 @@ __all__ = [
     "drs4_corrections",
 ]
 
-BATCH = 96
+BATCH = 64
 DARK_PEDESTAL = 3  # of ctapipe's EventType
 
 

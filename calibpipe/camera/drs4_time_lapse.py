@@ -221,13 +221,13 @@ def _add_excess(
     for channel in range(n_channels):
         for pixel in range(n_pixels):
             for event in range(n_events):
-                begin = first[event, channel, pixel]
+                at = first[event, channel, pixel] - 1
                 before, k, power = np.float32(-1), 0, 0.0
                 for sample in range(n_samples):
+                    at = at + 1 if at + 1 < n_capacitors else 0
                     t = milliseconds[event, channel, pixel, sample]
                     if not (t >= min_time and t < max_time):
                         continue
-                    at = (begin + sample) % n_capacitors
                     value = waveform[event, channel, pixel, sample] - baseline[channel, pixel, at]
                     if np.isnan(value):
                         continue
