@@ -55,6 +55,11 @@ class Dl0Batch:
     def __len__(self) -> int:
         return len(self.event_id)
 
+    def rows(self, which: np.ndarray) -> Self:
+        """Some of the events, by their places or a mask."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{n: a[which] for n, a in arrays.items() if a is not None})
+
     @property
     def is_stored(self) -> np.ndarray:
         """Whether the waveform of a pixel is there, (n, n_pixels)."""
@@ -181,8 +186,7 @@ class BatchBuffer:
         order = np.lexsort((batch.time_qns, batch.time_s))
         if np.array_equal(order, np.arange(self.n)):
             return batch
-        arrays = {f.name: getattr(batch, f.name) for f in fields(batch)}
-        return replace(batch, **{n: a[order] for n, a in arrays.items() if a is not None})
+        return batch.rows(order)
 
 
 def _array(array: Any, event: StoredEvent, name: str) -> np.ndarray:
