@@ -21,11 +21,13 @@ __all__ = [
 ]
 
 SPE, TRANSFER, CROSSTALK = "single_photoelectron", "photon_transfer", "crosstalk"
+DRS4 = "drs4"
 PDE, EXCLUSION = "pde", "excluded_pixels"
 DEDICATED = {  # each after what it may need; what its file is called
     SPE: (SPE,),
     TRANSFER: (TRANSFER,),
     CROSSTALK: (CROSSTALK,),
+    DRS4: (DRS4,),
     PDE: (PDE, "photon_detection_efficiency"),
     EXCLUSION: (EXCLUSION,),
 }
@@ -106,6 +108,11 @@ class DedicatedCamera:
     @property
     def has_set(self) -> bool:
         """Whether runs of this night calibrated the camera, not only excluded pixels."""
+        return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK, DRS4))
+
+    @property
+    def has_light(self) -> bool:
+        """Whether there were runs with light, of which gains are made."""
         return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK))
 
     def of_spe(self, column: str, channel: int = 0, *, good_only: bool = True) -> NDArray | None:
@@ -128,6 +135,18 @@ class DedicatedCamera:
             return None
         row = self.products[TRANSFER].tables["pixels"][0]
         return np.where(np.asarray(row["status"]) == 0, np.asarray(row[column], float), np.nan)
+
+    def of_drs4(self, column: str, table: str = "pixels") -> NDArray | None:
+        """Numbers of DRS4 corrections, (..., n_channels, n_pixels); NaN of pixels with a status.
+
+        None without the product, or the table of sampling times.
+        """
+        if DRS4 not in self.products or table not in self.products[DRS4].tables:
+            return None
+        tables = self.products[DRS4].tables
+        values = tables[table][0][column]
+        good = np.asarray(tables["pixels"][0]["status"]) == 0
+        return np.where(good, np.asarray(getattr(values, "value", values), float), np.nan)
 
     def of_ratio(self, column: str) -> NDArray | None:
         """Numbers of the ratio of gains, (n_pixels,); NaN where a pixel has a status."""
