@@ -278,7 +278,7 @@ class _Extraction:
             rows = batch.event_type == self.pedestal_type
             if rows.any():
                 found.append(batch.rows(rows))
-            n += np.count_nonzero(rows)
+            n += int(np.count_nonzero(rows))
             if n >= self.settings.n_baseline_events:
                 break
         if not found:

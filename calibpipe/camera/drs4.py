@@ -10,6 +10,7 @@ Sitarek et al. 2013, NIM A 723, 109, arXiv:1305.1007.
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 
@@ -109,7 +110,16 @@ def _check_capacitors(waveform: np.ndarray, first: np.ndarray, shape: tuple[int,
 
 
 @njit(cache=True)
-def _add_capacitors(waveform, first, is_used, reference, n_skipped, count, total, squares):
+def _add_capacitors(
+    waveform: NDArray,
+    first: NDArray,
+    is_used: NDArray,
+    reference: NDArray,
+    n_skipped: int,
+    count: NDArray,
+    total: NDArray,
+    squares: NDArray,
+) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     n_capacitors = count.shape[2]
     for channel in range(n_channels):

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import astropy.units as u
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .drs4_run import RawRun, Readings
@@ -58,7 +59,7 @@ def corrected_waveform(readings: Readings, baseline: np.ndarray, law: TimeLapse)
 
 
 @njit(cache=True)
-def _subtract_baseline(waveform, first, baseline):
+def _subtract_baseline(waveform: NDArray, first: NDArray, baseline: NDArray) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     for channel in range(n_channels):
         for pixel in range(n_pixels):

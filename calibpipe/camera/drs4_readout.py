@@ -11,6 +11,7 @@ version 5), capacitors that are read besides.
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.dl0_camera import CameraConfiguration
 from ..core.exceptions import ConfigurationError, MissingInputError
@@ -45,13 +46,14 @@ def _size(camera: CameraConfiguration) -> int:
     return max(camera.num_pixels, int(camera.pixel_id_map.max()) + 1)
 
 
-def first_capacitors(first_cell: np.ndarray, camera: CameraConfiguration) -> np.ndarray:
+def first_capacitors(first_cell: np.ndarray | None, camera: CameraConfiguration) -> np.ndarray:
     """Capacitor that was read first in every pixel and gain.
 
     Parameters
     ----------
     first_cell : array, (n_events, n_numbers)
         As stored: 8 for each module (LST), or one for each pixel and gain, high gain first.
+        None: they were not read.
     camera : CameraConfiguration
 
     Returns
@@ -66,7 +68,7 @@ def first_capacitors(first_cell: np.ndarray, camera: CameraConfiguration) -> np.
     ConfigurationError
         If their number is neither of both, or one is beyond the ring.
     """
-    first_cell = np.asarray(first_cell)
+    first_cell = np.zeros((0, 0)) if first_cell is None else np.asarray(first_cell)
     if not first_cell.any():
         raise MissingInputError(
             f"no numbers of first capacitors in telescope {camera.tel_id}, observation "
@@ -167,7 +169,15 @@ class CapacitorClock:
 
 
 @njit(cache=True)
-def _elapsed(first, times, n_known, window, besides, last, found):
+def _elapsed(
+    first: NDArray,
+    times: NDArray,
+    n_known: int,
+    window: tuple[int, int],
+    besides: NDArray,
+    last: NDArray,
+    found: NDArray,
+) -> None:
     n_events, n_channels, n_pixels, n_samples = found.shape
     n_before, n_read = window
     n_capacitors = last.shape[2]

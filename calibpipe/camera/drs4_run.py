@@ -250,7 +250,7 @@ def drs4_corrections(run: RawRun, settings: Drs4Settings) -> Drs4Run:
     rested = CapacitorBaseline(*run.shape)
     for readings in run.readings():
         rested.add(readings.waveform, readings.first, readings.elapsed >= settings.rest)
-    law, points = settings.law, {}
+    law, points = settings.law, dict[str, np.ndarray]()
     if law is None:
         law, points = _fitted_law(run, rested, settings)
     every = CapacitorBaseline(*run.shape)

@@ -112,12 +112,11 @@ def _law_sys_error(found: Drs4Run) -> float:
 def law_of_table(table: Table) -> TimeLapse:
     """Law of a table of `law_table`."""
     row = table[0]
-    return TimeLapse(
-        *(float(row[name]) for name in ("amplitude", "exponent", "offset")),
-        np.asarray(row["covariance"], float),
-        *(float(row[name]) for name in ("max_time", "chi2")),
-        int(row["n_degrees"]),
-    )
+    numbers = {
+        name: float(row[name]) for name in ("amplitude", "exponent", "offset", "max_time", "chi2")
+    }
+    covariance = np.asarray(row["covariance"], float)
+    return TimeLapse(**numbers, covariance=covariance, n_degrees=int(row["n_degrees"]))
 
 
 def points_table(found: Drs4Run) -> Table:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
@@ -133,7 +134,14 @@ def time_lapse_corrected(
 
 
 @njit(cache=True)
-def _subtract(waveform, milliseconds, amplitude, exponent, offset, max_time):
+def _subtract(
+    waveform: NDArray,
+    milliseconds: NDArray,
+    amplitude: float,
+    exponent: float,
+    offset: float,
+    max_time: float,
+) -> None:
     before, value = np.float32(-1), np.float32(0)  # neighbours were mostly read together
     for k in range(waveform.size):
         t = milliseconds[k]
@@ -212,9 +220,19 @@ class TimeLapseSums:
 
 @njit(cache=True)
 def _add_excess(
-    waveform, first, milliseconds, baseline, min_time, max_time, width, exponent,
-    n, total, squares, powers,
-):  # fmt: skip
+    waveform: NDArray,
+    first: NDArray,
+    milliseconds: NDArray,
+    baseline: NDArray,
+    min_time: float,
+    max_time: float,
+    width: float,
+    exponent: float,
+    n: NDArray,
+    total: NDArray,
+    squares: NDArray,
+    powers: NDArray,
+) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     n_capacitors = baseline.shape[2]
     low = np.log(min_time)

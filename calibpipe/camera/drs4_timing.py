@@ -168,7 +168,7 @@ def _check_shapes(peak_time: np.ndarray, first: np.ndarray) -> None:
 
 
 @njit(cache=True)
-def _add_times(time, first, sums):
+def _add_times(time: NDArray, first: NDArray, sums: NDArray) -> None:
     """Number, sum and sum of squares of the times of each bin, (3, n_bins, n_columns)."""
     for event in range(len(time)):
         for column in range(time.shape[1]):

@@ -298,8 +298,8 @@ def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
         of_channels = np.asarray(camera.products[TRANSFER].tables["pixels"][0]["status"], int)
         rows += _reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
     if DRS4 in camera.products:
-        of_channels = np.asarray(camera.products[DRS4].tables["pixels"][0]["status"], int)
-        rows += _reason_rows("DRS4 corrections", DRS4_REASONS, list(of_channels))
+        of_drs4 = np.asarray(camera.products[DRS4].tables["pixels"][0]["status"], int)
+        rows += _reason_rows("DRS4 corrections", DRS4_REASONS, list(of_drs4))
     if EXCLUSION in camera.products:
         reasons = np.asarray(camera.products[EXCLUSION].tables["pixels"]["reasons"], int)
         rows += _reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])

@@ -194,7 +194,9 @@ class ChipReadout:
 
 
 @njit(cache=True)
-def _rounded(waveform, first, baseline, lapse, chance):
+def _rounded(
+    waveform: NDArray, first: NDArray, baseline: NDArray, lapse: NDArray, chance: NDArray
+) -> NDArray:
     found = np.empty(waveform.shape, np.uint16)
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     for event in range(n_events):

@@ -174,7 +174,8 @@ class CalculateDrs4Corrections(EventFilesTool):
         for name, n in (("noise_range", 2), ("known_time_lapse", 3)):
             given = getattr(self, name)
             require(len(given) == n, f"{name} has {len(given)} values, needs {n}")
-        law = TimeLapse(*self.known_time_lapse, max_time=self.rest_in_ms)
+        amplitude, exponent, offset = self.known_time_lapse
+        law = TimeLapse(amplitude, exponent, offset, max_time=self.rest_in_ms)
         return Drs4Settings(
             n_skipped=self.n_skipped,
             min_entries=self.min_entries,
