@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+from declared_products import departures
 from workflow.test_camera_workflow import snakemake, workflow
 
 from calibpipe.core.product_header import read_product_header
@@ -124,3 +125,10 @@ def test_a_block_is_left_out_by_decision(finished, workflow):
         assert "obs_id" in told
     finally:
         overrides.write_text(before)
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"camera/coefficients", "throughput/muon_psf", "throughput/muon_rings"} <= kinds
