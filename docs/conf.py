@@ -39,5 +39,6 @@ html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["formulas.css", "layout.css", "tables.css"]
+html_js_files = [("sidebar.js", {"defer": "defer"})]
 html_title = "CalibPipe"
 suppress_warnings = ["ref.python"]  # fields of several classes have the same names
