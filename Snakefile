@@ -8,6 +8,9 @@ min_version("9.27")
 configfile: workflow.source_path("config/config.yaml")
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "rules/common.smk"
 include: "rules/inputs/calibration_sets.smk"
 include: "rules/inputs/dl0.smk"

@@ -56,16 +56,17 @@ def main() -> None:
     pixels = [
         geometry.position_to_pix_index(star.fov_lon, star.fov_lat).ravel() for star in expected
     ]
-    begin = time.process_time()
-    stars = reconstructor(
-        1, Table({"image": data["image"]}), expected, np.unique(np.concatenate(pixels))
-    )
-    both = [
-        StarContainer(expected_image=one, reco_image=other)
-        for one, other in zip(expected, stars, strict=True)
-    ]
-    fit = StarFitter()(both)
-    cpu = time.process_time() - begin
+    used = np.unique(np.concatenate(pixels))
+    cpu = []
+    for _ in range(4):  # as ours: the first call compiles and imports
+        begin = time.process_time()
+        stars = reconstructor(1, Table({"image": data["image"]}), expected, used)
+        both = [
+            StarContainer(expected_image=one, reco_image=other)
+            for one, other in zip(expected, stars, strict=True)
+        ]
+        fit = StarFitter()(both)
+        cpu.append(time.process_time() - begin)
     found = u.Quantity([fit.dlon, fit.dlat]).to_value("arcsec")
     error = u.Quantity([fit.dlon_error, fit.dlat_error]).to_value("arcsec")
     query = []
@@ -82,7 +83,7 @@ def main() -> None:
         )
         query.append(time.process_time() - begin)
     answer = {
-        "cpu": cpu,
+        "cpu": float(np.median(cpu[1:])),
         "query_first": query[0],
         "query": float(np.median(query[1:])),
         "off": (found - TRUE).tolist(),

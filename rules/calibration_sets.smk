@@ -1,7 +1,7 @@
-"""Dedicated runs of cameras, each product with those before it: photoelectrons, transfer, cross-talk.
+"""Dedicated runs of cameras, each product with those before it: photoelectrons, transfer, cross-talk; DRS4.
 
 Inputs: DL0 of the runs and their table, or a simulation of them; measurements of laboratories.
-Outputs: {tel}/camera/run_statistics, single_photoelectron, photon_transfer, crosstalk, pde.
+Outputs: {tel}/camera/run_statistics, single_photoelectron, photon_transfer, crosstalk, drs4, pde.
 """
 
 
@@ -161,6 +161,32 @@ rule crosstalk:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: cross-talk"
     script:
         "../scripts/crosstalk.py"
+
+
+rule drs4:
+    input:
+        site=site_file,
+        config=tool_config("calculate_drs4_corrections"),
+        index=ancient(run_index),
+        events=files_of_types("drs4", "drs4_flat"),
+    output:
+        product=f"{NIGHT}/{{tel}}/camera/drs4.h5",
+        provenance=f"{NIGHT}/{{tel}}/camera/drs4.provenance.json",
+    log:
+        f"{LOG}/{{tel}}/camera/drs4.log",
+    benchmark:
+        f"{LOG}/{{tel}}/camera/drs4.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        root=run_root,
+        obs_id=run_of_type("drs4"),
+        flatfield=run_of_type("drs4_flat"),
+        version=step_version("calculate_drs4_corrections"),
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: DRS4 corrections"
+    script:
+        "../scripts/drs4.py"
 
 
 rule pde:

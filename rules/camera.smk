@@ -86,6 +86,7 @@ rule excluded_pixels:
         photon_transfer=evidence_of_set("photon_transfer"),
         crosstalk=evidence_of_set("crosstalk"),
         single_photoelectron=evidence_of_set("single_photoelectron"),
+        verification=verdicts_of_set,
         overrides=ancient(str(CONFIG / "pixel_overrides.yaml")),  # the decisions count
         archive=archive_of_site,
         before=exclusion_before,

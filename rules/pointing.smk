@@ -1,7 +1,7 @@
 """Where the telescopes point, and how sharp they see, by the stars in their cameras.
 
 Inputs: sky pedestals of the night's DL0, camera coefficients, records of the drives, the air at the
-telescopes; certified star tracking of the nights before.
+telescopes; certified photon transfer (gains) and star tracking of the nights before.
 Outputs: {tel}/pointing/star_tracking and star_psf of each observation block; pointing_model of a
 telescope after nights that are named in the configuration.
 """
@@ -16,6 +16,8 @@ rule star_tracking:
         coefficients=rules.camera_coefficients.output.product,
         density_profile=density_profile,
         drive=drive_record,
+        archive=archive_of_site,
+        before=photon_transfer_before,
     output:
         product=f"{NIGHT}/{{tel}}/pointing/star_tracking.{{block}}.h5",
         provenance=f"{NIGHT}/{{tel}}/pointing/star_tracking.{{block}}.provenance.json",
@@ -28,6 +30,7 @@ rule star_tracking:
     params:
         root=dl0_root,
         drive=drive_path,
+        archive=archive_location,
         version=step_version("star_tracking"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: star tracking"
@@ -44,6 +47,8 @@ rule star_psf:
         coefficients=rules.camera_coefficients.output.product,
         density_profile=density_profile,
         drive=drive_record,
+        archive=archive_of_site,
+        before=photon_transfer_before,
         muon_psf=muon_psf_of_night,
     output:
         product=f"{NIGHT}/{{tel}}/pointing/star_psf.{{block}}.h5",
@@ -57,6 +62,7 @@ rule star_psf:
     params:
         root=dl0_root,
         drive=drive_path,
+        archive=archive_location,
         version=step_version("calculate_psf_stars"),
     message:
         "{wildcards.night} {wildcards.tel} {wildcards.block} {wildcards.category}: point spread from stars"

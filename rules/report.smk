@@ -34,7 +34,13 @@ rule night_report:
         array=array_products,
         certification=certification_records,
     output:
-        product=f"{NIGHT}/report/index.html",
+        product=report(
+            f"{NIGHT}/report/index.html",
+            caption="../workflow/report/night.rst",
+            category="{site}",
+            subcategory="Nights",
+            labels={"night": "{night}", "category": "{category}"},
+        ),
         provenance=f"{NIGHT}/report/report.provenance.json",
     log:
         f"{LOG}/report/report.log",
@@ -77,7 +83,13 @@ rule trends:
         certification=certification_of_site,
         pages=pages_of_site,
     output:
-        product="results/{site}/trends/index.html",
+        product=report(
+            "results/{site}/trends/index.html",
+            caption="../workflow/report/trends.rst",
+            category="{site}",
+            subcategory="Over the nights",
+            labels={"page": "trends"},
+        ),
         provenance="results/{site}/trends/trends.provenance.json",
     log:
         "logs/{site}/trends/trends.log",

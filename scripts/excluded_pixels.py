@@ -13,6 +13,7 @@ run_step(
     photon_transfer=snakemake.input.photon_transfer,
     crosstalk=snakemake.input.crosstalk,
     single_photoelectron=snakemake.input.single_photoelectron,
+    verification=list(snakemake.input.verification),
     overrides=snakemake.input.overrides,
     archive=snakemake.params.archive,
     output=snakemake.output.product,

@@ -14,6 +14,7 @@ run_step(
     telescope=snakemake.wildcards.tel,
     obs_id=snakemake.wildcards.block.removeprefix("OBSID"),
     coefficients=snakemake.input.coefficients,
+    archive=snakemake.params.archive,
     density_profile=snakemake.input.get("density_profile"),
     pointing=snakemake.params.drive,
     output=snakemake.output.product,

@@ -11,6 +11,7 @@ from astropy.time import Time
 
 from ..core.exceptions import ConfigurationError
 from ..core.products import read_json, read_table
+from .checksum import check_stored
 from .lookup import Certified, lookup, product_path
 from .repository import Archive, open_archive
 from .validity import moment
@@ -53,13 +54,7 @@ class Calibration:
 
     @cached_property
     def tables(self) -> Mapping[str, Table]:
-        """Tables of the product: by node of an HDF5 file, else ``""``; a document has none.
-
-        Raises
-        ------
-        MissingInputError, CorruptedInputError
-            If the file in the archive is not what was certified.
-        """
+        """Tables of the product: by node of an HDF5 file, else ``""``; a document has none."""
         if self.path.suffix == ".ecsv":
             return {"": read_table(self.path, self.certified.kind)}
         if self.path.suffix in (".h5", ".hdf5"):
@@ -143,12 +138,16 @@ def get(
     ConfigurationError
         If the archive does not know the site, telescope or kind, or the time is none.
     MissingInputError
-        If there is no archive.
+        If there is no archive, or the file is not in it.
+    CorruptedInputError
+        If the file in the archive is not what was certified.
     """
     opened = archive if isinstance(archive, Archive) else open_archive(archive)
     when = time if isinstance(time, Time) else moment(time)
     found = lookup(opened, kind, site, when, telescope=telescope, season=season, category=category)
-    return Calibration(found, product_path(opened, found.product_id))
+    path = product_path(opened, found.product_id)
+    check_stored(opened, found, path)
+    return Calibration(found, path)
 
 
 def _hdf5_tables(path: Path, kind: str) -> dict[str, Table]:

@@ -12,7 +12,7 @@ from .validity import Interval
 __all__ = ["Candidate", "check_candidate", "check_words", "override_reason"]
 
 PASS, FAIL, NOT_VERIFIED = "PASS", "FAIL", "NONE"
-_MAX_REASON = 2000
+MAX_REASON = 2000
 
 
 @dataclass(frozen=True)
@@ -83,9 +83,9 @@ def check_words(author: str, reason: str) -> None:
     for name, text in (("author", author), ("reason", reason)):
         if not text.strip():
             raise ConfigurationError(f"a certification needs its {name}: part of the record")
-        if len(text) > _MAX_REASON or not text.isprintable():
+        if len(text) > MAX_REASON or not text.isprintable():
             raise ConfigurationError(
-                f"the {name} is a line of printable characters, at most {_MAX_REASON}; it has "
+                f"the {name} is a line of printable characters, at most {MAX_REASON}; it has "
                 f"{len(text)}: shorten it, write no line breaks"
             )
 

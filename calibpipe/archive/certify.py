@@ -22,6 +22,7 @@ from .placement import (
     check_free,
     checked_plans,
     make_collections,
+    until_next,
 )
 from .repository import Archive, uses_database
 from .validity import Interval
@@ -88,6 +89,9 @@ def certify(
     plans = checked_plans(archive, candidates)
     if not plans:
         return []
+    if supersede:
+        plans = until_next(archive, plans)
+    last: StorageError | OverlappingValidityError
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)

@@ -35,6 +35,9 @@ class Kind:
         How often it is made.
     validity : bool
         Whether it is certified; if not, it is kept only.
+    until_next : bool
+        Whether one that is certified after a later one ends where that begins: a measurement that
+        holds until there is a new one.
     """
 
     name: str
@@ -42,6 +45,7 @@ class Kind:
     content: str
     cadence: str
     validity: bool = True
+    until_next: bool = False
 
     @property
     def dataset_type(self) -> str:

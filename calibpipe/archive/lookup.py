@@ -102,6 +102,15 @@ def newest_layer(
     return list(front.values())
 
 
+def newest_certified(
+    archive: Archive, kind: str, site: str, category: str, span: Interval, *, telescope: str
+) -> Certified | None:
+    """The product of a telescope that began to be valid last in the span; None without one."""
+    where = data_id(archive, kind, site, telescope=telescope)
+    found = newest_layer(archive, kind, archive.layers(site, category), span, where)
+    return max(found, key=lambda entry: entry.validity.begin, default=None)
+
+
 def certified(
     archive: Archive,
     kind: str,
@@ -137,12 +146,12 @@ def certified(
             query = empty.join_dataset_search(name, collections=collections)
         except (MissingCollectionError, MissingDatasetTypeError):  # a kind newer than the archive
             return []
-        conditions = [where] if where else []
+        conditions: list[Any] = [where] if where else []
         if within is not None:
             timespan = query.expression_factory[name].timespan
             conditions.append(timespan.overlaps(within.timespan))
         query = query.where(*conditions) if conditions else query
-        fields = {name: {"dataset_id", "run", "collection", "timespan"}}
+        fields: dict[str, Any] = {name: {"dataset_id", "run", "collection", "timespan"}}
         try:
             rows = list(
                 query.general(dataset_type.dimensions, dataset_fields=fields, find_first=False)

@@ -1,6 +1,5 @@
 """Metrics of every verification over time, as Parquet tables in the archive."""
 
-import io
 import tempfile
 import uuid
 from collections import defaultdict
@@ -137,6 +136,15 @@ def _stored(archive: Archive, key: tuple[str, str, str], rows: list) -> uuid.UUI
     return identifier
 
 
+def _read(path: Path) -> pa.Table:
+    """Rows of one table, read in this thread.
+
+    `parquet.read_table`, or a Python file, starts threads that abort the program at its end now and
+    then (apache/arrow #34314).
+    """
+    return parquet.ParquetFile(pa.BufferReader(path.read_bytes())).read(use_threads=False)
+
+
 @uses_database
 def metrics(
     archive: Archive,
@@ -174,8 +182,7 @@ def metrics(
     newest: dict[tuple[str | None, ...], dict[str, Any]] = {}
     records = products(archive, kind=KIND, site=site, category=category, night_name=nights)
     for record in records:
-        content = product_path(archive, record["id"]).read_bytes()
-        for row in parquet.read_table(io.BytesIO(content)).to_pylist():
+        for row in _read(product_path(archive, record["id"])).to_pylist():
             if any(value is not None and row[name] != value for name, value in wanted.items()):
                 continue
             begin = Interval.of(moment(row["begin_tai"], "tai"), None).begin
@@ -202,6 +209,6 @@ def metric_table(archive: Archive, site: str) -> pa.Table:
     places = archive.butler.get_many_uris(refs.values())
     tables = [SCHEMA.empty_table()]
     for identifier in identifiers:
-        path = Path(places[refs[identifier]].primaryURI.ospath)
-        tables.append(parquet.read_table(io.BytesIO(path.read_bytes())))
+        place: Any = places[refs[identifier]].primaryURI
+        tables.append(_read(Path(place.ospath)))
     return pa.concat_tables(tables, promote_options="default")

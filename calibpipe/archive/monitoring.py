@@ -10,11 +10,10 @@ import numpy as np
 
 from ..core.exceptions import ConfigurationError
 from ..core.files import atomic_path
+from .checksum import check_stored
 from .errors import NoValidProductError
-from .history import product_record
 from .lookup import Certified, lookup, product_path
 from .repository import Archive
-from .transfer import check_sum
 
 if TYPE_CHECKING:
     import tables
@@ -68,7 +67,7 @@ def export_monitoring(
     """
     import tables
 
-    source = _checked(archive, found, product_path(archive, found.product_id))
+    source = product_path(archive, found.product_id)
     if source.suffix != ".h5":
         raise ConfigurationError(
             f"{found.kind} is no HDF5 file: ctapipe-process reads monitoring files only"
@@ -76,19 +75,13 @@ def export_monitoring(
     origin = found.text()
     with atomic_path(path) as temporary:
         shutil.copyfile(source, temporary)
+        check_stored(archive, found, temporary)  # not before: the copy is what is given away
         with tables.open_file(temporary, "a") as h5file:
             if excluded is not None:
                 number = _merge(archive, h5file, found, excluded)
                 origin["excluded_pixels"] = excluded.text() | {"n_newly_masked": number}
             h5file.root._v_attrs["calibpipe_archive"] = json.dumps(origin)
     return origin
-
-
-def _checked(archive: Archive, found: Certified, source: Path) -> Path:
-    check_sum(
-        source, product_record(archive, found.product_id)["sha256"], f"{source} of the archive"
-    )
-    return source
 
 
 def _merge(archive: Archive, h5file: "tables.File", found: Certified, excluded: Certified) -> int:
@@ -100,7 +93,8 @@ def _merge(archive: Archive, h5file: "tables.File", found: Certified, excluded: 
     from ..core.monitoring_file import mask_pixels
     from ..core.telescope_file import read_telescope_table
 
-    source = _checked(archive, excluded, product_path(archive, excluded.product_id))
+    source = product_path(archive, excluded.product_id)
+    check_stored(archive, excluded, source)
     group = "/calibpipe/camera/excluded_pixels"
     table = read_telescope_table(source, group, 0, "excluded pixels", ("is_excluded",))
     tel_id = table.meta["calibpipe"]["tel_id"]
@@ -110,6 +104,7 @@ def _merge(archive: Archive, h5file: "tables.File", found: Certified, excluded: 
     ids = [str(entry.product_id) for entry in (found, excluded)]
     attributes = h5file.root._v_attrs
     own = json.loads(attributes["calibpipe"])
+    own.pop("run", None)  # that of the coefficients does not make this file
     own["inputs"] = [
         {"role": entry.kind, "path": entry.run, "product_id": str(entry.product_id)}
         for entry in (found, excluded)

@@ -13,6 +13,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.products import digest
 from .candidate import Candidate, check_candidate
 from .errors import OverlappingValidityError
+from .kinds import kind_of
 from .lookup import Certified, certified, data_id
 from .names import layer_name, layer_number, run_name
 from .repository import Archive
@@ -27,6 +28,7 @@ __all__ = [
     "make_collections",
     "plans_of",
     "stored_products",
+    "until_next",
 ]
 
 
@@ -135,6 +137,26 @@ def check_among_themselves(plans: Iterable[Plan]) -> None:
                 )
 
 
+def until_next(archive: Archive, plans: Sequence[Plan]) -> list[Plan]:
+    """Plans of which those whose kind says so end where a later product begins.
+
+    An old calibration set that is processed again does not go in front of the newer one. A validity
+    that was given is taken as it is.
+    """
+    shortened = []
+    for plan in plans:
+        header = plan.candidate.header
+        own = header.validity and Interval.of(*header.validity)
+        interval = plan.interval
+        if kind_of(plan.kind).until_next and not plan.candidate.layer and plan.interval == own:
+            layers = archive.layers(str(header.site), plan.candidate.category)
+            there = certified(archive, plan.kind, layers, where=plan.where, within=own)
+            later = [c.validity.begin for c in there if c.validity.begin > own.begin]
+            interval = Interval(own.begin, min(later, default=own.end))
+        shortened.append(replace(plan, interval=interval))
+    return shortened
+
+
 def all_placed(archive: Archive, plans: Sequence[Plan], supersede: bool) -> list[Plan]:
     """Plans with the products that are stored already, and the layers for their validities."""
     known = stored_products(archive, [plan.product_id for plan in plans])
@@ -152,7 +174,12 @@ def stored_products(archive: Archive, ids: Sequence[uuid.UUID]) -> dict[uuid.UUI
     """Products of these identifiers that the archive has; one query, then one for each found."""
     query = archive.butler.query_dimension_records
     bind = {"ids": [str(identifier) for identifier in ids]}
-    options = {"where": "product IN (:ids)", "bind": bind, "explain": False, "limit": None}
+    options: dict[str, Any] = {
+        "where": "product IN (:ids)",
+        "bind": bind,
+        "explain": False,
+        "limit": None,
+    }
     rows = [row for site in archive.sites for row in query("product", site=site, **options)]
     found = {uuid.UUID(row.id): archive.butler.get_dataset(uuid.UUID(row.id)) for row in rows}
     return {identifier: ref for identifier, ref in found.items() if ref is not None}
@@ -174,14 +201,14 @@ def _placed(
     number = 1
     if found and supersede:
         number = max(layer_number(c.collection) for c in found) + 1
-    layer = layer_name(header.site, plan.candidate.category, number)
+    layer = layer_name(str(header.site), plan.candidate.category, number)
     return replace(plan, ref=ref, layer=layer)
 
 
 def _placed_in(archive: Archive, plan: Plan, layers: list[str], ref: DatasetRef | None) -> Plan:
     """Plan in the layer that it was certified in elsewhere."""
     header, category = plan.candidate.header, plan.candidate.category
-    layer = layer_name(header.site, category, plan.candidate.layer)
+    layer = layer_name(str(header.site), category, plan.candidate.layer)
     if layer not in layers:
         return replace(plan, ref=ref, layer=layer)
     found = certified(archive, plan.kind, [layer], where=plan.where, within=plan.interval)
@@ -195,7 +222,9 @@ def make_collections(archive: Archive, plans: Sequence[Plan]) -> None:
     with archive.transaction():  # the disk is waited for once
         for run in sorted({plan.run for plan in plans if plan.ref is None}):
             archive.butler.collections.register(run, CollectionType.RUN)
-    needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
+    needed = {
+        (str(p.candidate.header.site), p.candidate.category, p.layer) for p in plans if p.layer
+    }
     for site, category, layer in sorted(needed):
         archive.add_layer(site, category, layer_number(layer))
 
@@ -216,7 +245,8 @@ def check_free(archive: Archive, plans: Iterable[Plan], supersede: bool) -> None
     groups = defaultdict(list)
     for plan in needed:
         layer = plan.layer if supersede or plan.candidate.layer else ""
-        groups[plan.kind, plan.candidate.header.site, plan.candidate.category, layer].append(plan)
+        site = str(plan.candidate.header.site)
+        groups[plan.kind, site, plan.candidate.category, layer].append(plan)
     for (kind, site, category, layer), group in groups.items():
         layers = [layer] if layer else archive.layers(site, category)
         there = defaultdict(list)

@@ -59,8 +59,9 @@ def recipe(header: ProductHeader) -> dict[str, Any]:
     run = header.own.get("run")
     if not run or not run.get("tool"):
         raise MissingInputError(
-            f"{header.path} does not say how it was made (products of CalibPipe before 0.1.0 and "
-            "imported ones do not): the log of its step begins with the command"
+            f"{header.path} does not say how it was made (products of CalibPipe before 0.1.0, "
+            "imported ones, and coefficients with excluded pixels that calibpipe-export merged do "
+            "not): the log of its step begins with the command"
         )
     return run | {"configuration": json.loads(run["configuration"])}
 
@@ -161,9 +162,11 @@ def settings(
             return {key: moved(entry) for key, entry in value.items()}
         if isinstance(value, list):
             return [moved(entry) for entry in value]
-        if not isinstance(value, str) or "/" not in value:
+        if not isinstance(value, str) or not value:
             return value
-        return places.get((directory / value).resolve()) or _replaced(value, replaced)
+        if place := places.get((directory / value).resolve()):
+            return place
+        return _replaced(value, replaced) if "/" in value else value  # a word is no path
 
     ((name, own),) = run["configuration"].items()
     outputs = {

@@ -9,10 +9,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
-from ..core.files import sha256
 from ..core.product_header import ProductHeader
 from .candidate import Candidate
 from .certify import certify
+from .checksum import check_sum
 from .errors import NoValidProductError
 from .history import product_record
 from .lookup import Certified, product_path
@@ -20,7 +20,7 @@ from .names import CATEGORIES, checked_name, layer_number
 from .repository import Archive, uses_database
 from .validity import Interval
 
-__all__ = ["check_sum", "export_products", "import_products"]
+__all__ = ["export_products", "import_products"]
 
 MANIFEST = "manifest.json"
 FORMAT = 1
@@ -131,22 +131,6 @@ def _observatory(archive: Archive, sites: set[str]) -> list[dict[str, Any]]:
             about[f"{element}s"] = [row.toDict() for row in rows]
         answer.append(about)
     return answer
-
-
-def check_sum(path: Path, expected: str, what: str) -> None:
-    """Refuse a file that is not what was stored.
-
-    Raises
-    ------
-    CorruptedInputError
-        With both checksums.
-    """
-    found = sha256(path)
-    if found != expected:
-        raise CorruptedInputError(
-            f"{what} has the checksum {found[:12]}..., its record says {expected[:12]}...: it was "
-            "changed or damaged; get it again"
-        )
 
 
 @uses_database

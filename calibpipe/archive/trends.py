@@ -140,8 +140,9 @@ class Uncertified:
 def site_trends(archive: Archive, site: str, now: Time) -> SiteTrends:
     """All nights of a site, from the archive's metrics and certifications.
 
-    Of several products for one night, telescope and observation block the one counts that was
-    stored last, with its newest verification.
+    Of several products for one night, telescope and observation block one counts, with its newest
+    verification: of those that are certified the one that was stored last, of others only if none
+    is. What is proposed for a release does not come in front of what holds.
 
     Parameters
     ----------
@@ -191,7 +192,9 @@ def _verdicts(table: pa.Table, held: set[str]) -> list[NightVerdict]:
     failed: dict[str, dict[str, bool]] = defaultdict(dict)
     for row in zip(*(rows[name].to_pylist() for name in names), strict=True):
         entry = dict(zip(names, row, strict=True))
-        newest[tuple(entry[name] or "" for name in _PRODUCT[:-1])] = entry
+        key = tuple(entry[name] or "" for name in _PRODUCT[:-1])
+        if newest.get(key, entry)["product_id"] not in held or entry["product_id"] in held:
+            newest[key] = entry
         told = f"{entry['criterion']} {entry['metric']}"
         failed[entry["product_id"]][told] = entry["result"] in _FAILED and not entry["informative"]
     return [

@@ -13,6 +13,7 @@ __all__ = ["MODES", "RUN_TYPES", "CalibrationSet", "calibration_set"]
 
 DARK, PEDESTAL, FLAT, SCAN = "dark", "pedestal", "flat", "scan"
 SINGLE_PE, HIGH_VOLTAGE, SINGLE_PIXEL = "single_pe", "high_voltage", "single_pixel"
+DRS4, DRS4_FLAT = "drs4", "drs4_flat"
 RUN_TYPES = {
     DARK: "pedestals of the closed camera",
     PEDESTAL: "sky pedestals",
@@ -21,14 +22,24 @@ RUN_TYPES = {
     SINGLE_PE: "few photoelectrons",
     HIGH_VOLTAGE: "the same at high voltage",
     SINGLE_PIXEL: "light in one pixel after the other, sky pedestals between",
+    DRS4: "raw pedestals of the closed camera at random times, with first capacitors",
+    DRS4_FLAT: "raw flat fields, with first capacitors",
 }
 MODES = {  # run types that each needs
     "PEDESTAL": (DARK, PEDESTAL),
     "PEDESTAL_FLAT": (DARK, FLAT),
     "PEDESTAL_FLAT_SCAN": (DARK, SCAN),
     "PEDESTAL_FLAT_SCAN_SPE": (DARK, SCAN, SINGLE_PE),
+    "DRS4": (DRS4,),
 }
-_ONCE = (DARK, SINGLE_PE, HIGH_VOLTAGE, SINGLE_PIXEL)  # products are of one such run
+_ONCE = (
+    DARK,
+    SINGLE_PE,
+    HIGH_VOLTAGE,
+    SINGLE_PIXEL,
+    DRS4,
+    DRS4_FLAT,
+)  # products are of one such run
 _MIN_FILTERS = 3  # two unknowns and a check
 
 
@@ -67,19 +78,22 @@ class CalibrationSet:
             "single_photoelectron": SINGLE_PE in MODES[self.mode],
             "photon_transfer": self.has_scan,
             "crosstalk": self.has_scan and SINGLE_PIXEL in self.runs,
+            "drs4": DRS4 in self.runs,
         }
         return tuple(name for name, is_made in made.items() if is_made)
 
     @property
     def measured_runs(self) -> tuple[int, ...]:
         """Runs whose pixel statistics are made: pedestals, and the scan if it is used."""
+        if DARK not in MODES[self.mode]:
+            return ()
         kinds = (DARK, PEDESTAL, *[SCAN] * self.has_scan)
         return tuple(obs_id for kind in kinds for obs_id in self.runs.get(kind, ()))
 
     @property
     def flat_fields(self) -> tuple[int, ...]:
         """Runs that give camera coefficients, as an ordinary block does."""
-        return self.runs.get(FLAT, ()) if self.mode != "PEDESTAL" else ()
+        return self.runs.get(FLAT, ()) if self.mode not in ("PEDESTAL", "DRS4") else ()
 
 
 def calibration_set(
@@ -165,9 +179,9 @@ def _check_filters(scan: Table, where: str) -> None:
         light, tolerance, source = nominal_light(scan)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
-    for obs_id, value, error in zip(scan["obs_id"], light, tolerance, strict=True):
-        if not (value > 0 and error > 0):
+    for obs_id, value, uncertainty in zip(scan["obs_id"], light, tolerance, strict=True):
+        if not (value > 0 and uncertainty > 0):
             raise ConfigurationError(
-                f"{where}: observation {obs_id} has a {source} of {value:g} with error {error:g}; "
-                "both must be positive"
+                f"{where}: observation {obs_id} has a {source} of {value:g} with error "
+                f"{uncertainty:g}; both must be positive"
             )

@@ -11,7 +11,7 @@ pedestal offset again.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import astropy.units as u
@@ -225,10 +225,6 @@ def _append(
         )
 
 
-def _selected(batch: Dl0Batch, rows: np.ndarray) -> Dl0Batch:
-    return replace(batch, **{f.name: getattr(batch, f.name)[rows] for f in fields(batch)})
-
-
 class _Extraction:
     """From batches of events to rows of charges, times and variances."""
 
@@ -268,7 +264,7 @@ class _Extraction:
         yield from held
 
     def _n_pedestals(self, batches: Iterable[Dl0Batch]) -> int:
-        return sum(np.count_nonzero(b.event_type == self.pedestal_type) for b in batches)
+        return sum(int(np.count_nonzero(b.event_type == self.pedestal_type)) for b in batches)
 
     def _pedestals_further_on(self) -> list[Dl0Batch]:
         found: list[Dl0Batch] = []
@@ -281,7 +277,7 @@ class _Extraction:
         for batch in again:
             rows = batch.event_type == self.pedestal_type
             if rows.any():
-                found.append(_selected(batch, rows))
+                found.append(batch.rows(rows))
             n += np.count_nonzero(rows)
             if n >= self.settings.n_baseline_events:
                 break
@@ -330,7 +326,7 @@ class _Extraction:
         for name, event_type in (("pedestal", self.pedestal_type), ("flatfield", FLATFIELD)):
             of_type = batch.event_type == event_type
             if of_type.any():
-                part = batch if of_type.all() else _selected(batch, of_type)
+                part = batch if of_type.all() else batch.rows(of_type)
                 yield name, (part.event_id, part.time, *self._quantities(part, name))
 
     def _quantities(self, batch: Dl0Batch, name: str) -> tuple[np.ndarray, np.ndarray]:

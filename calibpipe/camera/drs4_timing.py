@@ -1,7 +1,5 @@
 """Sampling times of the DRS4 chip: peak times against the number of the first capacitor.
 
-The numbers of first capacitors are not in DL0: they are arguments, as arrays (see `drs4`).
-
 References
 ----------
 Sitarek et al. 2013, NIM A 723, 109, arXiv:1305.1007. lstchain (16 harmonics, bins of 8 capacitors).
@@ -11,10 +9,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 
-__all__ = ["SamplingTimes", "sampling_times"]
+__all__ = ["SamplingSums", "SamplingTimes", "sampling_times"]
 
 CAPACITORS = 1024  # of a chip: the pattern repeats
 BIN = 8  # capacitors
@@ -53,6 +52,96 @@ class SamplingTimes:
         return (np.cos(phase) * cosine + np.sin(phase) * sine).sum(axis=-1)
 
 
+class SamplingSums:
+    """Peak times in bins of the first capacitor, added batch by batch.
+
+    Parameters
+    ----------
+    n_channels, n_pixels : int
+    """
+
+    def __init__(self, n_channels: int, n_pixels: int):
+        self.shape = n_channels, n_pixels
+        self._sums = np.zeros((3, CAPACITORS // BIN, n_channels * n_pixels))
+
+    def add(self, peak_time: np.ndarray, first_capacitor: np.ndarray) -> None:
+        """Pulses of a batch.
+
+        Parameters
+        ----------
+        peak_time : array, (n_events, n_channels, n_pixels), ns
+            Less what all pixels have in common; NaN does not count (too little charge).
+        first_capacitor : array, (n_events, n_channels, n_pixels), int
+
+        Raises
+        ------
+        ConfigurationError
+            If shapes differ.
+        """
+        _check_shapes(peak_time, first_capacitor)
+        n = len(peak_time)
+        _add_times(
+            np.asarray(peak_time, float).reshape(n, -1),
+            np.asarray(first_capacitor).reshape(n, -1),
+            self._sums,
+        )
+
+    def times(self, *, n_harmonics: int = HARMONICS, min_entries: int = 10) -> SamplingTimes:
+        """Fourier series of the mean times in the bins, corrected for their width.
+
+        Parameters
+        ----------
+        n_harmonics : int
+        min_entries : int
+            Of each bin; a pixel with fewer has NaN.
+
+        Raises
+        ------
+        ConfigurationError
+            If there are more harmonics than the bins can tell.
+        InsufficientStatisticsError
+            If no pixel has enough pulses.
+        """
+        n_bins = CAPACITORS // BIN
+        if not 1 <= n_harmonics < n_bins // 2:
+            raise ConfigurationError(
+                f"n_harmonics is {n_harmonics}, {n_bins} bins tell 1 to {n_bins // 2 - 1}"
+            )
+        shape = self.shape
+        count, total, squares = self._sums
+        if not (count >= min_entries).all(axis=0).any():
+            raise InsufficientStatisticsError(
+                f"sampling times need {min_entries} pulses in each of {n_bins} bins of "
+                f"capacitors, the best pixel has {int(count.min(axis=0).max(initial=0))}; give "
+                "more flat fields"
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            enough = (count >= min_entries).all(axis=0)
+            mean = np.where(enough, total / count, np.nan)
+            n = count.sum(axis=0)
+            scatter = (squares - total**2 / count).sum(axis=0) / (n - n_bins)
+        transform = np.fft.rfft(mean, axis=0)[1 : n_harmonics + 1] * 2 / n_bins
+        harmonic = np.arange(1, n_harmonics + 1)[:, np.newaxis]
+        # capacitors of bin k are 8 k to 8 k + 7: centre, and damping of the mean over the bin
+        centre = np.exp(-2j * np.pi * harmonic * (BIN - 1) / 2 / CAPACITORS)
+        turn = np.pi * harmonic / CAPACITORS
+        damping = np.sin(BIN * turn) / (BIN * np.sin(turn))
+        series = transform * centre / damping
+        kept = np.zeros((n_bins // 2 + 1, mean.shape[1]), complex)
+        kept[0], kept[1 : n_harmonics + 1] = np.fft.rfft(mean, axis=0)[0], transform * n_bins / 2
+        rest = mean - np.fft.irfft(kept, n_bins, axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            chi2 = (count * rest**2).sum(axis=0) / scatter
+            error = np.sqrt(2 * scatter / n)
+        return SamplingTimes(
+            series.real.reshape(-1, *shape),
+            -series.imag.reshape(-1, *shape),
+            np.where(enough, error, np.nan).reshape(shape),
+            np.where(enough, chi2, np.nan).reshape(shape),
+            n.reshape(shape),
+        )
+
+
 def sampling_times(
     peak_time: np.ndarray,
     first_capacitor: np.ndarray,
@@ -62,82 +151,30 @@ def sampling_times(
 ) -> SamplingTimes:
     """Fourier series of the peak times of flat-field pulses against the first capacitor.
 
-    Means in bins of 8 capacitors; the series of the bins is corrected for their width.
-
-    Parameters
-    ----------
-    peak_time : array, (n_events, n_channels, n_pixels), ns
-        Less what all pixels have in common; NaN does not count (too little charge).
-    first_capacitor : array, (n_events, n_channels, n_pixels), int
-    n_harmonics : int
-    min_entries : int
-        Of each bin; a pixel with fewer has NaN.
-
-    Raises
-    ------
-    ConfigurationError
-        If shapes differ, or there are more harmonics than the bins can tell.
-    InsufficientStatisticsError
-        If no pixel has enough pulses.
+    Means in bins of 8 capacitors. Parameters and errors are those of `SamplingSums`.
     """
-    n_bins = CAPACITORS // BIN
-    if np.shape(peak_time) != np.shape(first_capacitor) or np.ndim(peak_time) != 3:
+    _check_shapes(peak_time, first_capacitor)
+    sums = SamplingSums(*np.shape(peak_time)[1:3])
+    sums.add(peak_time, first_capacitor)
+    return sums.times(n_harmonics=n_harmonics, min_entries=min_entries)
+
+
+def _check_shapes(peak_time: np.ndarray, first: np.ndarray) -> None:
+    if np.shape(peak_time) != np.shape(first) or np.ndim(peak_time) != 3:
         raise ConfigurationError(
-            f"peak times of {np.shape(peak_time)}, first capacitors of {np.shape(first_capacitor)}:"
-            " needs (events, channels, pixels) of both"
+            f"peak times of {np.shape(peak_time)}, first capacitors of {np.shape(first)}: needs "
+            "(events, channels, pixels) of both"
         )
-    if not 1 <= n_harmonics < n_bins // 2:
-        raise ConfigurationError(
-            f"n_harmonics is {n_harmonics}, {n_bins} bins tell 1 to {n_bins // 2 - 1}"
-        )
-    shape = np.shape(peak_time)[1:]
-    count, total, squares = _binned(
-        np.asarray(peak_time, float).reshape(len(peak_time), -1),
-        np.asarray(first_capacitor).reshape(len(peak_time), -1),
-        n_bins,
-    )
-    if not (count >= min_entries).all(axis=0).any():
-        raise InsufficientStatisticsError(
-            f"sampling times need {min_entries} pulses in each of {n_bins} bins of capacitors, the "
-            f"best pixel has {int(count.min(axis=0).max(initial=0))}; give more flat fields"
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        enough = (count >= min_entries).all(axis=0)
-        mean = np.where(enough, total / count, np.nan)
-        n = count.sum(axis=0)
-        scatter = (squares - total**2 / count).sum(axis=0) / (n - n_bins)
-    transform = np.fft.rfft(mean, axis=0)[1 : n_harmonics + 1] * 2 / n_bins
-    harmonic = np.arange(1, n_harmonics + 1)[:, np.newaxis]
-    # capacitors of bin k are 8 k to 8 k + 7: centre, and damping of the mean over the bin
-    centre = np.exp(-2j * np.pi * harmonic * (BIN - 1) / 2 / CAPACITORS)
-    turn = np.pi * harmonic / CAPACITORS
-    damping = np.sin(BIN * turn) / (BIN * np.sin(turn))
-    series = transform * centre / damping
-    kept = np.zeros((n_bins // 2 + 1, mean.shape[1]), complex)
-    kept[0], kept[1 : n_harmonics + 1] = np.fft.rfft(mean, axis=0)[0], transform * n_bins / 2
-    rest = mean - np.fft.irfft(kept, n_bins, axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi2 = (count * rest**2).sum(axis=0) / scatter
-        error = np.sqrt(2 * scatter / n)
-    return SamplingTimes(
-        series.real.reshape(-1, *shape),
-        -series.imag.reshape(-1, *shape),
-        np.where(enough, error, np.nan).reshape(shape),
-        np.where(enough, chi2, np.nan).reshape(shape),
-        n.reshape(shape),
-    )
 
 
 @njit(cache=True)
-def _binned(time, first, n_bins):
-    """Number, sum and sum of squares of the times of each bin, (n_bins, n_columns)."""
-    out = np.zeros((3, n_bins, time.shape[1]))
+def _add_times(time, first, sums):
+    """Number, sum and sum of squares of the times of each bin, (3, n_bins, n_columns)."""
     for event in range(len(time)):
         for column in range(time.shape[1]):
             value = time[event, column]
             if np.isfinite(value):
                 k = first[event, column] % CAPACITORS // BIN
-                out[0, k, column] += 1
-                out[1, k, column] += value
-                out[2, k, column] += value * value
-    return out[0], out[1], out[2]
+                sums[0, k, column] += 1
+                sums[1, k, column] += value
+                sums[2, k, column] += value * value

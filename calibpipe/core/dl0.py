@@ -94,6 +94,7 @@ def read_batches(
     tel_id: int | None = None,
     report: StreamReport | None = None,
     is_checked: bool = False,
+    with_first_cells: bool = False,
 ) -> Iterator[Dl0Batch]:
     """Events of one telescope in batches, from all its parallel streams and files.
 
@@ -116,6 +117,8 @@ def read_batches(
     is_checked: bool
         Whether `check_file` has found the checksums of the events right, as in the index of the
         night; they are added up first when not.
+    with_first_cells: bool
+        Whether the numbers of the capacitors that were read first are wanted.
 
     Yields
     ------
@@ -150,7 +153,7 @@ def read_batches(
         )
     report = StreamReport() if report is None else report
     wanted = None if event_types is None else frozenset(map(int, event_types))
-    return _batches(streams, camera, batch_size, wanted, report)
+    return _batches(streams, camera, batch_size, wanted, report, with_first_cells)
 
 
 def _common_configuration(files: list[Path]) -> CameraConfiguration:
@@ -167,6 +170,7 @@ def _batches(
     batch_size: int,
     wanted: frozenset[int] | None,
     report: StreamReport,
+    with_first_cells: bool,
 ) -> Iterator[Dl0Batch]:
     buffers: dict[tuple[int, ...], BatchBuffer] = {}
     merged = heapq.merge(*(stream_events(files, camera.tel_id) for files in streams.values()))
@@ -179,7 +183,7 @@ def _batches(
         report.n_selected += 1
         key = (message.num_channels, message.num_samples, message.waveform.type)
         if key not in buffers:
-            buffers[key] = BatchBuffer(camera, batch_size, event)
+            buffers[key] = BatchBuffer(camera, batch_size, event, with_first_cells=with_first_cells)
         buffer = buffers[key]
         buffer.add(event)
         if buffer.n == batch_size:

@@ -18,7 +18,8 @@ class CameraConfiguration:
 
     Waveforms in ADC counts are ``stored / waveform_scale - waveform_offset``;
     `sampling_frequency` is in MHz; `pixel_id_map` (num_pixels,) has the pixel of the geometry
-    for each stored position.
+    for each stored position. Before and after the samples of an event others may have been read and
+    left out: `num_samples_removed_start`, `num_samples_removed_end`.
     """
 
     tel_id: int
@@ -32,6 +33,9 @@ class CameraConfiguration:
     waveform_scale: float
     waveform_offset: float
     pixel_id_map: np.ndarray
+    num_modules: int = 0
+    num_samples_removed_start: int = 0
+    num_samples_removed_end: int = 0
 
 
 def camera_configuration(path: str | Path) -> CameraConfiguration:
@@ -86,6 +90,9 @@ def _configuration(stream: Any, camera: Any) -> CameraConfiguration:
         waveform_scale=stream.waveform_scale,
         waveform_offset=stream.waveform_offset,
         pixel_id_map=np.array(camera.pixel_id_map),
+        num_modules=camera.num_modules or 0,
+        num_samples_removed_start=camera.num_samples_removed_start or 0,
+        num_samples_removed_end=camera.num_samples_removed_end or 0,
     )
 
 

@@ -38,6 +38,9 @@ class Dl0Batch:
         As stored (see `adc_waveform`), 0 where the pixel is not stored.
     pixel_status: ndarray, shape (n, n_pixels), uint8
         Bits of ctapipe's PixelStatus.
+    first_cell: ndarray, shape (n, n_cells), uint16, or None
+        Numbers of the capacitors that were read first, in the order of the camera's electronics
+        (see `calibpipe.camera.drs4_readout`); None if they were not asked for.
     """
 
     event_id: np.ndarray
@@ -47,9 +50,15 @@ class Dl0Batch:
     event_type: np.ndarray
     waveform: np.ndarray
     pixel_status: np.ndarray
+    first_cell: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.event_id)
+
+    def rows(self, which: np.ndarray) -> Self:
+        """Some of the events, by their places or a mask."""
+        arrays = {f.name: getattr(self, f.name) for f in fields(self)}
+        return replace(self, **{n: a[which] for n, a in arrays.items() if a is not None})
 
     @property
     def is_stored(self) -> np.ndarray:
@@ -100,7 +109,14 @@ def stream_events(paths: list[Path], tel_id: int) -> Iterator[StoredEvent]:
 class BatchBuffer:
     """Rows of a batch that is being filled."""
 
-    def __init__(self, camera: CameraConfiguration, size: int, event: StoredEvent):
+    def __init__(
+        self,
+        camera: CameraConfiguration,
+        size: int,
+        event: StoredEvent,
+        *,
+        with_first_cells: bool = False,
+    ):
         self.camera = camera
         self.pixels = camera.pixel_id_map.astype(np.intp)
         self.n_pixels = max(camera.num_pixels, int(self.pixels.max()) + 1)
@@ -115,6 +131,9 @@ class BatchBuffer:
         self.event_type = np.empty(size, np.uint8)
         self.pixel_status = np.zeros((size, self.n_pixels), np.uint8)
         self.waveform = np.empty((size, *self.shape), dtype)
+        self.first_cell = None
+        if with_first_cells:
+            self.first_cell = np.empty((size, _first_cells(event).size), np.uint16)
 
     def add(self, event: StoredEvent) -> None:
         """Fill the next row."""
@@ -145,6 +164,10 @@ class BatchBuffer:
         self.event_id[i] = message.event_id
         self.time_s[i], self.time_qns[i] = event.key
         self.event_type[i] = message.event_type
+        if self.first_cell is not None:
+            cells = _first_cells(event)
+            _require_size(cells, self.first_cell.shape[1], event, "first_cell_id")
+            self.first_cell[i] = cells
         self.n += 1
 
     def batch(self) -> Dl0Batch:
@@ -158,11 +181,12 @@ class BatchBuffer:
             event_type=self.event_type[rows],
             waveform=self.waveform[rows],
             pixel_status=self.pixel_status[rows],
+            first_cell=None if self.first_cell is None else self.first_cell[rows],
         )
         order = np.lexsort((batch.time_qns, batch.time_s))
         if np.array_equal(order, np.arange(self.n)):
             return batch
-        return replace(batch, **{f.name: getattr(batch, f.name)[order] for f in fields(batch)})
+        return batch.rows(order)
 
 
 def _array(array: Any, event: StoredEvent, name: str) -> np.ndarray:
@@ -176,6 +200,13 @@ def _array(array: Any, event: StoredEvent, name: str) -> np.ndarray:
             f"no multiple of the {dtype.itemsize} bytes of its type; the file is damaged"
         )
     return np.frombuffer(data, dtype)
+
+
+def _first_cells(event: StoredEvent) -> np.ndarray:
+    """Of an event; empty if the camera server writes none."""
+    if not event.message.first_cell_id.data:
+        return np.zeros(0, np.uint16)
+    return _array(event.message.first_cell_id, event, "first_cell_id")
 
 
 def _require_size(array: np.ndarray, size: int, event: StoredEvent, name: str) -> None:

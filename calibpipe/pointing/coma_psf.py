@@ -16,6 +16,7 @@ Schroeder, D. J. 2000, Astronomical Optics, ch. 5 and 6. doi 10.1016/B978-0-12-6
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -25,10 +26,15 @@ from scipy.special import chndtr
 
 from ..core.exceptions import ConfigurationError
 
+if TYPE_CHECKING:
+    from ctapipe.instrument import OpticsDescription
+
 __all__ = [
     "ComaPsf",
     "centroid_offset",
+    "coma_displacement",
     "coma_of_focal_lengths",
+    "coma_of_optics",
     "coma_of_parabola",
     "containment_radius",
     "psf_density",
@@ -87,6 +93,48 @@ def coma_of_focal_lengths(effective: u.Quantity, equivalent: u.Quantity) -> floa
             "coma moves light outwards"
         )
     return 1 - ratio
+
+
+def coma_of_optics(optics: "OpticsDescription") -> float:
+    """Coma c of a telescope of ctapipe: of its two focal lengths; 0 with two mirrors (aplanatic).
+
+    Raises
+    ------
+    ConfigurationError
+        If the effective focal length is not known, or below the equivalent one.
+    """
+    if optics.n_mirrors != 1:
+        return 0.0
+    return coma_of_focal_lengths(optics.effective_focal_length, optics.equivalent_focal_length)
+
+
+def coma_displacement(mirror: NDArray, field: NDArray, coma: float) -> NDArray:
+    r"""How far the image of single rays is from the centroid of a full mirror.
+
+    .. math:: c\,[(2\rho^2 - 1)\,\vec d + \rho^2 (\cos 2\phi,\ \sin 2\phi)] ,
+
+    the second vector turned to the direction of :math:`\vec d`: the kernel of the module.
+
+    Parameters
+    ----------
+    mirror : ndarray, shape (2, n)
+        Where the rays hit it, in radii of the mirror; axes parallel to those of `field`.
+    field : ndarray, shape (2, n), any unit
+        Angle of the source to the optical axis.
+    coma : float
+        c.
+
+    Returns
+    -------
+    ndarray, shape (2, n)
+        Unit of `field`.
+    """
+    x, y = mirror
+    squares, mixed = x**2 - y**2, 2 * x * y
+    turned = np.stack(
+        [squares * field[0] + mixed * field[1], mixed * field[0] - squares * field[1]]
+    )
+    return coma * ((2 * (x**2 + y**2) - 1) * field + turned)
 
 
 def centroid_offset(field_angle: u.Quantity, psf: ComaPsf) -> u.Quantity:
@@ -188,7 +236,7 @@ def containment_radius(field_angle: u.Quantity, psf: ComaPsf, fraction: float = 
         rays = rays_of(scale, 1.0, psf.obscuration)
         offset2 = scale**2 * (rays[0] ** 2 + rays[1] ** 2)
 
-        def outside(radius, offset2=offset2, shares=rays[2]):
+        def outside(radius: float, offset2: NDArray = offset2, shares: NDArray = rays[2]) -> float:
             return fraction - shares @ chndtr(radius**2, 2, offset2)
 
         radii.append(sigma * brentq(outside, 0, 10 + 4 * scale, xtol=1e-10))

@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from .coma_psf import ComaPsf, coma_of_focal_lengths
+from .coma_psf import ComaPsf, coma_of_optics
 from .focal_plane import Alignment, FocalPlane, camera_position_and_jacobian, focal_plane_of
 from .neighbours import light_of_neighbours, squared_light
 from .pattern_search import PatternMatch, match_pattern
@@ -83,15 +83,14 @@ def star_camera(telescope: "TelescopeDescription", sigma: u.Quantity) -> StarCam
     optics, geometry = telescope.optics, telescope.camera.geometry
     if optics.n_mirrors == 1:
         plane = focal_plane_of(optics, geometry)
-        coma = coma_of_focal_lengths(plane.focal_length, optics.equivalent_focal_length)
     else:
-        plane, coma = focal_plane_of(optics, geometry, mapping="sine"), 0.0
+        plane = focal_plane_of(optics, geometry, mapping="sine")
     return StarCamera(
         plane,
         geometry.pix_x.to_value(u.m),
         geometry.pix_y.to_value(u.m),
         pixel_shape(geometry),
-        ComaPsf(sigma, coma),
+        ComaPsf(sigma, coma_of_optics(optics)),
     )
 
 

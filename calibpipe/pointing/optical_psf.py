@@ -126,7 +126,7 @@ def _by_response(tracking: StarTracking, response_error: NDArray) -> NDArray:
     return np.hstack(changes).T @ np.linalg.pinv(total)
 
 
-def _single_stars(tracking: StarTracking):
+def _single_stars(tracking: StarTracking) -> tuple[list[str], NDArray, NDArray, NDArray]:
     """Names, field angles, σ and errors (events, response) of stars that count, deg."""
     names, angles, widths, errors = [], [], [], []
     for fit, group in zip(tracking.fits, tracking.groups, strict=True):
@@ -193,7 +193,8 @@ def containment(
 class PsfComparison:
     """Width of stars against that of muon rings, deg, and what the difference is worth.
 
-    ``star`` is the standard deviation along the radius at the angle of the rings.
+    ``star`` is the standard deviation along the radius at the angle of the rings, ``muon`` that of
+    a star there as muon rings tell.
     """
 
     star: u.Quantity
@@ -210,11 +211,16 @@ def compare_with_muons(
     muon_stat_error: u.Quantity,
     muon_sys_error: u.Quantity,
     ring_angle: u.Quantity = 1.2 * u.deg,
+    *,
+    muon_coma: float = 0.0,
 ) -> PsfComparison:
     """Whether stars and muon rings see the same point spread function.
 
-    # ASSUME: rings are in the middle of the camera, so that their width is along its radius, coma
-    included; the point spread function has no other axis.
+    Coma widens a ring by 0.35 to 0.8 C², by its impact, and a star by C²/2 along the radius. The
+    fit of the rings takes its own out (`muon_coma`); that of a star is put in its place. An error
+    of that coma changes both by nearly as much.
+
+    # ASSUME: where the fit of the rings knew of no coma, it is in their width as in that of a star.
 
     Parameters
     ----------
@@ -223,6 +229,8 @@ def compare_with_muons(
         Columns ``width``, ``stat_error`` and ``sys_error`` of ``throughput/muon_psf``.
     ring_angle : Quantity, scalar
         Radius of the rings.
+    muon_coma : float
+        Coma c that the fit of the rings has taken out; 0 for none.
 
     Raises
     ------
@@ -238,12 +246,13 @@ def compare_with_muons(
     slope_coma = extra / psf.psf.coma / star.to_value(u.deg) if psf.psf.coma > 0 else 0.0
     slope = np.array([slope_sigma, slope_coma])
     error = np.sqrt(slope @ (psf.covariance + psf.systematic_covariance) @ slope) * u.deg
-    muon_error = np.hypot(muon_stat_error, muon_sys_error).to(u.deg)
-    difference = (star - muon).to(u.deg)
+    along = np.hypot(muon, muon_coma * ring_angle / np.sqrt(2)).to(u.deg)
+    muon_error = (np.hypot(muon_stat_error, muon_sys_error) * (muon / along)).to(u.deg)
+    difference = star - along
     return PsfComparison(
         star,
         error,
-        muon.to(u.deg),
+        along,
         muon_error,
         difference,
         float(difference / np.hypot(error, muon_error)),

@@ -19,6 +19,7 @@ __all__ = [
     "camera_remarks",
     "drift",
     "masked_pixels",
+    "nan_quantiles",
     "night_median",
     "pixel_columns",
     "used_reasons",
@@ -66,7 +67,7 @@ def night_median(table: Table, column: str, good_only: bool = True) -> np.ndarra
     """
     values = np.asarray(table[column], float)
     counted_in = _good(table) if good_only else _valid(table)[:, None, None] & np.isfinite(values)
-    return _nan_quantiles(np.where(counted_in, values, np.nan), (0.5,), axis=0)[0]
+    return nan_quantiles(np.where(counted_in, values, np.nan), (0.5,), axis=0)[0]
 
 
 def drift(table: Table, column: str, *, in_percent: bool) -> np.ndarray:
@@ -80,10 +81,10 @@ def drift(table: Table, column: str, *, in_percent: bool) -> np.ndarray:
     if in_percent:
         with np.errstate(divide="ignore", invalid="ignore"):
             change *= 100 / night_median(table, column)
-    return _nan_quantiles(change, (0.16, 0.5, 0.84), axis=2)
+    return nan_quantiles(change, (0.16, 0.5, 0.84), axis=2)
 
 
-def _nan_quantiles(values: np.ndarray, quantiles: tuple[float, ...], axis: int) -> np.ndarray:
+def nan_quantiles(values: np.ndarray, quantiles: tuple[float, ...], axis: int) -> np.ndarray:
     """Quantiles without NaN, NaN where there is nothing else; `numpy.nanquantile` takes seconds."""
     ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)  # NaN are last
     n = np.count_nonzero(~np.isnan(ordered), axis=0)

@@ -16,15 +16,19 @@ __all__ = ["crosstalk_sums", "efficiency_figure", "pair_figure"]
 MAX_ANGLES = 5
 
 
-def crosstalk_sums(pairs: Table, n_pixels: int) -> NDArray:
+def crosstalk_sums(pairs: Table, n_pixels: int, *, has_direction: bool = True) -> NDArray:
     """Part of the charge of each pixel that all its neighbours see, (n_pixels,).
 
-    NaN of a pixel of which not all pairs are known.
+    NaN of a pixel of which not all pairs are known. Without direction a pair is there once, and
+    counts for both its pixels.
     """
     value = np.asarray(pairs["crosstalk"], float)
-    return np.bincount(np.asarray(pairs["source"], int), value, n_pixels) + np.where(
-        np.bincount(np.asarray(pairs["source"], int), minlength=n_pixels) > 0, 0.0, np.nan
-    )
+    source = np.asarray(pairs["source"], int)
+    if not has_direction:
+        source = np.concatenate([source, np.asarray(pairs["pixel"], int)])
+        value = np.tile(value, 2)
+    is_source = np.bincount(source, minlength=n_pixels) > 0
+    return np.bincount(source, value, n_pixels) + np.where(is_source, 0.0, np.nan)
 
 
 def pair_figure(value: NDArray, error: NDArray) -> Figure:

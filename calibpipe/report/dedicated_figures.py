@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from .dedicated_night import (
     CROSSTALK,
+    DRS4,
     EXCLUSION,
     PDE,
     SPE,
@@ -19,7 +20,10 @@ from .dedicated_remarks import AGREE, POOR
 
 __all__ = ["MAPS", "dedicated_figures"]
 
-MAPS = ("spe-gain", "spe-resolution", "transfer-gain", "ratio-map", "crosstalk-map")
+MAPS = (
+    *("spe-gain", "spe-resolution", "transfer-gain", "ratio-map", "crosstalk-map"),
+    "drs4-baseline",
+)
 """Figures of 100 kB."""
 SPECTRA = {  # title, what is told
     "typical": ("Spectrum of a typical pixel", "χ² over its degrees of freedom is the median"),
@@ -40,6 +44,8 @@ def dedicated_figures(camera: DedicatedCamera) -> Drawn:
     yield from _comparison(camera)
     if CROSSTALK in camera.products:
         yield from _crosstalk(camera)
+    if DRS4 in camera.products:
+        yield from _drs4(camera)
     if PDE in camera.products:
         yield _efficiency(camera)
     if EXCLUSION in camera.products:
@@ -238,7 +244,9 @@ def _crosstalk(camera: DedicatedCamera) -> Drawn:
         "pairs alone would give. Good: mean below 1 %, no tail to the right.",
         pair_figure(value, np.asarray(pairs["stat_error"], float)),
     )
-    sums = 100 * crosstalk_sums(pairs, product.geometry.n_pixels)
+    has_direction = bool(product.facts["has_direction"])
+    n_pixels = product.geometry.n_pixels
+    sums = 100 * crosstalk_sums(pairs, n_pixels, has_direction=has_direction)
     if np.isfinite(sums).any():
         yield (
             "crosstalk-map",
@@ -247,6 +255,56 @@ def _crosstalk(camera: DedicatedCamera) -> Drawn:
             "measured. Good: no other pattern; modules that stand out: electronics.",
             pixel_map(product.geometry, sums, "sum over the neighbours (% of the charge)"),
         )
+
+
+def _drs4(camera: DedicatedCamera) -> Drawn:
+    from ..camera.drs4_tables import law_of_table, sampling_of_table
+    from .drs4_figures import noise_figure, sampling_figure, time_lapse_figure
+    from .pixel_map import pixel_map
+
+    product, noise = camera.products[DRS4], camera.of_drs4("noise")
+    if not np.isfinite(noise).any():
+        return
+    law = law_of_table(product.tables["law"])
+    if "points" in product.tables:
+        yield (
+            "drs4-lapse",
+            "Time lapse of the capacitors",
+            "What a reading has too much shortly after its capacitor was read before, mean of all "
+            f"good pixels; line: law {law.amplitude:.2f} t^−{law.exponent:.4f} − {law.offset:.2f}, "
+            f"χ² {law.chi2:.0f} for {law.n_degrees} degrees of freedom. "
+            "Below: what is left. Good: points of both gains on the line. A step at the right: "
+            "rested capacitors are not at rest; waves: events are lost, times are too long.",
+            time_lapse_figure(product.tables["points"], law),
+        )
+    yield (
+        "drs4-noise",
+        "Noise before and after",
+        "Spread: standard deviation of the baselines of the capacitors of a pixel, which the "
+        "correction takes away. Noise left: of a sample about the baseline of its capacitor. Good: "
+        "narrow; noise left is that of the electronics. A tail to the right: spikes, noisy pixels.",
+        noise_figure(noise, camera.of_drs4("spread")),
+    )
+    yield (
+        "drs4-baseline",
+        "Mean baseline of the capacitors",
+        "High gain, mean of the 4096 capacitors of a pixel. Grey: pixels with a fault. Good: some "
+        "ADC about the common offset; modules that stand out: electronics.",
+        pixel_map(product.geometry, camera.of_drs4("baseline")[0], "mean baseline (ADC)"),
+    )
+    if "sampling" in product.tables:
+        times = sampling_of_table(product.tables["sampling"])
+        rms = np.sqrt((times.cosine**2 + times.sine**2).sum(axis=(0, 1)))
+        if np.isfinite(rms).any():
+            pixel = int(np.nanargmin(np.abs(rms - np.nanmedian(rms))))
+            yield (
+                "drs4-sampling",
+                "Sampling times of a typical pixel",
+                f"Pixel {pixel}. Time by which a pulse seems late against the number of its first "
+                "capacitor. Shade: statistical error. Good: below 2 ns, shade much narrower than "
+                "the curve.",
+                sampling_figure(times, pixel),
+            )
 
 
 def _efficiency(camera: DedicatedCamera) -> tuple[str, str, str, Figure]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from .camera_numbers import night_median
+from .camera_numbers import nan_quantiles, night_median
 from .material import FoundProduct, NightMaterial, Step
 
 __all__ = [
@@ -21,11 +21,13 @@ __all__ = [
 ]
 
 SPE, TRANSFER, CROSSTALK = "single_photoelectron", "photon_transfer", "crosstalk"
+DRS4 = "drs4"
 PDE, EXCLUSION = "pde", "excluded_pixels"
 DEDICATED = {  # each after what it may need; what its file is called
     SPE: (SPE,),
     TRANSFER: (TRANSFER,),
     CROSSTALK: (CROSSTALK,),
+    DRS4: (DRS4,),
     PDE: (PDE, "photon_detection_efficiency"),
     EXCLUSION: (EXCLUSION,),
 }
@@ -106,6 +108,11 @@ class DedicatedCamera:
     @property
     def has_set(self) -> bool:
         """Whether runs of this night calibrated the camera, not only excluded pixels."""
+        return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK, DRS4))
+
+    @property
+    def has_light(self) -> bool:
+        """Whether there were runs with light, of which gains are made."""
         return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK))
 
     def of_spe(self, column: str, channel: int = 0, *, good_only: bool = True) -> NDArray | None:
@@ -129,6 +136,18 @@ class DedicatedCamera:
         row = self.products[TRANSFER].tables["pixels"][0]
         return np.where(np.asarray(row["status"]) == 0, np.asarray(row[column], float), np.nan)
 
+    def of_drs4(self, column: str, table: str = "pixels") -> NDArray | None:
+        """Numbers of DRS4 corrections, (..., n_channels, n_pixels); NaN of pixels with a status.
+
+        None without the product, or the table of sampling times.
+        """
+        if DRS4 not in self.products or table not in self.products[DRS4].tables:
+            return None
+        tables = self.products[DRS4].tables
+        values = tables[table][0][column]
+        good = np.asarray(tables["pixels"][0]["status"]) == 0
+        return np.where(good, np.asarray(getattr(values, "value", values), float), np.nan)
+
     def of_ratio(self, column: str) -> NDArray | None:
         """Numbers of the ratio of gains, (n_pixels,); NaN where a pixel has a status."""
         if TRANSFER not in self.products or "ratio" not in self.products[TRANSFER].tables:
@@ -145,7 +164,7 @@ class DedicatedCamera:
         ]
         if not gains:
             return None
-        return gains[0] if len(gains) == 1 else np.median(gains, axis=0)
+        return nan_quantiles(np.stack(gains), (0.5,), axis=0)[0]
 
 
 def dedicated_cameras(material: NightMaterial) -> list[DedicatedCamera]:

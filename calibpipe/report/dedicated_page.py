@@ -6,6 +6,7 @@ from .dedicated_agreement import agreement_rows
 from .dedicated_figures import MAPS, dedicated_figures
 from .dedicated_night import (
     CROSSTALK,
+    DRS4,
     EXCLUSION,
     SPE,
     TRANSFER,
@@ -109,6 +110,9 @@ def _runs(camera: DedicatedCamera) -> str:
     if TRANSFER in camera.products:
         ids = camera.products[TRANSFER].facts["obs_ids"]
         told.append(f"photon transfer: {_observations(ids)}")
+    if DRS4 in camera.products:
+        ids = camera.products[DRS4].facts["runs"].values()
+        told.append(f"DRS4 corrections: {_observations(list(ids))}")
     text = f"{'; '.join(told)}." if told else "No calibration set this night."
     return f"{text[:1].upper()}{text[1:]}"
 

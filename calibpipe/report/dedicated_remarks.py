@@ -7,6 +7,7 @@ import numpy as np
 from ..camera.spe_status import SpeStatus
 from .dedicated_night import (
     CROSSTALK,
+    DRS4,
     EXCLUSION,
     SPE,
     TRANSFER,
@@ -46,7 +47,7 @@ def dedicated_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]
                 f"Limit {100 * material.masked_limit:g} %. The map and the table of reasons tell "
                 "whether modules have failed, or a product of this night is wrong.",
             )
-        for kind in (SPE, TRANSFER, CROSSTALK, EXCLUSION):
+        for kind in (SPE, TRANSFER, CROSSTALK, DRS4, EXCLUSION):
             if kind in camera.products:
                 name = kind.replace("_", " ")
                 for text in camera.products[kind].facts.get("remarks", ()):

@@ -22,7 +22,7 @@ def dedicated_tiles(material: NightMaterial) -> list[dict[str, Any]]:
     cameras = dedicated_cameras(material)
     kinds: dict[str, list[DedicatedCamera]] = {}
     for camera in cameras:
-        if camera.has_set:
+        if camera.has_light:
             kinds.setdefault(camera.kind, []).append(camera)
     tiles = []
     for kind, members in kinds.items():

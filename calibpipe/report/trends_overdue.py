@@ -16,7 +16,8 @@ _SHOWN = 30  # nights that are listed
 def overdue_facts(trends: SiteTrends) -> list[dict[str, Any]]:
     """Kinds whose newest calibration ended longer ago than their cadence allows.
 
-    One line a kind: ``kind``, ``whose`` (telescopes), ``cadence``, ``ended`` (day), ``days``.
+    One line a kind and day of its end: ``kind``, ``whose`` (telescopes), ``cadence``, ``ended``
+    (day), ``days``.
     """
     groups: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
     for entry in trends.ages:
@@ -52,7 +53,7 @@ def telescope_facts(trends: SiteTrends) -> dict[str, Any] | None:
     kinds = sorted({kind for kind, _ in ages})
     if not kinds:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "cells": [_cell(ages.get((kind, name))) for kind in kinds]}
         for name in trends.telescopes
     ]

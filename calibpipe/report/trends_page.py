@@ -109,7 +109,8 @@ def _status(
         return {"level": "warning", "word": "Nothing certified", "sentence": sentence}
     parts = []
     if late:
-        parts.append(f"{counted(len(late), 'kind')} of products older than their cadence allows")
+        n_kinds = len({line["kind"] for line in late})
+        parts.append(f"{counted(n_kinds, 'kind')} of products older than their cadence allows")
     if missing["number"]:
         parts.append(f"{counted(missing['number'], 'night')} without all of category C")
     if parts:
@@ -145,17 +146,21 @@ def _newest(figure: TrendFigure, first: date) -> list[dict[str, Any]]:
 
 def _newest_row(figure: TrendFigure, one: Series, first: date) -> dict[str, Any]:
     value, stat, sys = rounded(*(float(column[-1]) for column in (one.value, one.stat, one.sys)))
+    night = str(date.fromordinal(first.toordinal() + int(one.day[-1])))
+    state, told = _LEVELS[one.state[-1]], _STATE_WORDS[one.state[-1]]
+    if (number := int(one.number[-1])) > 1:
+        night, stat, state, told = night[:7], "", "absent", f"median of {number} values"
     return {
         "quantity": figure.quantity.title,
         "unit": figure.quantity.unit,
         "array_element": one.array_element,
         "category": one.category,
-        "night": str(date.fromordinal(first.toordinal() + int(one.day[-1]))),
+        "night": night,
         "value": value,
         "stat": stat,
         "sys": sys,
-        "state": _LEVELS[one.state[-1]],
-        "told": _STATE_WORDS[one.state[-1]],
+        "state": state,
+        "told": told,
     }
 
 
@@ -199,7 +204,7 @@ def render_trends(facts: dict[str, Any], made: datetime, version: str) -> str:
     script = page_script()
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     # of JSON in a page, only "<" could end the element
-    data = json.dumps(facts["data"], separators=(",", ":")).replace("<", "\\u003c")
+    data = json.dumps(facts["data"], separators=(",", ":"), allow_nan=False).replace("<", "\\u003c")
     page = page_template("trends.html.j2")
     rendered = page.render(
         facts | {"data": data}, script=script, digest=digest, made=made, version=version

@@ -193,7 +193,7 @@ class Dl0Writer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> bool | None:
+    def __exit__(self, *error: Any) -> bool | None:
         # protozfits 2.13 breaks the process (stdio's list of files: segmentation fault or endless
         # loop at exit) when a table is closed without a row: an empty one gets a row, and goes
         empty = max(len(self._streams) - self.n_written, 0)
@@ -251,6 +251,7 @@ class Dl0Writer:
         event_type: int,
         waveform: NDArray,
         selected_gain: NDArray | None = None,
+        first_cell: NDArray | None = None,
     ) -> None:
         """Append an event to its stream.
 
@@ -266,6 +267,8 @@ class Dl0Writer:
             ADC counts.
         selected_gain : ndarray, shape (n_pixels,), optional
             Channel kept in each pixel; without it all are stored.
+        first_cell : ndarray, shape (n_chips,), uint16, optional
+            Capacitors that were read first; without it none are written.
         """
         obs = self.observation
         self._check(event_id, waveform, selected_gain)
@@ -287,6 +290,8 @@ class Dl0Writer:
             num_samples=obs.n_samples,
             num_pixels_survived=obs.n_pixels,
         )
+        if first_cell is not None:
+            message.first_cell_id.CopyFrom(numpy_to_any_array(first_cell))
         self._streams[self.n_written % obs.n_streams].write_message(message)
         self.n_written += 1
 

@@ -6,6 +6,8 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
+from ..pointing.coma_psf import coma_displacement
+
 if TYPE_CHECKING:
     from .muon_photons import MuonTelescope
 
@@ -66,6 +68,9 @@ def camera_image(
     # the angle to the axis over its tangent is 1 on the axis
     stretch = np.arctan2(sine, source[2]) / np.where(sine > 0, sine, 1.0)
     fov = np.rad2deg(stretch * source[:2])
+    if telescope.coma > 0:
+        mirror = np.stack([x, y]) / telescope.mirror_radius
+        fov += coma_displacement(mirror, fov, telescope.coma)
     sector = telescope.misaligned
     if sector is not None:
         azimuth = (np.arctan2(y, x) - sector.begin) % (2 * np.pi)

@@ -9,8 +9,9 @@ These axes are left-handed, as azimuths are: pointing to the zenith from the Nor
 y is South.
 
 # ASSUME: the telescope points to the zenith, the mirror is a flat disc (with a hole: the shadow of
-the camera) that brings light of any direction in focus, isochronously and without coma, and the
-camera has ctapipe's equidistant mapping: distance from its centre is angle to the axis.
+the camera) that brings light of any direction in focus, isochronously, with third-order coma about
+the centroid of a full mirror (`coma_psf`), and the camera has ctapipe's equidistant mapping:
+distance from its centre is angle to the axis.
 """
 
 from dataclasses import dataclass
@@ -80,6 +81,8 @@ class MuonTelescope:
         efficiency 1. # ASSUME: the same for all wavelengths and all directions.
     psf : float
         deg: standard deviation, in each of two directions, of the Gaussian image of a point.
+    coma : float
+        Shift of the centroid over the field angle (`calibpipe.pointing.coma_psf`); 0 for none.
     mirror_radius, hole_radius : float
         m: disc and its shadowed middle. Default: an LST (ctapipe's MuonIntensityFitter).
         # ASSUME: the shadow is the same for all directions.
@@ -105,6 +108,7 @@ class MuonTelescope:
 
     optical_throughput: float = 0.2
     psf: float = 0.03
+    coma: float = 0.0
     mirror_radius: float = 11.1
     hole_radius: float = 0.74
     misaligned: MisalignedSector | None = None

@@ -18,7 +18,7 @@ from ..core.exceptions import ConfigurationError
 from ..core.site import Site
 from ..core.star_catalogue import Stars, bright_stars
 from ..pointing.apparent_place import SurfaceAir, catalogue_places, observed_places
-from ..pointing.coma_psf import ComaPsf, coma_of_focal_lengths
+from ..pointing.coma_psf import ComaPsf, coma_of_optics
 from ..pointing.focal_plane import Alignment, FocalPlane, camera_position, focal_plane_of
 from ..pointing.pixel_light import PixelShape, pixel_shape, pixel_table, star_light
 from ..pointing.star_flux import band_photons
@@ -118,15 +118,14 @@ def star_telescope(
     optics, geometry = telescope.optics, telescope.camera.geometry
     if optics.n_mirrors == 1:
         plane = focal_plane_of(optics, geometry)
-        coma = coma_of_focal_lengths(plane.focal_length, optics.equivalent_focal_length)
     else:
-        plane, coma = focal_plane_of(optics, geometry, mapping="sine"), 0.0
+        plane = focal_plane_of(optics, geometry, mapping="sine")
     return StarTelescope(
         plane,
         geometry.pix_x.to_value(u.m),
         geometry.pix_y.to_value(u.m),
         pixel_shape(geometry),
-        ComaPsf(sigma, coma),
+        ComaPsf(sigma, coma_of_optics(optics)),
         optics.mirror_area.to_value(u.m**2),
         throughput,
     )

@@ -18,6 +18,7 @@ __all__ = [
     "Correction",
     "angle_correction",
     "chromatic_correction",
+    "coma_correction",
     "inclination_correction",
     "knock_on_correction",
     "light_loss_correction",
@@ -31,6 +32,7 @@ __all__ = [
     "transmission_to_level",
 ]
 
+COMA_ERROR = 0.05  # of the coma: 0.2 % left in simulated rings (LST), more than its own error makes
 KNOCK_ON_LIGHT = 0.0006  # in the fitted ring, relative: `calibpipe.simulation.knock_on`
 
 
@@ -312,6 +314,30 @@ def plate_scale_correction(
     error = abs(ratio - 1) if np.isfinite(ratio) and ratio != 1 else 0.05
     told = f"{', '.join(sorted(choices))} focal length; coma shifts light outwards by up to 5 %"
     return Correction("plate_scale", 1.0, float(error), told)
+
+
+def coma_correction(in_fit: float, of_telescope: float) -> Correction:
+    """Coma moves light outwards from where the muon's angle is.
+
+    Parameters
+    ----------
+    in_fit : float
+        Shift of the centroid over the field angle that the fit of the rings knew of; 0 for none.
+    of_telescope : float
+        That of the telescope's description; 0 where it is not known or there is none.
+
+    Returns
+    -------
+    Correction
+        Of 1: it is in the fit, or not corrected. Rings fitted without it are 0.05 to 0.3 of the
+        coma too large, by their impact, and lose light: 0.1 to 0.4 of it in the throughput.
+    """
+    if in_fit > 0:
+        return Correction(
+            "coma", 1.0, COMA_ERROR * in_fit, f"coma {in_fit:.3g} of field angles in the fit", "fit"
+        )
+    told = f"coma {of_telescope:.3g} not in the fit" if of_telescope > 0 else "no coma"
+    return Correction("coma", 1.0, 0.3 * of_telescope, told, "off")
 
 
 def light_loss_correction(

@@ -28,6 +28,7 @@ from astropy.constants import alpha
 from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
+from .muon_coma import coma_with_stretch, drift_per_radius
 from .muon_light import BAND
 from .muon_ring import PARAMETERS, Circles
 
@@ -41,6 +42,9 @@ _STEPS = 60
 _RIDGE = 1e-10  # keeps the information invertible
 _STALLED = 1.0  # decrement of a fit that ends at the rim of the mirror or shadow: one error
 _CONVERGED = 0.005  # gain in quasi-likelihood that may be left: 0.1 of an error
+_COMA_ROUNDS = 3
+_NARROWEST = 0.05  # of a pixel
+_LEAST = 0.1  # light of an azimuth that coma stretches along the ring; 0.9 to 1.1 in real ones
 _REACH = 4.5  # widths from the ring beyond which no light is expected (7e-6 of it)
 _SMOOTH = 0.15  # of the mirror radius: slopes at the mirror's rim are those so far inside
 _SCALE = np.array([np.rad2deg(1.0)] * 4 + [1.0] * 3)
@@ -106,14 +110,22 @@ class Mirror:
         1/m, of the air above the telescope, averaged over the band.
     band : tuple of float
         m, wavelengths between which the photons are counted.
+    coma : float
+        c of third-order coma (`calibpipe.pointing.coma_psf`): radii and widths of rings are then
+        those without it.
+    focus_distance : float
+        m, of what is sharp in the camera: its blur and coma have a covariance. Of no effect without
+        coma.
     """
 
     radius: float
     hole_radius: float = 0.0
     extinction: float = 0.0
     band: tuple[float, float] = (BAND[0].to_value(u.m), BAND[1].to_value(u.m))
+    coma: float = 0.0
+    focus_distance: float = np.inf
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.hole_radius < self.radius:
             raise ConfigurationError(
                 f"mirror of radius {self.radius:g} m with a shadow of {self.hole_radius:g} m; the "
@@ -258,16 +270,19 @@ def expected_charge(values: NDArray, grid: PixelGrid, mirror: Mirror) -> NDArray
     charge, slopes = np.empty(len(grid.x)), np.empty((len(grid.x), _N))
     every = np.arange(len(grid.x))
     parameters = np.asarray(values, float) / _SCALE
-    _model(every, parameters, *_plain(grid), *_plain_mirror(mirror), charge, slopes)
+    plain = _plain_mirror(mirror)
+    known = _seen_by_coma(parameters, mirror.radius)
+    _model(every, parameters, known, *_plain(grid), *plain, charge, slopes)
     return charge
 
 
-def _plain(grid: PixelGrid) -> tuple:
+def _plain(grid: PixelGrid) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray, float]:
     return grid.x, grid.y, grid.area, grid.offsets, grid.weights, grid.width
 
 
-def _plain_mirror(mirror: Mirror) -> tuple[float, ...]:
-    return mirror.radius, mirror.hole_radius, mirror.extinction, mirror.photons_per_length
+def _plain_mirror(mirror: Mirror) -> tuple[float, float, float, float, float, float]:
+    optics = mirror.radius, mirror.hole_radius, mirror.coma, 1 / mirror.focus_distance
+    return *optics, mirror.extinction, mirror.photons_per_length
 
 
 def _direction(x: NDArray, y: NDArray) -> float:
@@ -301,7 +316,7 @@ def _cubature(shape: str, width: float, direction: float) -> tuple[NDArray, NDAr
 
 
 @numba.njit(cache=True, nogil=True)
-def _attenuation(depth):
+def _attenuation(depth: float) -> float:
     """exp(-depth), by its series (to 3e-7) where it is small."""
     if depth < 0.05:
         return 1 - depth * (1 - depth / 2 * (1 - depth / 3))
@@ -309,7 +324,9 @@ def _attenuation(depth):
 
 
 @numba.njit(cache=True, nogil=True)
-def _chord(bx, by, c, s, disc, rate):
+def _chord(
+    bx: float, by: float, c: float, s: float, disc: float, rate: float
+) -> tuple[float, float, float, float]:
     """Attenuated chord of a disc and its slopes with both coordinates of the impact and azimuth."""
     along, across = bx * c + by * s, bx * s - by * c
     inside = disc * disc - across * across
@@ -339,46 +356,56 @@ def _chord(bx, by, c, s, disc, rate):
 
 @numba.njit(cache=True, nogil=True)
 def _model(
-    pixels,
-    p,
-    x,
-    y,
-    area,
-    offsets,
-    weights,
-    pixel_width,
-    radius,
-    hole,
-    extinction,
-    yield_,
-    mu,
-    slopes,
-):
-    """Expected charge of some pixels, and its slopes with the parameters."""
+    pixels: NDArray, p: NDArray, known: NDArray, x: NDArray, y: NDArray, area: NDArray,
+    offsets: NDArray, weights: NDArray, pixel_width: float, radius: float, hole: float,
+    coma: float, vergence: float, extinction: float, yield_: float, mu: NDArray, slopes: NDArray,
+) -> None:  # fmt: skip
+    """Expected charge of some pixels, and its slopes with the parameters.
+
+    Coma is that of the parameters `known`, with lengths in radii of the mirror.
+    """
     x0, y0, theta, sigma, bx, by, efficiency = p[0], p[1], p[2], p[3], p[4], p[5], p[6]
     rate, turned = extinction / tan(theta), 2.0 / tan(2 * theta)
     unit = efficiency * yield_ * sin(2 * theta) / (sigma * sqrt(2 * pi))
+    drift = drift_per_radius(known[2], radius, vergence) if coma > 0.0 else 0.0
     for k in range(pixels.size):
         i = pixels[k]
         charge = with_x0 = with_y0 = with_theta = with_sigma = with_bx = with_by = 0.0
         for q in range(weights.size):
             dx, dy = x[i] + offsets[q, 0] - x0, y[i] + offsets[q, 1] - y0
             r = sqrt(dx * dx + dy * dy)
-            t = (r - theta) / sigma
-            if r == 0.0 or abs(t) > _REACH:
+            if r == 0.0:
                 continue
             c, s = dx / r, dy / r
+            if coma > 0.0:
+                shift, variance, with_place, along, stretch = coma_with_stretch(
+                    known[4], known[5], c, s, known[0], known[1], known[2], hole / radius
+                )
+                added = coma * (coma * variance - 2.0 * drift * with_place)
+                width = sqrt(max(sigma * sigma + added, (_NARROWEST * pixel_width) ** 2))
+                t = (r - theta - coma * shift) / width
+            else:
+                width, t = sigma, (r - theta) / sigma
+            if abs(t) > _REACH:
+                continue
+            part = 1.0
+            if coma > 0.0:
+                part = max(1.0 - coma * stretch / known[2], _LEAST) * sigma / width
+                turn_back = coma * along / known[2]
+                norm = sqrt(1.0 + turn_back * turn_back)
+                c, s = (c + turn_back * s) / norm, (s - turn_back * c) / norm
             outer, outer_bx, outer_by, outer_phi = _chord(bx, by, c, s, radius, rate)
             inner, _, _, _ = _chord(bx, by, c, s, hole, rate)
-            scale = unit * area[i] * weights[q] * exp(-0.5 * t * t) / r
+            scale = unit * area[i] * weights[q] * part * exp(-0.5 * t * t) / r
             density = scale * (outer - inner)
             turn = scale * outer_phi / r
-            radial = density * (-t / sigma - 1.0 / r)
+            c, s = dx / r, dy / r
+            radial = density * (-t / width - 1.0 / r)
             charge += density
             with_x0 += -c * radial + s * turn
             with_y0 += -s * radial - c * turn
-            with_theta += density * (t / sigma + turned)
-            with_sigma += density * (t * t - 1.0) / sigma
+            with_theta += density * (t / width + turned)
+            with_sigma += density * (t * t - 1.0) / width * (sigma / width)
             with_bx += scale * outer_bx
             with_by += scale * outer_by
         mu[k] = charge
@@ -388,7 +415,7 @@ def _model(
 
 
 @numba.njit(cache=True, nogil=True)
-def _quasi_likelihood(charge, mu, variance, spread):
+def _quasi_likelihood(charge: NDArray, mu: NDArray, variance: NDArray, spread: float) -> float:
     """Of all pixels; pixels in which nothing is expected add a constant, 0 here."""
     total = 0.0
     for k in range(charge.size):
@@ -399,7 +426,10 @@ def _quasi_likelihood(charge, mu, variance, spread):
 
 
 @numba.njit(cache=True, nogil=True)
-def _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_):
+def _start(
+    pixels: NDArray, charge: NDArray, variance: NDArray, p: NDArray, x: NDArray, y: NDArray,
+    pixel_width: float, radius: float, yield_: float,
+) -> None:  # fmt: skip
     """Width, impact and throughput from the light's spread, first harmonic and sum."""
     p[3] = sqrt(max(p[3] ** 2 - pixel_width**2 / 12, (0.25 * pixel_width) ** 2))
     p[3] = min(p[3], pixel_width)
@@ -423,7 +453,7 @@ def _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_):
 
 
 @numba.njit(cache=True, nogil=True)
-def _photons(p, radius, hole, extinction, yield_):
+def _photons(p: NDArray, radius: float, hole: float, extinction: float, yield_: float) -> float:
     """Photons of a ring that reach the mirror, by azimuth in steps of a degree."""
     rate = extinction / tan(p[2])
     total = 0.0
@@ -436,7 +466,10 @@ def _photons(p, radius, hole, extinction, yield_):
 
 
 @numba.njit(cache=True, nogil=True)
-def _information(charge, variance, spread, mu, slopes, information, gradient):
+def _information(
+    charge: NDArray, variance: NDArray, spread: float, mu: NDArray, slopes: NDArray,
+    information: NDArray, gradient: NDArray,
+) -> float:  # fmt: skip
     """Sums of slope x slope / variance and of slope x residual / variance; Pearson's chi²."""
     information[:] = 0.0
     gradient[:] = 0.0
@@ -459,25 +492,38 @@ def _information(charge, variance, spread, mu, slopes, information, gradient):
 
 
 @numba.njit(cache=True, nogil=True)
-def _allowed(p, pixel_width, radius):
+def _allowed(p: NDArray, pixel_width: float, radius: float) -> bool:
     """Whether parameters describe a ring."""
     return (
         p[2] > 2 * pixel_width
-        and 0.05 * pixel_width < p[3] < 0.5 * p[2]
+        and _NARROWEST * pixel_width < p[3] < 0.5 * p[2]
         and hypot(p[4], p[5]) < 3 * radius
         and p[6] > 0.0
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
+def _seen_by_coma(p: NDArray, radius: float) -> NDArray:
+    """Parameters with the impact point in radii of the mirror."""
+    known = p.copy()
+    known[4] /= radius
+    known[5] /= radius
+    return known
+
+
+@numba.njit(cache=True, nogil=True)
+def _fit_ring(
+    p: NDArray, known: NDArray, pixels: NDArray, charge: NDArray, variance: NDArray, spread: float,
+    grid: tuple[NDArray, NDArray, NDArray, NDArray, NDArray, float],
+    mirror: tuple[float, float, float, float, float, float], covariance: NDArray,
+) -> tuple[float, float, bool]:  # fmt: skip
     """Levenberg and Marquardt's steps with the expected information; p becomes the solution."""
     pixel_width, radius = grid[5], mirror[0]
     n = pixels.size
     mu, slopes = np.empty(n), np.empty((n, _N))
     new_mu, new_slopes = np.empty(n), np.empty((n, _N))
     information, gradient = np.empty((_N, _N)), np.empty(_N)
-    _model(pixels, p, *grid, *mirror, mu, slopes)
+    _model(pixels, p, known, *grid, *mirror, mu, slopes)
     best = _quasi_likelihood(charge, mu, variance, spread)
     chi2 = _information(charge, variance, spread, mu, slopes, information, gradient)
     damping, converged = 1e-3, False
@@ -493,7 +539,7 @@ def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
         decrement = np.dot(np.linalg.solve(whole, gradient), gradient)
         is_better = False
         if _allowed(trial, pixel_width, radius):
-            _model(pixels, trial, *grid, *mirror, new_mu, new_slopes)
+            _model(pixels, trial, known, *grid, *mirror, new_mu, new_slopes)
             quality = _quasi_likelihood(charge, new_mu, variance, spread)
             is_better = quality >= best
         if is_better:
@@ -528,32 +574,14 @@ def _fit_ring(p, pixels, charge, variance, spread, grid, mirror, covariance):
 
 @numba.njit(cache=True, nogil=True)
 def _fit_rings(
-    image,
-    is_used,
-    noise,
-    start,
-    x,
-    y,
-    area,
-    offsets,
-    weights,
-    pixel_width,
-    radius,
-    hole,
-    extinction,
-    yield_,
-    spread,
-    values,
-    covariance,
-    chi2,
-    n_pixels,
-    light,
-    photons,
-    without,
-    has_converged,
-):
+    image: NDArray, is_used: NDArray, noise: NDArray, start: NDArray, x: NDArray, y: NDArray,
+    area: NDArray, offsets: NDArray, weights: NDArray, pixel_width: float, radius: float,
+    hole: float, coma: float, vergence: float, extinction: float, yield_: float, spread: float,
+    values: NDArray, covariance: NDArray, chi2: NDArray, n_pixels: NDArray, light: NDArray,
+    photons: NDArray, without: NDArray, has_converged: NDArray,
+) -> None:  # fmt: skip
     grid = (x, y, area, offsets, weights, pixel_width)
-    mirror = (radius, hole, extinction, yield_)
+    mirror = (radius, hole, coma, vergence, extinction, yield_)
     chosen = np.empty(x.size, np.int64)
     for ring in range(image.shape[0]):
         p = np.empty(_N)
@@ -574,9 +602,13 @@ def _fit_rings(
         _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_)
         if not _allowed(p, pixel_width, radius):
             continue
-        chi2[ring], light[ring], has_converged[ring] = _fit_ring(
-            p, pixels, charge, variance, spread, grid, mirror, covariance[ring]
-        )
+        # impact points follow from the light by azimuth, not from its width by coma, to which the
+        # drift of the angle adds: coma is that of the fit before
+        for _ in range(_COMA_ROUNDS if coma > 0.0 else 1):
+            known = _seen_by_coma(p, radius)
+            chi2[ring], light[ring], has_converged[ring] = _fit_ring(
+                p, known, pixels, charge, variance, spread, grid, mirror, covariance[ring]
+            )
         values[ring] = p
         photons[ring] = _photons(p, radius, hole, extinction, yield_)
         without[ring] = _photons(p, radius, hole, 0.0, yield_)

@@ -2,12 +2,13 @@ r"""Optical point spread function from the widths of muon rings against their ra
 
 .. math::
    \sigma^2(\theta) - \sigma_{chromatic}^2 - \sigma_{drift}^2 - \sigma_{bending}^2
-   = \sigma_{PSF}^2 + A\,\sigma_{scattering}^2(\theta)
+   - \sigma_{coma}^2 = \sigma_{PSF}^2 + A\,\sigma_{scattering}^2(\theta)
 
 The radial width of a ring is the standard deviation per axis; a circle around the centre of a
 two-dimensional Gaussian holds 80 % of its light at :math:`\theta_{80} = \sigma\sqrt{-2\ln 0.2}`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import astropy.units as u
@@ -55,6 +56,10 @@ class RelativeErrors:
         Of n - 1, that is of the largest angle.
     pixel : float
         Of the variance of a pixel, which the fit of the ring took out.
+    coma : float
+        Of the telescope's coma, 1 - f/f_eff: focal lengths to 0.2 % (LST 0.0446).
+    coma_drift : float
+        Of the covariance of coma and drift, which the fit has in one number for all muons.
     """
 
     chromatic: float = 0.1
@@ -63,6 +68,8 @@ class RelativeErrors:
     scattering: float = 0.22
     refractivity: float = 0.003
     pixel: float = 0.03
+    coma: float = 0.05
+    coma_drift: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -141,7 +148,7 @@ class _Rings:
     @property
     def optical(self) -> NDArray:
         parts = self.parts
-        return self.squared_width - parts.chromatic - parts.drift - parts.bending
+        return self.squared_width - parts.chromatic - parts.drift - parts.bending - parts.coma
 
 
 @dataclass(frozen=True)
@@ -241,7 +248,14 @@ def psf_from_widths(
     return _result(fit, systematic, n_unusable, clip)
 
 
-def _usable(radius, width, width_error, impact, optics, air) -> tuple[_Rings, int]:
+def _usable(
+    radius: u.Quantity,
+    width: u.Quantity,
+    width_error: u.Quantity,
+    impact: u.Quantity,
+    optics: Optics,
+    air: Air,
+) -> tuple[_Rings, int]:
     """Rings with usable numbers, and how many have none."""
     try:
         numbers = np.broadcast_arrays(radius, width, width_error, impact, subok=True)
@@ -250,12 +264,12 @@ def _usable(radius, width, width_error, impact, optics, air) -> tuple[_Rings, in
         raise ConfigurationError(
             f"radius, width, error and impact need one number for every ring, got shapes {shapes}"
         ) from error
-    radius, width, error, impact = (np.atleast_1d(a).ravel() for a in numbers)
+    radius, width, width_error, impact = (np.atleast_1d(a).ravel() for a in numbers)
     parts = width_components(radius, impact, optics, air)
-    radius, width, error = (a.to_value(u.deg) for a in (radius, width, error))
-    good = np.isfinite(parts.scattering + width + error) & (error > 0) & (width >= 0)
+    radius, width, sigma = (a.to_value(u.deg) for a in (radius, width, width_error))
+    good = np.isfinite(parts.scattering + width + sigma) & (sigma > 0) & (width >= 0)
     # variance of the square of a Gaussian number; does not vanish at width 0
-    of_square = np.sqrt(4 * width**2 * error**2 + 2 * error**4)
+    of_square = np.sqrt(4 * width**2 * sigma**2 + 2 * sigma**4)
     chosen = WidthComponents(*(a[good] for a in vars(parts).values()))
     numbers = radius[good], width[good] ** 2, of_square[good], impact[good]
     rings = _Rings(*numbers, chosen, optics.pixel_variance.to_value(u.deg**2))
@@ -358,17 +372,20 @@ def _systematic_errors(
     moved = width_components(rings.radius * u.deg, rings.impact, optics, other)
     change = {
         "chromatic": 2 * errors.chromatic * parts.chromatic,
-        "drift": 2 * errors.drift * parts.drift,
+        "drift": errors.drift * (2 * parts.drift + parts.coma_with_drift),
         "bending": errors.bending * parts.bending,
         "scattering": errors.scattering * amplitude * parts.scattering,
         "refractivity": _sum_of_parts(moved, amplitude) - _sum_of_parts(parts, amplitude),
+        "coma": errors.coma * (2 * parts.coma_in_fit + parts.coma_with_drift),
+        "coma_drift": errors.coma_drift * parts.coma_with_drift,
     }
     found = {name: abs(fit.functional @ values) for name, values in change.items()}
     return found | {"pixel": errors.pixel * optics.pixel_variance.to_value(u.deg**2)}
 
 
 def _sum_of_parts(parts: WidthComponents, amplitude: float) -> NDArray:
-    return parts.chromatic + parts.drift + parts.bending + amplitude * parts.scattering
+    known = parts.chromatic + parts.drift + parts.bending + parts.coma
+    return known + amplitude * parts.scattering
 
 
 def _result(fit: _Fit, systematic: dict[str, float], n_unusable: int, clip: float) -> OpticalPsf:
@@ -416,8 +433,8 @@ class WidthProfile:
 
     ``radius`` in deg is the mean of the rings; all others are weighted means in deg²:
     ``squared_width`` and its error, its ``chromatic``, ``drift``, ``bending`` and ``scattering``
-    parts (this with the fitted amplitude), and ``optical``, what remains. ``edges``
-    (n_bins + 1,) in deg.
+    parts (drift with what coma takes off it, scattering with the fitted amplitude), and
+    ``optical``, what remains. ``edges`` (n_bins + 1,) in deg.
     """
 
     edges: u.Quantity
@@ -478,7 +495,7 @@ def width_profile(
     means = {
         "squared_width": in_bins(rings.squared_width[kept]),
         "chromatic": in_bins(parts.chromatic[kept]),
-        "drift": in_bins(parts.drift[kept]),
+        "drift": in_bins((parts.drift + parts.coma)[kept]),
         "bending": in_bins(parts.bending[kept]),
         "scattering": amplitude * in_bins(scattering[kept]),
         "optical": in_bins((rings.optical - amplitude * scattering)[kept]),
@@ -497,7 +514,9 @@ def _bins(values: NDArray, edges: NDArray) -> NDArray:
     return np.where(values == edges[-1], len(edges) - 2, place)
 
 
-def _bin_means(place: NDArray, weight: NDArray, n_bins: int):
+def _bin_means(
+    place: NDArray, weight: NDArray, n_bins: int
+) -> tuple[NDArray, NDArray, Callable[[NDArray], NDArray]]:
     """Numbers, sums of weights, and the function that averages values in the bins."""
     number = np.bincount(place, minlength=n_bins)
     total = np.bincount(place, weight, minlength=n_bins)

@@ -6,9 +6,11 @@ about the fitted circle is
 
 .. math::
    \sigma^2 = \sigma_{PSF}^2 + \sigma_{chromatic}^2 + \sigma_{drift}^2 + \sigma_{bending}^2
-   + \sigma_{scattering}^2 .
+   + \sigma_{scattering}^2 + \sigma_{coma}^2 .
 
-All are variances per axis: a ring's radial profile is a projection of the point spread function.
+The fit of a ring takes out the telescope's coma; what is left of it,
+:math:`\sigma_{coma}^2`, is its covariance with the drift that the fit did not know. All are
+variances per axis: a ring's radial profile is a projection of the point spread function.
 """
 
 from dataclasses import dataclass
@@ -21,6 +23,7 @@ from numpy.typing import NDArray
 from ..atmosphere.refractivity import refractivity
 from ..core.exceptions import ConfigurationError
 from .geomagnetic_field import CURVATURE
+from .muon_coma import drift_per_radius
 from .muon_light import BAND, MUON_MASS, chord_interval
 
 __all__ = [
@@ -34,6 +37,7 @@ __all__ = [
     "angle_at_mirror",
     "bending_variance",
     "chromatic_variance",
+    "coma_variance",
     "drift_variance",
     "emission_angle",
     "pixel_variance",
@@ -87,12 +91,18 @@ class Optics:
         Per axis, which the fit of the ring has taken out.
     transverse_field : Quantity, µT
         The Earth's magnetic field across the optical axis (`geomagnetic_field`).
+    coma : float
+        Which the fit of the ring has taken out (`muon_coma`); 0 if it knew of none.
+    fit_focus_distance : Quantity, m
+        That the fit took with it.
     """
 
     mirror_radius: u.Quantity
     focus_distance: u.Quantity
     pixel_variance: u.Quantity
     transverse_field: u.Quantity = 0 * u.uT
+    coma: float = 0.0
+    fit_focus_distance: u.Quantity = np.inf * u.m
 
 
 def pixel_variance(shape: str, width: u.Quantity) -> u.Quantity:
@@ -138,7 +148,7 @@ def air_at_telescope(
         If wavelengths do not increase, or no light is detected.
     """
     if wavelength is None:
-        wavelength = np.linspace(*u.Quantity(BAND), 301)
+        wavelength = u.Quantity(np.linspace(BAND[0], BAND[1], 301))
     spectrum = np.ones(wavelength.shape) if efficiency is None else np.asarray(efficiency, float)
     nm = wavelength.to_value(u.nm)
     light = np.gradient(nm) * spectrum / nm**2
@@ -227,6 +237,11 @@ class TrackMoments:
         averaged over the sides; 1/24 at impact 0.
     turn_mixture : ndarray
         Variance, over the sides, of the covariance of t and that direction; 0 at impact 0.
+    coma : ndarray
+        Variance of the displacement by a coma of 1, :math:`3u^2 + h^2 - 1` (`muon_coma`), about
+        the circle; 0.8 at impact 0.
+    coma_drift : ndarray
+        Covariance of t and that displacement at the same azimuth; 1/4 at impact 0.
     """
 
     level: NDArray
@@ -235,6 +250,8 @@ class TrackMoments:
     mixture: NDArray
     turn: NDArray
     turn_mixture: NDArray
+    coma: NDArray
+    coma_drift: NDArray
 
 
 @u.quantity_input
@@ -283,7 +300,25 @@ def _moments(rho: float, azimuth: NDArray, step: NDArray) -> tuple[float, ...]:
     mixture = np.mean((lever @ cosine / length.sum()) ** 2) * end.max()
     wander = mean - explained * end.max()
     turns = _turn_moments(light, length, middle, residual, (cosine, sine, along, across))
-    return mean - slope * offset / norm, variance, wander, mixture, *turns
+    comas = _coma_moments(light, (begin, end), rho * cosine, rho * sine, along)
+    return mean - slope * offset / norm, variance, wander, mixture, *turns, *comas
+
+
+def _coma_moments(
+    light: NDArray, chord: tuple, place: NDArray, across: NDArray, along: NDArray
+) -> tuple[float, float]:
+    """Variance of the displacement by coma about the circle; covariance with t in an azimuth."""
+    begin, end = chord
+    low, length = place - end, end - begin  # of u = place - t
+    with np.errstate(invalid="ignore", divide="ignore"):
+        u1, u2, u3, u4 = (
+            np.where(length > 0, ((low + length) ** n - low**n) / (n * length), 0.0)
+            for n in (2, 3, 4, 5)
+        )
+    shift = 3 * u2 + across**2 - 1
+    mean = light @ shift
+    residual = shift - mean - (light @ (along * shift)) * along
+    return light @ (9 * (u4 - u2**2) + residual**2), -3 * light @ (u3 - u1 * u2)
 
 
 def _turn_moments(
@@ -387,6 +422,12 @@ def drift_variance(
         `emission_angle`.
     track : TrackMoments
     """
+    drift = _drift(angle, track, optics, air)
+    return drift**2 * track.variance * u.rad**2 << u.deg**2
+
+
+def _drift(angle: u.Quantity, track: TrackMoments, optics: Optics, air: Air) -> NDArray:
+    """Decrease of the angle, rad, from the impact point to a mirror's radius beside it."""
     theta = _positive(angle.to_value(u.rad))
     squared = squared_mass_over_momentum(angle, track, optics, air)
     index = (squared + theta**2) / 2  # n - 1 at the mean height
@@ -396,8 +437,46 @@ def drift_variance(
     radius = optics.mirror_radius.to_value(u.m)
     drift = gradient / theta**2
     drift = drift * (1 + drift * track.level * radius / theta)  # smaller angle: larger height
-    drift = drift + 1 / optics.focus_distance.to_value(u.m)
-    return (drift * radius) ** 2 * track.variance * u.rad**2 << u.deg**2
+    return (drift + 1 / optics.focus_distance.to_value(u.m)) * radius
+
+
+@u.quantity_input
+def coma_variance(
+    angle: u.Quantity[u.deg], track: TrackMoments, optics: Optics, air: Air
+) -> u.Quantity[u.deg**2]:
+    r"""What coma adds to the width of a ring of whose fit it is part: the drift that this missed.
+
+    Light from the rim of the mirror is displaced outwards by coma and inwards by the drift; their
+    covariance is in the fit, too, with the drift :math:`D_0` of `drift_per_radius`:
+
+    .. math:: \sigma_{coma}^2 = -2\,c\,\theta\,(D - D_0)\,X(\rho)
+
+    with the drift D per mirror radius and the moment X, `TrackMoments.coma_drift`.
+
+    Parameters
+    ----------
+    angle : Quantity, deg, shape (n_rings,)
+        `emission_angle`.
+    track : TrackMoments
+
+    Returns
+    -------
+    Quantity, deg²
+        0 without coma. Inclined muons: the same in the mean.
+    """
+    theta = _positive(angle.to_value(u.rad))
+    vergence = 1 / optics.fit_focus_distance.to_value(u.m)
+    in_fit = drift_per_radius(theta, optics.mirror_radius.to_value(u.m), vergence)
+    missed = _drift(angle, track, optics, air) - in_fit
+    return _coma_with_drift(angle, missed, track, optics)
+
+
+def _coma_with_drift(
+    angle: u.Quantity, drift: NDArray, track: TrackMoments, optics: Optics
+) -> u.Quantity:
+    """Twice the covariance of displacements by coma and by a drift (rad)."""
+    coma = optics.coma * angle.to_value(u.rad)
+    return -2 * coma * drift * track.coma_drift * u.rad**2 << u.deg**2
 
 
 @u.quantity_input
@@ -476,7 +555,9 @@ def scattering_variance(
 class WidthComponents:
     """Variances of rings that are not of the optics; arrays (n_rings,), deg².
 
-    ``bending`` and ``scattering`` are negative for rings larger than the largest angle. ``spread``
+    ``bending`` and ``scattering`` are negative for rings larger than the largest angle. ``coma``
+    is what its fit leaves (`coma_variance`), ``coma_in_fit`` the variance of coma alone,
+    ``coma_with_drift`` that of its covariance with all of the drift. ``spread``
     is the standard deviation between muons: as their paths wander and, off the axis, as these and
     the bending correlate with the drift.
     """
@@ -486,6 +567,9 @@ class WidthComponents:
     bending: NDArray
     scattering: NDArray
     spread: NDArray
+    coma: NDArray
+    coma_in_fit: NDArray
+    coma_with_drift: NDArray
 
 
 @u.quantity_input
@@ -515,7 +599,10 @@ def width_components(
     turns = track.turn_mixture / track.turn * np.maximum(bending, 0)
     correlated = 4 * drift / track.variance * (walks + turns)
     spread = np.sqrt((SCATTERING_SPREAD * scattering) ** 2 + correlated)
-    return WidthComponents(chromatic, drift, bending, scattering, spread)
+    coma = coma_variance(angle, track, optics, air).value
+    in_fit = track.coma * (optics.coma * angle.value) ** 2
+    both = _coma_with_drift(angle, _drift(angle, track, optics, air), track, optics).value
+    return WidthComponents(chromatic, drift, bending, scattering, spread, coma, in_fit, both)
 
 
 def _positive(values: NDArray) -> NDArray:

@@ -306,6 +306,8 @@ class CalculateMuonRings(EventFilesTool):
                 "mirror_radius_in_m": mirror.radius,
                 "hole_radius_in_m": mirror.hole_radius,
                 "extinction_per_m": mirror.extinction,
+                "coma": mirror.coma,
+                "focus_distance_in_m": _finite(mirror.focus_distance),
                 "band_in_nm": [1e9 * edge for edge in mirror.band],
                 "area_ratio": found["camera"].area_ratio,
                 "cuts": asdict(found["cuts"]),
@@ -332,6 +334,11 @@ def _focal_length(telescope: Any) -> str:
     effective = telescope.optics.effective_focal_length
     used = telescope.camera.geometry.frame.focal_length
     return "effective" if np.isclose(used, effective) else "equivalent"
+
+
+def _finite(distance: float) -> float | None:
+    """A distance, or None for infinity."""
+    return distance if distance < float("inf") else None
 
 
 def _gain_error(coefficients: Any) -> float:

@@ -76,7 +76,7 @@ class CalculatePsfMuon(MuonRingsTool):
         edges = np.linspace(rings.radius.min(), rings.radius.max(), self.n_bins + 1) * u.deg
         profile = width_profile(*columns, impact, optics, air, psf, edges)
         sectors = self.sectors(rings, optics, where)
-        self.write(rings, psf, profile, sectors, headers, subarray, tel_id)
+        self.write(rings, psf, profile, sectors, optics.coma, headers, subarray, tel_id)
 
     def transverse_field(self, site: Any) -> Any:
         """Earth's field across the pointing, which bends muons."""
@@ -126,6 +126,7 @@ class CalculatePsfMuon(MuonRingsTool):
         psf: Any,
         profile: Any,
         sectors: Any,
+        coma: float,
         headers: list[dict],
         subarray: Any,
         tel_id: int,
@@ -162,6 +163,7 @@ class CalculatePsfMuon(MuonRingsTool):
             details={
                 "tel_id": tel_id,
                 "array_element": name,
+                "coma": coma,
                 "n_rings": psf.n_rings,
                 "psf_status": psf.status,
                 "width_in_deg": row["width"],

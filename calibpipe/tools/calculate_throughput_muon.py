@@ -14,6 +14,7 @@ CORRECTIONS = (
     "atmosphere",
     "refractive_index_gradient",
     "focus_distance",
+    "coma",
     "inclined_muons",
     "mirror_shape",
     "shadowing",
@@ -149,6 +150,7 @@ class CalculateThroughputMuon(MuonRingsTool):
                 if np.isinf(self.focus_distance_in_m)
                 else f"camera sharp at {self.focus_distance_in_m:g} m",
             ),
+            c.coma_correction(optics.coma, _known_coma(telescope.optics)),
             c.inclination_correction(used.inclination),
             c.mirror_shape_correction(self.mirror_sides, relative_impact),
             c.Correction(
@@ -277,6 +279,15 @@ def _brightness(rings: Any) -> Any:
     import numpy as np
 
     return rings.photons if np.isfinite(rings.photons).all() else -rings.impact
+
+
+def _known_coma(optics: Any) -> float:
+    """Coma of a telescope's description; 0 where its effective focal length is not known."""
+    import numpy as np
+
+    from ..pointing.coma_psf import coma_of_optics
+
+    return coma_of_optics(optics) if np.isfinite(optics.effective_focal_length) else 0.0
 
 
 def _sum_of_counts(headers: list[dict]) -> dict[str, int]:

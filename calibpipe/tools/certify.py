@@ -98,13 +98,15 @@ class Certify(SigningTool):
         archive = self.opened(writeable=True)
         store_metrics(archive, self.metric_rows())
         if self.release:
-            records = propose(archive, candidates, self.release, **signature)
+            records = propose(archive, candidates, self.release, refused=left_out, **signature)
         else:
             records = certify(archive, candidates, supersede=self.supersede, **signature)
         self.tell(records, left_out)
 
     def tell(self, records: list[dict[str, Any]], left_out: list[Any]) -> None:
-        """Answer: what was certified, and what was left out."""
+        """Answer: what was certified, what was left out, what of a release was withdrawn."""
+        from ..archive.release import WITHDRAWN
+
         refused = [
             {
                 "path": str(c.header.path),
@@ -120,7 +122,9 @@ class Certify(SigningTool):
                 "%s: not certified, its verdict is %s", entry["path"], entry["verdict"]
             )
         rows = [{k: v for k, v in r.items() if k != "interval"} for r in records]
-        content = {"certified": rows, "refused": refused}
+        content = {"certified": [r for r in rows if r["action"] != WITHDRAWN], "refused": refused}
+        if self.release:
+            content["withdrawn"] = [r for r in rows if r["action"] == WITHDRAWN]
         shown = [r | {"when": validity_text(r["validity"])} for r in rows]
         columns = {"action": "", "kind": "kind", "array_element": "telescope", "when": "UTC"}
         self.answer(content, tabulated(shown, columns | {"product_id": "product"}))

@@ -5,7 +5,7 @@ import os
 from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ctapipe.core import traits
 
@@ -13,6 +13,9 @@ import calibpipe
 
 from ..doctor.finding import Finding, Level, run_checks
 from .command_tool import CommandTool
+
+if TYPE_CHECKING:
+    from ..core.site import Site
 
 PACKAGE = Path(calibpipe.__file__).parent
 type Check = tuple[str, Callable[[], Iterable[Finding]]]
@@ -92,17 +95,20 @@ class Doctor(CommandTool):
         root = self.workflow or (PACKAGE.parent if there else Path())
         findings = list(run_checks(self._machine_checks(root)))
         config: dict[str, Any] = {}
+        sites: list[Site] = []
 
         def configuration() -> Iterable[Finding]:
+            from ..core.site import load_site
             from ..doctor.configuration import configuration_files, load_configuration
 
             loaded = load_configuration(root, self.configfile)
             yield from configuration_files(root, loaded["sites"])
+            sites.extend(load_site(root / f"config/sites/{name}.yaml") for name in loaded["sites"])
             config.update(loaded)
 
         findings += run_checks([("configuration", configuration)])
         if config:
-            findings += run_checks(self._night_checks(root, config))
+            findings += run_checks(self._night_checks(config, sites))
         self._tell(findings)
         self._exit_code = next((f.exit_code for f in findings if f.level is Level.FAIL), 0)
 
@@ -119,12 +125,10 @@ class Doctor(CommandTool):
             ("batch system", partial(environment.batch_system, profile and Path(profile))),
         ]
 
-    def _night_checks(self, root: Path, config: dict[str, Any]) -> list[Check]:
-        from ..core.site import load_site
+    def _night_checks(self, config: dict[str, Any], sites: list["Site"]) -> list[Check]:
         from ..doctor import folders, services
 
         base = self.directory
-        sites = [load_site(root / f"config/sites/{name}.yaml") for name in config["sites"]]
         telescopes = [
             name
             for site in sites

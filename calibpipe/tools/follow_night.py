@@ -1,5 +1,6 @@
 """A night that is not over, calibrated block by block."""
 
+import math
 import time
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,6 +111,7 @@ class FollowNight(WorkflowTool):
         key = f"{self.site}/{self.category}/{self.night}"
         self._results, self._logs = self._folder / "results" / key, self._folder / "logs" / key
         self._runs = self._folder / "quick_look" / key
+        self._looked = -math.inf
         self._seen: dict[Any, Any] = {}
         self._taken: dict[Any, Any] = {}  # files with which a block was calibrated
         self._left_out: set[Any] = set()
@@ -118,7 +120,7 @@ class FollowNight(WorkflowTool):
 
     def start(self) -> None:
         """Look, calibrate, wait, until the night is over."""
-        with lonely(self._folder, "quick look"):
+        with lonely(self._folder, "quick look") as self._lock:
             without = "meteo" in self._overlay
             print(
                 f"{self.site} {self.night}: until {_text(self._end)} UTC"
@@ -135,26 +137,31 @@ class FollowNight(WorkflowTool):
         """Look again and again; the last time after the end."""
         is_over = False
         while not is_over:
-            is_over = time.time() >= self._end
             self.look()
+            is_over = self._looked >= self._end
             pending = self.pending()
             if pending and not self.has_to_wait():
                 self.calibrate(pending)
             elif not is_over:
-                time.sleep(min(self.interval_in_s, max(self._end - time.time(), 0.1)))
+                next_look = self._looked + self.interval_in_s
+                time.sleep(min(self.interval_in_s, max(next_look - time.time(), 0.01)))
 
     def look(self, *_: Any) -> None:
-        """See which files there are."""
+        """See which files there are, unless the last look is less than `interval_in_s` ago."""
         from ..core.dl0_arrival import arrivals, files_of_blocks
 
+        now = time.time()
+        if 0 <= now - self._looked < self.interval_in_s:
+            return
         found = files_of_blocks(self._root, self._date, self._elements)
-        self._seen = arrivals(self._seen, found, time.time())
+        self._seen = arrivals(self._seen, found, now)
+        self._looked = now
 
     def complete(self) -> list[Any]:
-        """Blocks whose data are complete."""
+        """Blocks whose data were complete at the last look."""
         from ..core.dl0_arrival import complete_blocks
 
-        return complete_blocks(self._seen, time.time(), self.settle_in_s)
+        return complete_blocks(self._seen, self._looked, self.settle_in_s)
 
     def pending(self) -> list[Any]:
         """Complete blocks that were not calibrated, or with other files."""
@@ -188,7 +195,7 @@ class FollowNight(WorkflowTool):
         (self._results / "array/dl0_index.ecsv").unlink(missing_ok=True)
         log = overlay.with_suffix(".log")
         options = ["quick_look", *self.workflow_options(overlay)]
-        code = run_workflow(options, self._folder, log, self.look, is_alone=False)
+        code = run_workflow(options, self._folder, log, self.look, is_alone=False, lock=self._lock)
         absent = f"not made, see {log}" if code else "left to the morning"
         for block in pending:
             self._taken[block] = arrived[block].files

@@ -13,6 +13,10 @@ from .calculate_array_timing import BLOCKS, OFFSETS, RESIDUALS
 from .calculate_array_timing import KIND as TIMING
 from .calculate_crosstalk import KIND as CROSSTALK
 from .calculate_crosstalk import PAIRS_GROUP
+from .calculate_drs4_corrections import KIND as DRS4
+from .calculate_drs4_corrections import LAW_GROUP, SAMPLING_GROUP
+from .calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
+from .calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
 from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
 from .calculate_photon_transfer import KIND as TRANSFER
@@ -62,8 +66,15 @@ _DEDICATED = {  # of cameras: tables by a short name
     SPE: {"pixels": SPE_GROUP, "spectra": SPECTRA_GROUP},
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
+    DRS4: {
+        "pixels": DRS4_GROUP,
+        "law": LAW_GROUP,
+        "points": DRS4_POINTS,
+        "sampling": SAMPLING_GROUP,
+    },
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "evidence": HISTORY_GROUP},
 }
+_OPTIONAL = {(TRANSFER, "ratio"), (DRS4, "points"), (DRS4, "sampling")}
 _NAMED = {"camera/excluded_pixels": EXCLUSION, "camera/pde": PDE}  # files, by their kinds
 
 
@@ -122,7 +133,8 @@ def dedicated_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any]
 
     ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pixels`` and
     ``spectra`` (of the few rows of ``pixels`` that are drawn, by `row`) of single
-    photoelectrons; ``pairs`` of cross-talk; ``pixels`` and ``evidence`` of excluded pixels.
+    photoelectrons; ``pairs`` of cross-talk; ``pixels``, ``law`` and, if there are, ``points`` and
+    ``sampling`` of DRS4 corrections; ``pixels`` and ``evidence`` of excluded pixels.
 
     Raises
     ------
@@ -138,9 +150,9 @@ def dedicated_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any]
     tel_id, what = header["tel_id"], header["kind"]
     groups = _DEDICATED[what]
     with open_hdf5(path, what) as h5file:
-        groups = {name: g for name, g in groups.items() if name != "ratio" or g in h5file}
+        there = {n: g for n, g in groups.items() if (what, n) not in _OPTIONAL or g in h5file}
     tables = {
-        name: read_telescope_table(path, group, tel_id, what) for name, group in groups.items()
+        name: read_telescope_table(path, group, tel_id, what) for name, group in there.items()
     }
     if what == SPE:
         rows = sorted(set(example_rows(tables["pixels"]).values()))

@@ -95,7 +95,7 @@ class MuonRingsTool(NightTool):
         )
 
     def optics(self, telescope: Any, headers: list[dict[str, Any]]) -> Any:
-        """Mirror, focus and pixels."""
+        """Mirror, focus, pixels, and the coma that the fit of the rings has taken out."""
         import astropy.units as u
         import numpy as np
         from ctapipe.coordinates import TelescopeFrame
@@ -111,7 +111,21 @@ class MuonRingsTool(NightTool):
         radius = headers[0].get("mirror_radius_in_m") or np.sqrt(area.to_value(u.m**2) / np.pi)
         geometry = telescope.camera.geometry.transform_to(TelescopeFrame())
         variance = pixel_variance(geometry.pix_type.name, np.median(geometry.pixel_width))
-        return Optics(radius * u.m, self.focus_distance_in_m * u.m, variance)
+        # a focus at infinity is no JSON number: None
+        comas = {(h.get("coma", 0.0), h.get("focus_distance_in_m")) for h in headers}
+        require(
+            len(comas) == 1,
+            f"rings of {telescope} were fitted with different coma or focus ({list(comas)}): their "
+            "widths do not go together; make all with the same coma and focus of MuonSettings",
+        )
+        ((coma, focus),) = comas
+        return Optics(
+            radius * u.m,
+            self.focus_distance_in_m * u.m,
+            variance,
+            coma=coma,
+            fit_focus_distance=(np.inf if focus is None else focus) * u.m,
+        )
 
 
 def area_ratio(telescope: Any) -> float:

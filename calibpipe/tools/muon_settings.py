@@ -1,10 +1,16 @@
 """Settings of the muon analysis, telescope type by telescope type."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from ctapipe.core import TelescopeComponent
 from ctapipe.core.traits import FloatTelescopeParameter, IntTelescopeParameter
 
 from .night_tool import require
+
+if TYPE_CHECKING:
+    from ..throughput.muon_intensity import Mirror
+    from ..throughput.muon_rings import RingCuts
 
 NOT_KNOWN = -1.0
 # LST, SST: the absent facet in the middle of the mirror (ctapipe's MuonIntensityFitter). MST: the
@@ -79,15 +85,25 @@ class MuonSettings(TelescopeComponent):
         help="Disc that shadows as much as the camera, or the hole in the mirror where that is not "
         "known; -1: that of the telescope's size (LST 0.74, MST 1.64, SST 0.38)",
     ).tag(config=True)
+    coma = FloatTelescopeParameter(
+        default_value=NOT_KNOWN,
+        help="Shift of the centroid over the field angle, which the fit of the light takes into "
+        "account; -1: 1 - f/f_eff of the telescope's description (f_eff not known: 0); 0: none",
+    ).tag(config=True)
+    focus_distance_in_m = FloatTelescopeParameter(
+        default_value=float("inf"),
+        help="Of the object that is sharp in the camera (LST: 10 km is usual), whose blur of rings "
+        "goes against that of coma",
+    ).tag(config=True)
     squared_excess_noise_factor = FloatTelescopeParameter(
         default_value=1.222, help="F², of the charges' variance (weights only)"
     ).tag(config=True)
 
-    def cuts(self, tel_id: int):
+    def cuts(self, tel_id: int) -> "RingCuts":
         """Cuts of a telescope."""
         from ..throughput.muon_rings import RingCuts
 
-        def of(name: str) -> float:
+        def of(name: str) -> Any:
             return getattr(self, name).tel[tel_id]
 
         return RingCuts(
@@ -111,7 +127,7 @@ class MuonSettings(TelescopeComponent):
         """Relative standard deviation of the charge of single photoelectrons."""
         return float(np.sqrt(self.squared_excess_noise_factor.tel[tel_id] - 1))
 
-    def mirror(self, tel_id: int, extinction: float):
+    def mirror(self, tel_id: int, extinction: float) -> "Mirror":
         """Mirror of a telescope under air of an extinction (1/m)."""
         import astropy.units as u
 
@@ -141,4 +157,26 @@ class MuonSettings(TelescopeComponent):
             f"{name} of size {size}: the shadow of its camera is not known; give "
             "MuonSettings.hole_radius_in_m (0 for none)",
         )
-        return Mirror(float(np.sqrt(area.to_value(u.m**2) / np.pi)), hole, extinction)
+        radius = float(np.sqrt(area.to_value(u.m**2) / np.pi))
+        focus = self.focus_distance_in_m.tel[tel_id]
+        require(
+            focus > 0,
+            f"MuonSettings.focus_distance_in_m of {name} is {focus:g}; give a distance, or .inf",
+        )
+        coma = self.coma_of(tel_id)
+        return Mirror(radius, hole, extinction, coma=coma, focus_distance=focus)
+
+    def coma_of(self, tel_id: int) -> float:
+        """Coma of a telescope."""
+        from ..pointing.coma_psf import coma_of_optics
+
+        coma, optics = self.coma.tel[tel_id], self.subarray.tel[tel_id].optics
+        if coma != NOT_KNOWN:
+            require(
+                0 <= coma < 0.5,
+                f"MuonSettings.coma of telescope {tel_id} is {coma:g}; give a number from 0 to "
+                "below 0.5, or -1 for that of its focal lengths",
+            )
+            return coma
+        known = np.isfinite(optics.effective_focal_length)
+        return float(coma_of_optics(optics)) if known else 0.0

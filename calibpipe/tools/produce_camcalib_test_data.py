@@ -271,6 +271,7 @@ class ProduceCamcalibTestData(StarSimulation):
         """Mirror of a telescope and the air above it, for muons."""
         from numpy.random import SeedSequence, default_rng
 
+        from ..pointing.coma_psf import coma_of_optics
         from ..simulation.muon import drawn_throughput, mirror_and_hole
         from ..simulation.muon_photons import MuonTelescope
 
@@ -283,6 +284,7 @@ class ProduceCamcalibTestData(StarSimulation):
                 self.optical_throughput, self.throughput_spread, rng
             ),
             psf=self.optical_psf_in_deg,
+            coma=float(coma_of_optics(optics)),
             mirror_radius=mirror_radius,
             hole_radius=hole_radius,
             field=self.field(),
@@ -372,14 +374,13 @@ class ProduceCamcalibTestData(StarSimulation):
 
         The files appear together when all are complete.
         """
-        import astropy.units as u
         from ctapipe.containers import EventType
 
-        from ..simulation.array_triggers import block_schedule, write_array_triggers
+        from ..simulation.array_triggers import write_array_triggers
         from ..simulation.dl0 import Dl0Writer
 
         types = [EventType[name].value for name in self.event_types()]
-        schedule = block_schedule(types, len(observations), self.rate_in_hertz * u.Hz)
+        schedule = self.schedule(types, len(observations))
         with ExitStack() as stack:
             found = []
             for k, observation in enumerate(observations):
@@ -393,6 +394,14 @@ class ProduceCamcalibTestData(StarSimulation):
                 self.add_output(path, "simulation/dl0")
         self.add_output(observations[0].trigger_path, "simulation/dl0")
         return found
+
+    def schedule(self, types: Any, n_telescopes: int) -> Any:
+        """When which telescope has an event."""
+        import astropy.units as u
+
+        from ..simulation.array_triggers import block_schedule
+
+        return block_schedule(types, n_telescopes, self.rate_in_hertz * u.Hz)
 
     def write_telescope(
         self, writer: Any, camera: Any, mirror: Any, event_id: Any, seconds: Any
@@ -435,10 +444,11 @@ class ProduceCamcalibTestData(StarSimulation):
                 plan = types[block], seconds[block]
                 seen = self.starlit(truth, observation.tel_id, seconds[block])
                 events = self.block(*plan, camera, muon_optics, seen, templates, rng)
+                events, cells = self.read_out(events, stamps[block])
                 for i, (name, waveform, gain, record) in enumerate(events, first):
                     stamp = (int(part) for part in stamps[i])
                     kind = EventType[name].value
-                    writer.write(int(event_id[i]), *stamp, kind, waveform, gain)
+                    writer.write(int(event_id[i]), *stamp, kind, waveform, gain, cells[i - first])
                     if name in records:
                         records[name].append((event_id[i], *record, gain))
                 progress.update(len(events))
@@ -473,7 +483,7 @@ class ProduceCamcalibTestData(StarSimulation):
         """Events of a block: type, waveform, selected gain, truth."""
         import numpy as np
 
-        from ..simulation.waveforms import selected_gain, waveforms
+        from ..simulation.waveforms import selected_gain
 
         events: list[Any] = [None] * types.size
         for name in np.unique(types):
@@ -483,7 +493,7 @@ class ProduceCamcalibTestData(StarSimulation):
             else:
                 light = self.light(str(name), own.size, camera, truth, rng)
                 records = list(zip(light.n_pe, light.time, strict=True))
-            waveform = waveforms(
+            waveform = self.digitised(
                 light,
                 truth,
                 templates,
@@ -498,6 +508,16 @@ class ProduceCamcalibTestData(StarSimulation):
                     gain = selected_gain(waveform[i], self.gain_selection_threshold)
                 events[event] = (str(name), waveform[i], gain, records[i])
         return events
+
+    def digitised(self, *what: Any, **more: Any) -> Any:
+        """Waveforms of events of one type; see `calibpipe.simulation.waveforms.waveforms`."""
+        from ..simulation.waveforms import waveforms
+
+        return waveforms(*what, **more)
+
+    def read_out(self, events: list[tuple], stamps: Any) -> tuple[list[tuple], list[Any]]:
+        """Events of a block as they are stored, and the capacitors that were read first, if any."""
+        return events, [None] * len(events)
 
     def light(self, name: str, n_events: int, camera: Any, truth: Any, rng: Any) -> Any:
         """Light of events of one type, but muons."""
@@ -636,6 +656,7 @@ class ProduceCamcalibTestData(StarSimulation):
             "optical_throughput": mirror.optical_throughput,
             "band_in_nm": list(BAND),
             "psf_in_deg": mirror.psf,
+            "coma": mirror.coma,
             "mirror_radius_in_m": mirror.mirror_radius,
             "hole_radius_in_m": mirror.hole_radius,
             "refractivity": mirror.refractivity,

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import ArchiveTool, SigningTool, tabulated
-from .reprocessing import begun_with, lonely, months, run_workflow
+from .reprocessing import begun_with, lonely, months, planned_jobs, run_workflow
 from .workflow_tool import WorkflowTool
 
 
@@ -18,14 +18,16 @@ class Reprocess(WorkflowTool, SigningTool):
 
     In a folder of its own, which begins with the results there are: only what follows from other
     code, settings or inputs is made again. One run of the workflow a month; the same command goes
-    on after an interruption. At the end: what differs from the results before, kind by kind. What
-    passes its verification is kept in the archive for the release. With --accept it is certified,
-    all at once, in front of what held until then.
+    on after an interruption; with --plan nothing runs, it says what would. At the end: what differs
+    from the results before, kind by kind. What passes its verification is kept in the archive for
+    the release. With --accept it is certified, all at once, in front of what held until then.
     """
 
     name = "calibpipe-reprocess"
     description = __doc__
     examples = """
+    calibpipe-reprocess --release 2027a --directory . --output-folder ../2027a \\
+        --configfile my_nights.yaml --site CTAO-North --first 2024-01-01 --last 2024-12-31 --plan
     calibpipe-reprocess --release 2027a --directory . --output-folder ../2027a \\
         --configfile my_nights.yaml --site CTAO-North --first 2024-01-01 --last 2024-12-31
     calibpipe-reprocess --release 2027a --archive calibration_archive --accept \\
@@ -44,6 +46,9 @@ class Reprocess(WorkflowTool, SigningTool):
     )
     first = traits.Unicode("", help="First night, YYYY-MM-DD").tag(config=True)
     last = traits.Unicode("", help="Last night").tag(config=True)
+    plan = traits.Bool(
+        False, help="Say what would be made again: as many months at a time as there are --cores"
+    ).tag(config=True)
     accept = traits.Bool(False, help="Certify the products of the release").tag(config=True)
 
     aliases: ClassVar[dict] = (
@@ -60,7 +65,8 @@ class Reprocess(WorkflowTool, SigningTool):
         }
     )
     flags: ClassVar[dict] = ArchiveTool.flags | {
-        "accept": ({"Reprocess": {"accept": True}}, "Certify the products of the release")
+        "plan": ({"Reprocess": {"plan": True}}, "Say what would be made again"),
+        "accept": ({"Reprocess": {"accept": True}}, "Certify the products of the release"),
     }
     required: ClassVar[tuple[str, ...]] = ("release",)
     _failed = 0
@@ -81,8 +87,12 @@ class Reprocess(WorkflowTool, SigningTool):
         if old == new:
             raise ToolConfigurationError(f"--output-folder {new} holds the results of before")
         new.mkdir(parents=True, exist_ok=True)
-        with lonely(new):
-            keys = self.made_again(old, new)
+        with lonely(new) as lock:
+            keys, overlays = self.begun(old, new)
+            if self.plan:
+                self.tell_plan(overlays, new)
+                return
+            self.made_again(overlays, new, lock)
             self.compared(old, new, keys)
 
     def accepted(self) -> None:
@@ -101,8 +111,8 @@ class Reprocess(WorkflowTool, SigningTool):
         shown = [{"kind": k, "action": a, "n": n} for (k, a), n in sorted(counts.items())]
         self.answer(rows, tabulated(shown, {"kind": "kind", "action": "", "n": "products"}))
 
-    def made_again(self, old: Path, new: Path) -> list[tuple[str, str, str]]:
-        """Run the workflow month by month; site, category and night of what was asked for."""
+    def begun(self, old: Path, new: Path) -> tuple[list[tuple[str, str, str]], list[Path]]:
+        """Site, category and night of what is asked for; a configuration of each month."""
         import yaml
 
         settings = self.settings()
@@ -114,29 +124,60 @@ class Reprocess(WorkflowTool, SigningTool):
         ]
         folders = [f"results/{'/'.join(key)}" for key in keys]
         begun_with(old, new, ["results/archive", *folders])
-        parts = months(settings["nights"])
-        begin = time.monotonic()
-        for number, nights in enumerate(parts):
-            month = nights[0][:7]
-            overlay = new / f"reprocessing/{month}.yaml"
+        overlays = []
+        for nights in months(settings["nights"]):
+            overlay = new / f"reprocessing/{nights[0][:7]}.yaml"
             overlay.parent.mkdir(exist_ok=True)
             overlay.write_text(yaml.safe_dump(settings | {"nights": nights}))
+            overlays.append(overlay)
+        return keys, overlays
+
+    def tell_plan(self, overlays: list[Path], new: Path) -> None:
+        """Jobs of each month by rule."""
+        from concurrent.futures import ThreadPoolExecutor
+
+        def planned(overlay: Path) -> dict[str, int] | None:
+            options = self.workflow_options(overlay)
+            return planned_jobs(options, new, overlay.with_suffix(".plan.log"))
+
+        with ThreadPoolExecutor(self.cores) as pool:
+            found = dict(zip(overlays, pool.map(planned, overlays), strict=True))
+        counts: dict[str, int] = {}
+        for overlay, jobs in found.items():
+            if jobs is None:
+                self._failed = 1
+                self.log.error(
+                    "%s: no plan, see %s", overlay.stem, overlay.with_suffix(".plan.log")
+                )
+            for rule, number in (jobs or {}).items():
+                counts[rule] = counts.get(rule, 0) + number
+        content = {overlay.stem: jobs for overlay, jobs in found.items()}
+        rows = [{"rule": rule, "jobs": number} for rule, number in sorted(counts.items())]
+        rows.append({"rule": "all jobs", "jobs": sum(counts.values())})
+        if "dl0_index" in counts:
+            rows.append({"rule": "and what follows from the data, when their index is made"})
+        self.answer(content, tabulated(rows, {"rule": "rule", "jobs": "jobs"}))
+
+    def made_again(self, overlays: list[Path], new: Path, lock: int) -> None:
+        """Run the workflow month by month."""
+        begin = time.monotonic()
+        for number, overlay in enumerate(overlays):
+            month = overlay.stem
             options = self.workflow_options(overlay)
 
             def tell(done: int, of: int, _: float, k: int = number, month: str = month) -> None:
-                part = (k + done / of) / len(parts)
+                part = (k + done / of) / len(overlays)
                 gone = time.monotonic() - begin
                 left = _duration(gone / part - gone) if part else "?"
-                place = f"{month} ({k + 1} of {len(parts)})"
+                place = f"{month} ({k + 1} of {len(overlays)})"
                 print(f"{place}: {done} of {of} jobs, {_duration(gone)} gone, about {left} left")
 
-            code = run_workflow(options, new, overlay.with_suffix(".log"), tell)
+            code = run_workflow(options, new, overlay.with_suffix(".log"), tell, lock=lock)
             if code:
                 self._failed = 1
                 self.log.error(
                     "%s: not all of it was made, see %s", month, overlay.with_suffix(".log")
                 )
-        return keys
 
     def settings(self) -> dict[str, Any]:
         """What is laid over the configuration: the range, and the release."""

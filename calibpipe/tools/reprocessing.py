@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["begun_with", "is_locked", "lonely", "months", "run_workflow"]
+__all__ = ["begun_with", "is_locked", "lonely", "months", "planned_jobs", "run_workflow"]
 
 LEFT_OUT = ("certification", "report")  # what the run says of itself: made anew
-NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced")
+NEVER_SHARED = ("results", "logs", ".snakemake", "reproduced", "reprocessing", "quick_look")
 _PROGRESS = re.compile(r"(\d+) of (\d+) steps")
 
 
@@ -31,8 +31,12 @@ def months(nights: list[str]) -> list[list[str]]:
 
 
 @contextmanager
-def lonely(folder: Path, what: str = "reprocessing") -> Iterator[None]:
-    """Refuse a second one of the same in the same folder."""
+def lonely(folder: Path, what: str = "reprocessing") -> Iterator[int]:
+    """Refuse a second one of the same in the same folder.
+
+    Gives the descriptor of the lock, for `run_workflow`: it is held until the last process that
+    has it ends.
+    """
     from ..core.exceptions import StorageError
 
     with (folder / f".{what.replace(' ', '_')}").open("w") as stream:
@@ -42,7 +46,7 @@ def lonely(folder: Path, what: str = "reprocessing") -> Iterator[None]:
             raise StorageError(
                 f"another {what} is running in {folder}: wait for it, or take another folder"
             ) from error
-        yield
+        yield stream.fileno()
 
 
 def begun_with(old: Path, new: Path, folders: list[str]) -> None:
@@ -96,6 +100,24 @@ def is_locked(folder: Path) -> bool:
     return any((folder / ".snakemake/locks").glob("*"))
 
 
+def planned_jobs(options: list[str], folder: Path, log: Path) -> dict[str, int] | None:
+    """Number of jobs by rule that Snakemake would run in a folder; None if it cannot tell.
+
+    Several may plan in a folder at the same time. What Snakemake says goes to a log.
+    """
+    command = [sys.executable, "-m", "snakemake", f"--directory={folder}", *options]
+    command += ["--dry-run", "--nolock", "--quiet", "rules", "reason", "host"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    log.write_text(done.stdout + done.stderr)
+    if done.returncode:
+        return None
+    lines = [line.split() for line in log.read_text().splitlines()]
+    jobs = {row[0]: int(row[1]) for row in lines if len(row) == 2 and row[1].isdigit()}
+    jobs.pop("total", None)
+    return jobs
+
+
 def run_workflow(
     options: list[str],
     folder: Path,
@@ -103,6 +125,7 @@ def run_workflow(
     tell: Callable[[int, int, float], None],
     *,
     is_alone: bool = True,
+    lock: int | None = None,
 ) -> int:
     """Exit code of Snakemake in a folder; its output goes to a log.
 
@@ -116,10 +139,14 @@ def run_workflow(
     is_alone : bool
         Whether nobody else may run Snakemake in the folder: its locks are of a run that was killed,
         and are removed.
+    lock : int, optional
+        Of `lonely`. Snakemake holds it, too: when only this process is killed, no other one begins
+        before Snakemake has ended.
     """
     command = [sys.executable, "-m", "snakemake", f"--directory={folder}", *options]
+    held = () if lock is None else (lock,)
     if is_alone and is_locked(folder):
-        subprocess.run([*command, "--unlock"], check=False, capture_output=True)
+        subprocess.run([*command, "--unlock"], check=False, capture_output=True, pass_fds=held)
     log.parent.mkdir(parents=True, exist_ok=True)
     begin = time.monotonic()
     environment = os.environ | {
@@ -128,7 +155,12 @@ def run_workflow(
     with (
         log.open("w") as stream,
         subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
+            pass_fds=held,
         ) as process,
     ):
         for line in process.stdout or ():

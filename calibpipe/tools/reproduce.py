@@ -85,7 +85,7 @@ class Reproduce(ArchiveTool):
             raise ToolConfigurationError(f"{folder} is not empty: --overwrite, or another folder")
         folder.mkdir(parents=True, exist_ok=True)
         wanted = settings(run, found, directory, replaced, folder)
-        new = self.made(run, wanted, directory, folder, header.kind)
+        new = self.made(run, wanted, directory, folder, header)
         comparison = compare_products(old, new, header.kind)
         self._different = 0 if comparison.is_same else 1
         remarks = _differences_of_code(run, header.own["software"])
@@ -149,9 +149,12 @@ class Reproduce(ArchiveTool):
             )
 
     def made(
-        self, run: dict[str, Any], wanted: dict[str, Any], directory: Path, folder: Path, kind: str
+        self, run: dict[str, Any], wanted: dict[str, Any], directory: Path, folder: Path, old: Any
     ) -> Path:
-        """The product, made by its own Tool in a process of its own."""
+        """The product, made by its own Tool in a process of its own.
+
+        A Tool may make several of a kind, in a folder of their own: that of the same name counts.
+        """
         from ..core.exceptions import CalibPipeError, ConfigurationError
 
         found = entry_points(group="console_scripts", name=run["tool"])
@@ -176,10 +179,13 @@ class Reproduce(ArchiveTool):
             )
         if done.returncode:
             raise CalibPipeError(f"{tool.name} ended with exit code {done.returncode}, see {log}")
-        made = [path for path in folder.iterdir() if kind_of_file(path) == kind]
+        made = [path for path in folder.rglob("*") if kind_of_file(path) == old.kind]
+        if len(made) > 1:
+            made = [path for path in made if path.name == old.path.name]
         if len(made) != 1:
             raise CalibPipeError(
-                f"{tool.name} made {len(made)} products {kind} in {folder}, see {log}"
+                f"{tool.name} made {len(made)} products {old.kind} in {folder} that can be "
+                f"{old.path.name}, see {log}"
             )
         return made[0]
 

@@ -45,6 +45,10 @@ class SelectExcludedPixels(NightTool):
     single_photoelectron = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Single photoelectrons"
     ).tag(config=True)
+    verification = traits.List(
+        traits.Path(exists=None, directory_ok=False),
+        help="Verification records of the dedicated runs: a product that failed is no evidence",
+    ).tag(config=True)
     previous = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Product of the night before"
     ).tag(config=True)
@@ -80,10 +84,14 @@ class SelectExcludedPixels(NightTool):
         "photon-transfer": "SelectExcludedPixels.photon_transfer",
         "crosstalk": "SelectExcludedPixels.crosstalk",
         "single-photoelectron": "SelectExcludedPixels.single_photoelectron",
+        "verification": "SelectExcludedPixels.verification",
         "previous": "SelectExcludedPixels.previous",
         "archive": "SelectExcludedPixels.archive",
         "overrides": "SelectExcludedPixels.overrides",
     }
+
+    _header: Any = None  # of the first product that is read
+    _path: Any = None
 
     def setup(self) -> None:
         """Check what has to be given."""
@@ -107,9 +115,11 @@ class SelectExcludedPixels(NightTool):
 
         site = self.load_site()
         night = str(night_date(self.night))
+        verdicts = self.verdicts()
         self._header: dict[str, Any] | None = None
         self._path: Path | None = None
-        found = self.evidence()
+        self._failed: list[str] = []
+        found = self.evidence(verdicts)
         n_pixels = self.subarray().tel[self._header["tel_id"]].camera.geometry.n_pixels
         bits = evidence_of(found, n_pixels)
         previous = self.previous or self.certified_before(site)
@@ -126,7 +136,7 @@ class SelectExcludedPixels(NightTool):
             overrides=decisions,
         )
         kept = max(self.n_nights, self.n_good)
-        table = {"night": [*nights, night][-kept:]}
+        table: dict[str, Any] = {"night": [*nights, night][-kept:]}
         table["evidence"] = np.concatenate([history, bits[np.newaxis]])[-kept:]
         facts = {
             "evidence_from": sorted(reason.name.lower() for reason in found),
@@ -149,7 +159,28 @@ class SelectExcludedPixels(NightTool):
             self._header, self._path = header, path
         return table
 
-    def evidence(self) -> dict[Any, Any]:
+    def verdicts(self) -> dict[str, str]:
+        """Verdicts by identifier of the product."""
+        from ..core.products import read_json
+
+        kind = "verification/record"
+        found = [read_json(self.add_input(p, kind), kind)["content"] for p in self.verification]
+        return {content["product"]["id"]: content["verdict"] for content in found}
+
+    def good(self, path: Path | None, verdicts: dict[str, str]) -> Path | None:
+        """A product of dedicated runs that did not fail: half a camera may have been off then."""
+        if path is None:
+            return None
+        from ..core.product_header import read_product_header
+
+        header = read_product_header(path)
+        verdict = verdicts.get(str(header.product_id), "PASS")
+        if verdict == "PASS":
+            return path
+        self._failed.append(f"{header.kind} is no evidence, its verdict is {verdict}")
+        return None
+
+    def evidence(self, verdicts: dict[str, str]) -> dict[Any, Any]:
         """All evidence of the night."""
         from ..camera import exclusion_evidence as evidence
         from ..core.ctapipe_groups import DL1_CAMERA_COEFFICIENTS_GROUP
@@ -163,25 +194,25 @@ class SelectExcludedPixels(NightTool):
         if self.coefficients:
             reasons = self.reasons(DL1_CAMERA_COEFFICIENTS_GROUP)
             found |= evidence.coefficient_evidence(reasons, min_fraction=self.min_bad_fraction)
-        if self.photon_transfer is not None:
-            tables = {"pixels": self.table(self.photon_transfer, TRANSFER_GROUP, TRANSFER)}
+        if transfer := self.good(self.photon_transfer, verdicts):
+            tables = {"pixels": self.table(transfer, TRANSFER_GROUP, TRANSFER)}
             if tables["pixels"]["status"].shape[1] == 2:
-                tables["ratio"] = self.table(self.photon_transfer, RATIO_GROUP, TRANSFER)
+                tables["ratio"] = self.table(transfer, RATIO_GROUP, TRANSFER)
             found |= evidence.transfer_evidence(tables, min_saturation=self.min_saturation)
-        if self.crosstalk is not None:
-            pairs = self.table(self.crosstalk, PAIRS_GROUP, CROSSTALK)
+        if crosstalk := self.good(self.crosstalk, verdicts):
+            pairs = self.table(crosstalk, PAIRS_GROUP, CROSSTALK)
             n_pixels = self.subarray().tel[self._header["tel_id"]].camera.geometry.n_pixels
             found |= evidence.crosstalk_evidence(pairs, n_pixels, max_crosstalk=self.max_crosstalk)
-        if self.single_photoelectron is not None:
+        if photoelectrons := self.good(self.single_photoelectron, verdicts):
             group, kind = "/calibpipe/camera/single_photoelectron", "camera/single_photoelectron"
             columns = ("channel", "pixel_id", "outlier_mask")
-            table = self.table(self.single_photoelectron, group, kind, columns)
+            table = self.table(photoelectrons, group, kind, columns)
             n_pixels = self.subarray().tel[self._header["tel_id"]].camera.geometry.n_pixels
             found |= evidence.single_photoelectron_evidence(table, n_pixels)
         require(
             found,
-            "no evidence is given; give --coefficients, --photon-transfer, --crosstalk or "
-            "--single-photoelectron",
+            "; ".join(["there is no evidence", *self._failed]) + "; give --coefficients, "
+            "--photon-transfer, --crosstalk or --single-photoelectron",
         )
         return found
 
@@ -211,21 +242,18 @@ class SelectExcludedPixels(NightTool):
             return None
         from datetime import timedelta
 
-        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.lookup import newest_certified, product_path
         from ..archive.repository import open_archive
         from ..archive.validity import Interval
         from ..core.night import night_date, night_span
 
         first = str(night_date(self.night) - timedelta(days=self.history_in_days))
         span = Interval.of(*(night_span(night, site)[0] for night in (first, self.night)))
-        archive = open_archive(self.archive)
-        where = data_id(archive, KIND, site.name, telescope=self._header["array_element"])
-        layers = archive.layers(site.name, self.category)
-        found = newest_layer(archive, KIND, layers, span, where)
-        if not found:
-            return None
-        newest = max(found, key=lambda entry: entry.validity.begin)
-        return product_path(archive, newest.product_id)
+        archive, telescope = open_archive(self.archive), self._header["array_element"]
+        newest = newest_certified(
+            archive, KIND, site.name, self.category, span, telescope=telescope
+        )
+        return None if newest is None else product_path(archive, newest.product_id)
 
     def history(
         self, previous: Path | None, night: str, n_pixels: int
@@ -314,9 +342,8 @@ class SelectExcludedPixels(NightTool):
                 **facts,
                 "n_excluded": int(excluded.sum()),
                 "n_with_reason": {key: value for key, value in counts.items() if value},
-                "remarks": []
-                if facts["history_of"]
-                else ["no history: evidence of one night only"],
+                "remarks": self._failed
+                + ["no history: evidence of one night only"] * (not facts["history_of"]),
             },
         )
         tables = {PIXELS_GROUP: pixels, HISTORY_GROUP: Table(history)}

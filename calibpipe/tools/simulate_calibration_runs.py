@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
+from .drs4_simulation import Drs4Simulation
 from .night_tool import require
 from .produce_camcalib_test_data import ProduceCamcalibTestData
 
@@ -13,6 +14,7 @@ RUNS_KIND = "simulation/calibration_runs"
 CROSSTALK_KIND = "simulation/crosstalk_truth"
 DARK, SCAN, SINGLE_PIXEL = "dark", "scan", "single_pixel"
 SINGLE_PE, HIGH_VOLTAGE = "single_pe", "high_voltage"
+DRS4, DRS4_FLAT = "drs4", "drs4_flat"
 PAUSE = 60.0  # s between runs
 
 
@@ -27,20 +29,22 @@ class Run:
     voltage_gain: float = 1.0  # of all gains
 
 
-class SimulateCalibrationRuns(ProduceCamcalibTestData):
-    """Simulate dedicated calibration runs of telescopes: dark, single p.e., scan, single pixels.
+class SimulateCalibrationRuns(Drs4Simulation):
+    """Simulate dedicated calibration runs: dark, single p.e., scan, single pixels, raw ones.
 
     One observation block after the other, of the same camera: pedestals and single photoelectrons
     of the closed camera (--n-dark-pedestal, --n-single-pe, and --n-high-voltage at high voltage),
     flat fields and sky pedestals behind each filter (--n-flatfield and --n-pedestal each; without a
     filter a pixel has --full-n-pe), light in one pixel after the other (--n-single-pixel events of
-    each). Files and truth are those of calibpipe-produce-camcalib-test-data. Beside them:
+    each), dark events and flat fields of LSTs as their DRS4 chips read them (--n-drs4,
+    --n-drs4-flat). Files and truth are those of calibpipe-produce-camcalib-test-data. Beside them:
 
     - ``calibration_runs.<night>.ecsv``: what an observer knows of each run (obs_id, run_type,
       transmission and its tolerance, monitor and its error), as calibpipe-calculate-photon-transfer
       reads it;
     - ``truth/<night>.calibration_runs.ecsv`` with the true light besides;
-    - ``truth/<array element>/<night>/<array element>.crosstalk_truth.ecsv`` if there is cross-talk.
+    - ``truth/<array element>/<night>/<array element>.crosstalk_truth.ecsv`` if there is cross-talk,
+      ``.drs4_truth.h5`` if there are raw runs.
     """
 
     name = "calibpipe-simulate-calibration-runs"
@@ -106,6 +110,8 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
         "n-single-pe": "ProduceCamcalibTestData.n_single_pe",
         "n-high-voltage": "SimulateCalibrationRuns.n_high_voltage",
         "n-single-pixel": "SimulateCalibrationRuns.n_single_pixel",
+        "n-drs4": "Drs4Simulation.n_drs4",
+        "n-drs4-flat": "Drs4Simulation.n_drs4_flat",
         "full-n-pe": "SimulateCalibrationRuns.full_n_pe",
         "rate": "ProduceCamcalibTestData.rate_in_hertz",
         "seed": "ProduceCamcalibTestData.seed",
@@ -133,15 +139,21 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
         self._next_pixel = dict.fromkeys(self.tel_ids, 0)
         begin = astronomical_night(self.night, site).dusk + self.begin_in_minutes * u.min
         runs = self.runs(subarray)
-        for path in self.table_paths():
+        for path in [*self.table_paths(), *map(self.drs4_path, self.tel_ids)]:
             self.check_output(path)
+        usual_rate = self.rate_in_hertz
         for run in runs:
             self._run, self.obs_id, self.voltage_gain = run, run.obs_id, run.voltage_gain
+            self.is_raw = run.name in (DRS4, DRS4_FLAT)
+            self.rate_in_hertz = self.drs4_rate_in_hertz if self.is_raw else usual_rate
             self.simulate_block(begin, subarray_id, subarray)
             begin = begin + (self.n_events / self.rate_in_hertz + PAUSE) * u.s
         self.write_runs(runs)
+        self.rate_in_hertz = usual_rate
         for tel_id, leak in self._leaks.items():
             self.write_crosstalk(tel_id, leak)
+            if self.n_drs4 or self.n_drs4_flat:
+                self.write_drs4(tel_id, subarray)
 
     def check_scan(self) -> None:
         """Filters, and events behind each of them."""
@@ -163,8 +175,13 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
     @property
     def n_of_type(self) -> dict[str, int]:
         """Number of events of each type of the run, or of all runs before there is one."""
-        single_pe = {"SINGLE_PE": self.n_single_pe + self.n_high_voltage}
-        counts = super().n_of_type | single_pe | {"OTHER_CALIBRATION": self.n_single_pixel}
+        more = {
+            "DARK_PEDESTAL": self.n_dark_pedestal + self.n_drs4,
+            "SINGLE_PE": self.n_single_pe + self.n_high_voltage,
+            "FLATFIELD": self.n_flatfield + self.n_drs4_flat,
+            "OTHER_CALIBRATION": self.n_single_pixel,
+        }
+        counts = super().n_of_type | more
         return counts if self._run is None else dict.fromkeys(counts, 0) | self._run.n_of_type
 
     def runs(self, subarray: Any) -> list[Run]:
@@ -186,6 +203,11 @@ class SimulateCalibrationRuns(ProduceCamcalibTestData):
         if self.n_single_pixel:
             single = {"OTHER_CALIBRATION": self.n_single_pixel * most}
             plans.append((SINGLE_PIXEL, single | {"SKY_PEDESTAL": self.n_pedestal}, 0.0))
+        if self.n_drs4:
+            plans.append((DRS4, {"DARK_PEDESTAL": self.n_drs4}, 0.0))
+        if self.n_drs4_flat:
+            light = self.drs4_flat_n_pe / self.full_n_pe if self.full_n_pe else 0.0
+            plans.append((DRS4_FLAT, {"FLATFIELD": self.n_drs4_flat}, light))
         return [
             Run(
                 name,

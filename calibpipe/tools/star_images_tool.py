@@ -29,6 +29,17 @@ class StarImagesTool(EventFilesTool):
         help="Other gains of the pixels: camera/coefficients of other blocks of the night, "
         "camera/photon_transfer; a product with errors each",
     ).tag(config=True)
+    archive = traits.Path(
+        None,
+        allow_none=True,
+        exists=None,
+        file_ok=False,
+        help="Calibration archive: its newest certified photon transfer of the telescope of the "
+        "nights before is another of --gains",
+    ).tag(config=True)
+    gains_age_in_days = traits.Float(
+        62.0, min=1, help="Age of a photon transfer above which its gains say nothing"
+    ).tag(config=True)
     pointing = traits.Path(
         None, allow_none=True, exists=None, directory_ok=False, help="Record of the drive (HDF5)"
     ).tag(config=True)
@@ -101,6 +112,7 @@ class StarImagesTool(EventFilesTool):
         "statistics": "StarImagesTool.statistics",
         "coefficients": "StarImagesTool.coefficients",
         "gains": "StarImagesTool.gains",
+        "archive": "StarImagesTool.archive",
         "pointing": "StarImagesTool.pointing",
         "density-profile": "StarImagesTool.density_profile",
     }
@@ -127,7 +139,8 @@ class StarImagesTool(EventFilesTool):
             f"{self.name}: {self.coefficients} is given as --coefficients, its gains are known; "
             "leave it out of --gains",
         )
-        others = [self.other_gains(path, tel_id) for path in self.gains]
+        gains = [*self.gains, *self.certified_gains(site, subarray.name)]
+        others = [self.other_gains(path, tel_id) for path in gains]
         images = images_of_chunks(chunks, table, self.squared_excess_noise_factor, where, others)
         drive = read_pointing(self.add_input(self.pointing, "pointing/drive"), tel_id)
         air, camera = self.air(site), self.camera(subarray.tel[tel_id])
@@ -145,6 +158,25 @@ class StarImagesTool(EventFilesTool):
             "about": about,
         }
 
+    def certified_gains(self, site: Any, telescope: str) -> list[Any]:
+        """Newest certified photon transfer of the nights before, if there is one."""
+        if self.archive is None:
+            return []
+        import astropy.units as u
+
+        from ..archive.lookup import newest_certified, product_path
+        from ..archive.repository import open_archive
+        from ..archive.validity import Interval
+        from ..core.night import night_span
+        from .calculate_photon_transfer import KIND
+
+        archive, (begin, _) = open_archive(self.archive), night_span(self.night, site)
+        span = Interval.of(begin - self.gains_age_in_days * u.day, begin)
+        newest = newest_certified(
+            archive, KIND, site.name, self.category, span, telescope=telescope
+        )
+        return [] if newest is None else [product_path(archive, newest.product_id)]
+
     def other_gains(self, path: Any, tel_id: int) -> tuple[Any, Any]:
         """Gains and statistical errors of another product, (n_channels, n_pixels)."""
         import numpy as np
@@ -161,7 +193,8 @@ class StarImagesTool(EventFilesTool):
             columns = (*names, "status")
             row = read_telescope_table(path, PIXELS_GROUP, tel_id, "photon transfer", columns)[0]
             good = np.asarray(row["status"]) == 0
-            return tuple(np.where(good, np.asarray(row[name], float), np.nan) for name in names)
+            first, second = (np.where(good, np.asarray(row[n], float), np.nan) for n in names)
+            return first, second
         table = read_camera_coefficients(self.add_input(path, "camera/coefficients"), tel_id)
         rows = table[np.asarray(table["is_valid"], bool)]
         if not len(rows) or not set(names) <= set(table.colnames):

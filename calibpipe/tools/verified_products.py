@@ -17,6 +17,10 @@ from .calculate_array_timing import KIND as TIMING
 from .calculate_array_timing import OFFSETS, RESIDUALS
 from .calculate_crosstalk import KIND as CROSSTALK
 from .calculate_crosstalk import PAIRS_GROUP
+from .calculate_drs4_corrections import KIND as DRS4
+from .calculate_drs4_corrections import LAW_GROUP, SAMPLING_GROUP
+from .calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
+from .calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
 from .calculate_photon_transfer import KIND as TRANSFER
 from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .cross_calibration import KIND as CROSS_CALIBRATION
@@ -60,6 +64,12 @@ TABLES |= {
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "nights": HISTORY_GROUP},
+    DRS4: {
+        "pixels": DRS4_GROUP,
+        "law": LAW_GROUP,
+        "points": DRS4_POINTS,
+        "sampling": SAMPLING_GROUP,
+    },
 }
 ARRAY_TABLES = {
     INTER_CALIBRATION: {
@@ -84,6 +94,7 @@ def known_metrics() -> dict[str, set[str]]:
         camera,
         dedicated_agreement,
         dedicated_camera,
+        drs4,
         pointing,
         single_photoelectron,
         stars,
@@ -100,6 +111,7 @@ def known_metrics() -> dict[str, set[str]]:
         array,
         atmosphere,
         dedicated_camera,
+        drs4,
         pointing,
         single_photoelectron,
         stars,
@@ -153,6 +165,8 @@ def product_metrics(
         found = _stars(path, header, references)
     elif kind == SPE:
         found = _single_photoelectron(path, header, references)
+    elif kind == DRS4:
+        found = _drs4(path, header, references)
     elif kind in DEDICATED:
         found = _dedicated(path, header, references)
     elif kind in TABLES:
@@ -162,6 +176,18 @@ def product_metrics(
     else:
         found = _atmosphere(path, header, references, site)
     return *found, {}
+
+
+def _drs4(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:
+    """Metrics of DRS4 corrections."""
+    from ..verification.drs4 import external_metrics, internal_metrics
+
+    tables = telescope_tables(path, header)
+    external = {
+        period: external_metrics(tables, telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(tables), external
 
 
 def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:

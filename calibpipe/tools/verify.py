@@ -212,18 +212,16 @@ class Verify(NightTool):
             return {}
         import astropy.units as u
 
-        from ..archive.lookup import data_id, newest_layer, product_path
+        from ..archive.lookup import newest_certified, product_path
         from ..archive.validity import Interval
         from ..core.night import night_span
 
-        layers = archive.layers(header.site, header.category)
         begin, _ = night_span(self.night, site)
         span = Interval.of(begin - DEDICATED_AGE * u.day, begin)
         found = {}
+        own, telescope = (header.site, header.category), header.array_element
         for kind in DEDICATED_KINDS:
-            where = data_id(archive, kind, header.site, telescope=header.array_element)
-            if every := newest_layer(archive, kind, layers, span, where):
-                newest = max(every, key=lambda entry: entry.validity.begin)
+            if newest := newest_certified(archive, kind, *own, span, telescope=telescope):
                 path = product_path(archive, newest.product_id)
                 found[kind] = newest, self.add_input(path, f"certified {kind}")
         return found

@@ -327,17 +327,27 @@ def dedicated_before(wildcards):
     return []
 
 
-def sets_before(wildcards):
-    """Gains that are certified in the last night before: those of this night are held against them."""
-    if not wanted("archive"):
-        return []
-    keys = dict(wildcards.items())
-    names = ("photon_transfer", "single_photoelectron")
-    return [
-        record
-        for name in names
-        for record in dedicated_before(Wildcards(fromdict=keys | {"dedicated": name}))
-    ]
+def certified_before(*names):
+    """Input function: products that are certified in the last night before that has them."""
+
+    def records(wildcards):
+        if not wanted("archive"):
+            return []
+        keys = dict(wildcards.items())
+        return [
+            record
+            for name in names
+            for record in dedicated_before(
+                Wildcards(fromdict=keys | {"dedicated": name})
+            )
+        ]
+
+    return records
+
+
+# gains of a night are held against both; the gains of stars are better known with the first
+sets_before = certified_before("photon_transfer", "single_photoelectron")
+photon_transfer_before = certified_before("photon_transfer")
 
 
 def pde_entry(wildcards):

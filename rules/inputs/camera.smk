@@ -61,6 +61,17 @@ def evidence_of_set(name):
     return product_of_set
 
 
+def verdicts_of_set(wildcards):
+    """What verification says of that evidence; a decision to certify all the same counts as well."""
+    if override(wildcards.site, wildcards.night, "certify_despite_verdict"):
+        return []
+    return [
+        f"{NIGHT}/verification/{name}.{{tel}}.json".format(**wildcards)
+        for name in ("photon_transfer", "crosstalk", "single_photoelectron")
+        if evidence_of_set(name)(wildcards)
+    ]
+
+
 def has_events(site, night, tel):
     """Whether there may be DL0 of a telescope: a night without has no index of its files."""
     if config["dl0"]["source"] == "simulation":

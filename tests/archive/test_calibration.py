@@ -9,7 +9,7 @@ from test_manual import coefficients
 from calibpipe.archive import get
 from calibpipe.archive.certify import certify
 from calibpipe.archive.errors import MissingTimeError, NoValidProductError
-from calibpipe.core.exceptions import ConfigurationError, MissingInputError
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata, write_table
 
@@ -61,6 +61,19 @@ def test_a_document(sqlite_archive, tmp_path):
     assert found.end is None
     with pytest.raises(ConfigurationError, match="no product of one table"):
         _ = found.table
+
+
+def test_a_file_that_is_not_what_was_certified(sqlite_archive, tmp_path):
+    certify(sqlite_archive, [candidate(product(tmp_path, 7), hours(0))], **SIGNED)
+    where = "timing/array_offset", "CTAO-North", "LSTN-01", at(1)
+    path = get(sqlite_archive, *where).path
+    path.chmod(0o644)
+    path.write_text(path.read_text().replace('"value": 7', '"value": 8'))
+    with pytest.raises(CorruptedInputError, match="was changed or damaged"):
+        get(sqlite_archive, *where)
+    path.unlink()
+    with pytest.raises(MissingInputError, match="bring it back"):
+        get(sqlite_archive, *where)
 
 
 def test_what_cannot_be_answered(sqlite_archive, tmp_path):

@@ -114,6 +114,35 @@ def test_superseding_needs_as_many_layers_as_products_on_top_of_each_other(archi
     assert len(archive.layers("CTAO-North", "C")) == 2
 
 
+TRANSFER = "camera/photon_transfer"
+
+
+def test_an_old_set_made_again_does_not_go_in_front_of_the_newer_one(sqlite_archive, tmp_path):
+    """It supersedes what it was before, until the newer one begins; a given validity is obeyed."""
+
+    def add(value, begin, given=None):
+        validity = at(begin), at(begin + 720)
+        details = {"array_element": "LSTN-01"}
+        made = product(tmp_path, value, kind=TRANSFER, validity=validity, details=details)
+        ready = [candidate(made, given)]
+        (record,) = certify(sqlite_archive, ready, **SIGNED, supersede=True)
+        return record["action"]
+
+    def values(*when):
+        where = TRANSFER, "CTAO-North"
+        found = [lookup(sqlite_archive, *where, at(h), telescope="LSTN-01") for h in when]
+        return [value_of(sqlite_archive, one) for one in found]
+
+    add(1, 0)
+    add(2, 480)
+    assert values(0, 479, 480, 800) == [1, 1, 2, 2]
+    assert add(3, 0) == "certified"
+    assert values(0, 479, 480, 800) == [3, 3, 2, 2]
+    assert add(3, 0) == "unchanged"
+    assert add(4, 0, hours(0, 500)) == "certified"
+    assert values(479, 499, 500) == [4, 4, 2]
+
+
 def test_category_c_is_searched_before_b(archive, tmp_path):
     put(archive, tmp_path, 1, 1, 10, category="B")
     assert find(archive, 5) == 1

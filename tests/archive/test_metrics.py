@@ -1,5 +1,9 @@
 """Metrics over time, through the archive."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from ctapipe.core import ToolConfigurationError, run_tool
 from products import at
@@ -98,3 +102,17 @@ def test_trend_is_drawn(sqlite_archive, tmp_path):
     for more in (["--figure=trend.txt", "--trend=CAM-02"], [f"--figure={figure}"]):
         with pytest.raises(ToolConfigurationError, match="--figure"):
             run_tool(History(), [asked[0], *more], raises=True)
+
+
+def test_reading_starts_no_thread(sqlite_archive):
+    """Threads of pyarrow abort the program at its end, now and then."""
+    store_metrics(sqlite_archive, metric_rows(record("2024-07-10", 0.1, "product")))
+    (table,) = Path(sqlite_archive.location).rglob("verification_metrics_*.parquet")
+    code = (
+        "import sys; from pathlib import Path; from calibpipe.archive import metrics;"
+        "tasks = lambda: len(list(Path('/proc/self/task').iterdir())); before = tasks();"
+        "rows = metrics._read(Path(sys.argv[1])).num_rows; print(rows, tasks() - before)"
+    )
+    command = [sys.executable, "-c", code, str(table)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert told.split() == ["1", "0"]

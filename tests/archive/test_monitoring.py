@@ -1,6 +1,7 @@
 """The file for ctapipe-process: certified coefficients with excluded pixels masked."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,7 +13,9 @@ from products import SIGNED, candidate, hours
 
 from calibpipe.archive.certify import certify
 from calibpipe.archive.history import calibrations_of
+from calibpipe.archive.reproduction import recipe
 from calibpipe.camera.outliers import PixelReason
+from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from calibpipe.core.monitoring_file import read_camera_coefficients, write_camera_coefficients
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata
@@ -51,7 +54,8 @@ def coefficients(folder, subarray):
             "reasons": np.where(mask, PixelReason.DEAD.value, 0).astype(np.uint16),
         }
     )
-    metadata = ProductMetadata("camera/coefficients", "a camera", **KEYS, details=DETAILS)
+    run = {"tool": "calibpipe-calculate-camcalib-coefficients", "configuration": "{}"}
+    metadata = ProductMetadata("camera/coefficients", "a camera", **KEYS, details=DETAILS, run=run)
     path = write_camera_coefficients(folder / "coefficients.h5", subarray, {1: table}, metadata)
     return read_product_header(path)
 
@@ -123,6 +127,25 @@ def test_a_merged_file_names_both_products(two, tmp_path):
     assert used == {str(made.product_id), str(excluded.product_id)}
 
 
+def test_a_merged_file_has_no_recipe(two, tmp_path):
+    """Its coefficients have one, which would not make this file."""
+    path, _ = export(two[0], tmp_path)
+    assert "run" in read_product_header(two[1].path).own
+    with pytest.raises(MissingInputError, match="does not say how it was made"):
+        recipe(read_product_header(path))
+
+
+def test_a_copy_that_was_damaged_is_refused(two, tmp_path, monkeypatch):
+    def damaged(source, target):
+        with Path(target).open("wb") as stream:
+            stream.write(Path(source).read_bytes() + b" ")
+
+    monkeypatch.setattr("calibpipe.archive.monitoring.shutil.copyfile", damaged)
+    with pytest.raises(CorruptedInputError, match="of the archive has the checksum"):
+        export(two[0], tmp_path)
+    assert not list(tmp_path.glob("monitoring*"))
+
+
 def test_without_a_list_the_file_is_as_certified(two, tmp_path, caplog):
     """None holds at that time, or it is not wanted."""
     archive, made, _ = two
@@ -136,8 +159,6 @@ def test_without_a_list_the_file_is_as_certified(two, tmp_path, caplog):
 
 
 def test_a_list_of_another_camera_is_refused(sqlite_archive, tmp_path, subarray):
-    from calibpipe.core.exceptions import ConfigurationError
-
     found = coefficients(tmp_path, subarray), exclusion(tmp_path, subarray, n_pixels=1764)
     for header in found:
         certify(sqlite_archive, [candidate(header, hours(0, 10))], **SIGNED)

@@ -83,6 +83,18 @@ def test_of_a_night_that_was_made_again_the_last_counts(night, sqlite_archive):
     assert found.verdicts[1].product_id == last
 
 
+def test_what_is_certified_counts_before_what_is_not(night, sqlite_archive):
+    """Stored later, but proposed for a release only, or failed; stored before, and failed."""
+    night("2024-07-10", 0.19, verdict="FAIL")
+    holds = night("2024-07-10", 0.20)
+    night("2024-07-10", 0.21, certified=False)
+    night("2024-07-10", 0.22, verdict="FAIL")
+    found = trends(sqlite_archive)
+    (verdict,) = found.verdicts
+    assert (verdict.product_id, verdict.is_certified, verdict.verdict) == (holds, True, "PASS")
+    assert [value.value for value in found.values] == [0.20]
+
+
 def test_category_c_that_is_due(night, sqlite_archive):
     """LSTN-02 failed, LSTN-03 was not made, LSTN-04 is not due; profiles are never made in C."""
     for telescope in ("LSTN-01", "LSTN-02", "LSTN-03"):

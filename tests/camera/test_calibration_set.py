@@ -17,6 +17,8 @@ RUNS = {
     107: "single_pe",
     108: "high_voltage",
     109: "single_pixel",
+    110: "drs4",
+    111: "drs4_flat",
 }
 
 
@@ -39,17 +41,18 @@ def without(*left_out):
 @pytest.mark.parametrize(
     ("mode", "products", "measured", "flat_fields"),
     [
-        ("PEDESTAL", (), (101, 102), ()),
-        ("PEDESTAL_FLAT", (), (101, 102), (103,)),
+        ("DRS4", ("drs4",), (), ()),
+        ("PEDESTAL", ("drs4",), (101, 102), ()),
+        ("PEDESTAL_FLAT", ("drs4",), (101, 102), (103,)),
         (
             "PEDESTAL_FLAT_SCAN",
-            ("photon_transfer", "crosstalk"),
+            ("photon_transfer", "crosstalk", "drs4"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
         (
             "PEDESTAL_FLAT_SCAN_SPE",
-            ("single_photoelectron", "photon_transfer", "crosstalk"),
+            ("single_photoelectron", "photon_transfer", "crosstalk", "drs4"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
@@ -66,7 +69,8 @@ def test_runs_by_type():
     found = calibration_set(runs(), "PEDESTAL_FLAT_SCAN_SPE")
     assert (found.run("dark"), found.run("high_voltage")) == (101, 108)
     assert (found.type_of(105), found.type_of(1)) == ("scan", None)
-    few = calibration_set(runs(without("high_voltage", "single_pixel")), "PEDESTAL_FLAT_SCAN_SPE")
+    few = without("high_voltage", "single_pixel", "drs4")
+    few = calibration_set(runs(few), "PEDESTAL_FLAT_SCAN_SPE")
     assert few.run("high_voltage") is None
     assert few.products == ("single_photoelectron", "photon_transfer")
 
@@ -83,12 +87,15 @@ def test_a_type_of_run_that_is_missing(mode, kind):
     ("table", "message"),
     [
         (runs(run_type=None), "has no column run_type; it has obs_id, transmission"),
-        (runs(RUNS | {110: "laser"}), "observation 110 is a run 'laser', needs one of dark, "),
-        (runs(obs_id=[101, 102, 103, 104, 104, 106, 107, 108, 109]), r"\[104\] are there twice"),
-        (runs(RUNS | {110: "dark"}), r"2 runs 'dark', observations \[101, 110\]: a set has one"),
-        (runs(transmission=np.full(9, np.nan)), r"runs: observations \[104, 105, 106\] have no tr"),
-        (runs(transmission=np.zeros(9)), "104 has a transmission of 0 with error 0.05; both must"),
-        (runs(transmission_error=np.zeros(9)), "transmission of 0.1 with error 0; both must be"),
+        (runs(RUNS | {112: "laser"}), "observation 112 is a run 'laser', needs one of dark, "),
+        (runs(obs_id=[101, 102, 103, 104, 104, *range(106, 112)]), r"\[104\] are there twice"),
+        (runs(RUNS | {112: "dark"}), r"2 runs 'dark', observations \[101, 112\]: a set has one"),
+        (
+            runs(transmission=np.full(11, np.nan)),
+            r"runs: observations \[104, 105, 106\] have no tr",
+        ),
+        (runs(transmission=np.zeros(11)), "104 has a transmission of 0 with error 0.05; both must"),
+        (runs(transmission_error=np.zeros(11)), "transmission of 0.1 with error 0; both must be"),
     ],
 )
 def test_wrong_tables(table, message):

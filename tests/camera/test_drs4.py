@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from calibpipe.camera.drs4 import (
-    CapacitorBaseline,
+from calibpipe.camera.drs4 import CapacitorBaseline
+from calibpipe.camera.drs4_time_lapse import (
     TimeLapse,
+    TimeLapseSums,
     fit_time_lapse,
     time_lapse_corrected,
 )
@@ -35,6 +36,16 @@ def test_baseline_of_every_capacitor(truth):
     assert np.mean(known) == pytest.approx(0, abs=4 / np.sqrt(known.size))
     spread = found.std()[n >= 10] ** 2
     assert np.mean(spread) == pytest.approx(25.0, rel=4 * np.sqrt(2 / n.sum()))
+
+
+def test_samples_that_do_not_count(truth):
+    waveform, first = dark_events(truth, 10, 40, NOISE, np.random.default_rng(3))
+    is_used = np.zeros(waveform.shape, bool)
+    is_used[..., 7] = True
+    found = CapacitorBaseline(N_CHANNELS, N_PIXELS)
+    found.add(waveform, first, is_used)
+    assert found.n_entries.sum() == 10 * N_CHANNELS * N_PIXELS
+    assert found.n_entries[0, 0, (first[0, 0, 0] + 7) % 4096] >= 1
 
 
 def test_ends_of_waveforms_may_be_left_out(truth):
@@ -79,6 +90,38 @@ def test_time_lapse_is_fitted_with_its_errors():
     exact = fit_time_lapse(t, TimeLapse()(t), 0.01 + 0 * t)
     for time, value in ((1.0, 21.09), (10.0, 7.98)):  # C07 to 0.01
         assert float(exact(time)) == pytest.approx(value, abs=0.01)
+
+
+def test_excess_in_bins_of_time_follows_the_law():
+    """Two capacitors of known baseline; readings without a time or a baseline do not count."""
+    rng = np.random.default_rng(8)
+    n, law = 200_000, TimeLapse()
+    first = np.zeros((n, 1, 1), int)
+    t = np.exp(rng.uniform(np.log(0.05), np.log(99.9), (n, 1, 1, 2))).astype(np.float32)
+    t[::7, ..., 1] = np.nan
+    waveform = np.array([400.0, 390.0]) + law(np.nan_to_num(t, nan=200.0))
+    waveform = waveform + rng.normal(0, 2.0, waveform.shape)
+    baseline = np.full((1, 1, 4096), np.nan)
+    baseline[0, 0, :2] = 400.0, 390.0
+    sums = TimeLapseSums(1, min_time=0.05)
+    half = n // 2
+    sums.add(waveform[:half], first[:half], t[:half], baseline)
+    baseline[0, 0, 1] = np.nan
+    sums.add(waveform[half:], first[half:], t[half:], baseline)
+    assert sums.n_entries.sum() == np.count_nonzero(t[:half] >= 0.05) + half
+    time, excess, error = sums.points()
+    pull = (excess - law(time)) / error
+    assert np.std(pull) == pytest.approx(1, abs=4 / np.sqrt(2 * pull.size))
+    assert np.mean(pull) == pytest.approx(0, abs=4 / np.sqrt(pull.size))
+    assert np.isnan(sums.points(min_entries=10**6)[1]).all()
+
+
+def test_error_of_the_baseline_is_one_of_the_offset():
+    t = np.geomspace(0.01, 90, 60)
+    alone = fit_time_lapse(t, TimeLapse()(t), 0.3 + 0 * t)
+    common = fit_time_lapse(t, TimeLapse()(t), 0.3 + 0 * t, common_error=2.0)
+    assert common.covariance[2, 2] == pytest.approx(alone.covariance[2, 2] + 4.0)
+    assert (alone.n_degrees, alone.chi2) == (57, pytest.approx(0, abs=1e-6))
 
 
 def test_time_lapse_is_subtracted():

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,7 +32,7 @@ class Killer:
         """Snakemake itself; jobs of the cluster live on."""
         for pid in (process.pid, *children(process.pid)):
             _kill(pid)
-        return "Snakemake"
+        return "Snakemake" if process.wait() == -signal.SIGKILL else ""  # it had ended by itself
 
     def worker(self, process: subprocess.Popen) -> str:
         """The process of a step, wherever it runs."""
@@ -39,8 +40,7 @@ class Killer:
         if not steps:
             return ""
         pid, name = self.rng.choice(sorted(steps))
-        _kill(pid)
-        return f"the step {name}"
+        return f"the step {name}" if _kill(pid) else ""
 
     def node(self, process: subprocess.Popen) -> str:
         """A node with a running job; it comes back at once, empty."""
@@ -60,33 +60,43 @@ class Killer:
         return "database"
 
 
-def disturbed(kinds: list[str], killer: Killer, say: Callable[[str], None]) -> None:
+def disturbed(kinds: list[str], killer: Killer, say: Callable[[str], None]) -> list[str]:
     """Run a night, kill each kind once, start it again whenever it has ended unfinished.
+
+    A kill counts if the night was not over after it.
+
+    Returns
+    -------
+    list of str
+        Kinds that are left for another night, as this one was over before their turn.
 
     Raises
     ------
     AssertionError
-        If it is not complete in the end.
+        If it is not complete in the end, or was over before anything was killed.
     """
-    night = killer.night
-    process = night.start()
-    for kind in kinds:
-        for _ in range(20):
-            _wait(process, killer.rng.uniform(2, 12))
-            if process.poll() is not None:
-                process = _again(night, process, say)
-                continue
-            if hit := getattr(killer, kind)(process):
-                say(f"killed {hit}")
-                break
-        else:
-            raise AssertionError(f"nothing to kill: {kind}")
+    night, began = killer.night, time.monotonic()
+    process, left = night.start(), list(kinds)
+    while left and not night.is_over:
+        assert time.monotonic() < began + PATIENCE_IN_S, f"not over, nothing killed: {left[0]}"
+        _wait(process, killer.rng.uniform(2, 12))
+        if process.poll() is not None and not night.is_over:
+            assert process.returncode, "success without the last page"
+            process = _again(night, process, say)
+        elif process.poll() is None and (hit := getattr(killer, left[0])(process)):
+            counts = not night.is_over
+            late = "" if counts else ", too late: does not count"
+            say(f"{time.monotonic() - began:.0f} s: killed {hit}{late}")
+            left = left[counts:]
     for _ in range(2):  # one new start is enough, two if jobs of before were in its way
         if process.wait(timeout=PATIENCE_IN_S) == 0:
             break
         process = _again(night, process, say)
     assert process.wait(timeout=PATIENCE_IN_S) == 0, (night.folder / "output.txt").read_text()
+    say(f"{time.monotonic() - began:.0f} s: complete")
     killer.slurm.wait_until_idle()  # jobs that outlived their Snakemake
+    assert len(left) < len(kinds), f"the night was over before a kill: {kinds[0]}"
+    return left
 
 
 def _again(night: Night, process: subprocess.Popen, say: Callable[[str], None]) -> subprocess.Popen:
@@ -117,6 +127,9 @@ def _steps(folder: Path) -> list[tuple[int, str]]:
     return found
 
 
-def _kill(pid: int) -> None:
-    if alive(pid):
+def _kill(pid: int) -> bool:
+    """Whether there was something to kill."""
+    there = alive(pid)
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
+    return there

@@ -14,12 +14,13 @@ from calibpipe.core.product_header import read_product_header
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SMALL = {  # of the night of the demo: the air, one camera, the archive
+SMALL = {  # of the night of the demo: the air, one camera without dedicated runs, the archive
     "sites": ["CTAO-North"],
     "telescopes": ["LSTN-01"],
-    "domains": ["atmosphere", "camera", "archive", "report"],
+    "domains": ["atmosphere", "camera", "archive"],
+    "camera": {"calibration_sets": []},
 }
-AIR = SMALL | {"domains": ["atmosphere", "archive", "report"]}
+AIR = SMALL | {"domains": ["atmosphere", "archive", "report"]}  # and the pages
 WHOLE: dict = {}  # all of the demo, simulated on the cluster, too
 SETTINGS = WHOLE if os.environ.get("NIGHT") == "demo" else SMALL  # make test-cluster NIGHT=demo
 SWIFT = {  # a cluster of one machine answers at once
@@ -95,6 +96,11 @@ class Night:
     def variables(self) -> dict[str, str]:
         """Environment of Snakemake."""
         return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | self.environment
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the page of the site is there, which is made last."""
+        return any((self.folder / "results").glob("*/trends/index.html"))
 
     def take_simulation(self, other: Path) -> None:
         """What the observatory delivered, from another folder; linked where that is possible."""

@@ -2,26 +2,42 @@
 
 import pytest
 from cluster.conftest import PASSWORD
-from cluster.night import SETTINGS, SMALL
+from cluster.night import AIR, SETTINGS, SMALL
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
 
 @pytest.fixture(scope="module")
-def finished(new_night, on_one_machine):
-    """A night that ran through SLURM's plugin."""
-    night = new_night("slurm", SETTINGS)
+def nights(new_night, on_one_machine):
+    """A night through SLURM's plugin and, at the same time, the air of one through sbatch."""
+    plugin, generic = new_night("slurm", SETTINGS), new_night("cluster-generic", AIR)
     if SETTINGS is SMALL:
-        night.take_simulation(on_one_machine.folder)
-    code, told = night.run()
-    assert code == 0, told
-    return night
+        plugin.take_simulation(on_one_machine.folder)
+    for night, process in [(night, night.start()) for night in (plugin, generic)]:
+        assert process.wait() == 0, (night.folder / "output.txt").read_text()
+    return plugin, generic
+
+
+@pytest.fixture(scope="module")
+def finished(nights):
+    """The night that ran through SLURM's plugin."""
+    return nights[0]
 
 
 def test_products_are_those_of_one_machine(finished, on_one_machine):
     made, expected = finished.contents(), on_one_machine.contents()
     assert len(made) >= 8
     assert made == {name: expected[name] for name in made}
+
+
+def test_any_batch_system_makes_the_same_products(nights, on_one_machine, slurm):
+    night = nights[1]
+    made, expected = night.contents(), on_one_machine.contents()
+    assert len(made) == 6
+    assert made == {name: expected[name] for name in made}
+    jobs = slurm.jobs(night.folder)
+    assert {job["state"] for job in jobs} == {"COMPLETED"}
+    assert len(jobs) == 5  # the archive, the meteorological data, the air, two pages
 
 
 def test_a_group_of_steps_is_one_job(finished, slurm):

@@ -134,6 +134,27 @@ def test_content_of_an_event(tmp_path):
     assert batch.time[0] == pytest.approx(START + 1.234, abs=3e-7)  # float64 at 1.8e9 s
 
 
+def test_first_capacitors_come_in_the_order_of_time_if_asked_for(tmp_path):
+    from protozfits.anyarray import numpy_to_any_array
+
+    def cells(number):
+        return numpy_to_any_array(np.array([number, 4095], np.uint16))
+
+    first = write(tmp_path / name(0), [event(n, first_cell_id=cells(n)) for n in (1, 3)])
+    second = write(tmp_path / name(1), [event(2, first_cell_id=cells(2))])
+    (batch,) = read_batches([first, second], with_first_cells=True)
+    assert batch.first_cell.tolist() == [[1, 4095], [2, 4095], [3, 4095]]
+    (batch,) = read_batches([first, second])
+    assert batch.first_cell is None
+    without = write(tmp_path / name(tel_id=2), [event(1, tel_id=2)], camera={"tel_id": 2})
+    (batch,) = read_batches(without, with_first_cells=True)
+    assert batch.first_cell.shape == (1, 0)
+    changed = [event(1, first_cell_id=cells(1)), event(2)]
+    mixed = write(tmp_path / name(chunk=5), changed)
+    with pytest.raises(CorruptedInputError, match="first_cell_id of event 2 has 0 values, needed"):
+        list(read_batches(mixed, with_first_cells=True))
+
+
 def test_one_batch_has_one_shape_and_wanted_types(tmp_path):
     kinds = [event(i, n_channels=1 if i % 3 else 2) for i in range(1, 10)]
     path = write(tmp_path / name(), kinds)

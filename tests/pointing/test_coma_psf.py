@@ -1,5 +1,7 @@
 """Coma: moments by hand, focal lengths (E04), containment, ctapipe's model beside it."""
 
+from types import SimpleNamespace
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -10,7 +12,9 @@ from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.pointing.coma_psf import (
     ComaPsf,
     centroid_offset,
+    coma_displacement,
     coma_of_focal_lengths,
+    coma_of_optics,
     coma_of_parabola,
     containment_radius,
     psf_density,
@@ -19,6 +23,7 @@ from calibpipe.pointing.coma_psf import (
 )
 
 SIGMA = 0.03 * u.deg
+FOCAL_LENGTHS = {"equivalent_focal_length": 28 * u.m, "effective_focal_length": 29.30565 * u.m}
 LST = ComaPsf(SIGMA, coma_of_parabola(1.2))
 
 
@@ -47,6 +52,37 @@ def test_effective_focal_length_is_the_centroid_of_coma():
     assert coma_of_focal_lengths(16.44505 * u.m, 16 * u.m) == pytest.approx(0.0271, abs=1e-4)
     with pytest.raises(ConfigurationError, match="outwards"):
         coma_of_focal_lengths(27 * u.m, 28 * u.m)
+
+
+def test_coma_of_a_telescope():
+    """Of its focal lengths; none of two mirrors."""
+    one, two = (SimpleNamespace(n_mirrors=n, **FOCAL_LENGTHS) for n in (1, 2))
+    assert coma_of_optics(one) == pytest.approx(0.0446, abs=1e-4)
+    assert coma_of_optics(two) == 0
+    one.effective_focal_length = np.nan * u.m
+    with pytest.raises(ConfigurationError, match="nan m is not at least"):
+        coma_of_optics(one)
+
+
+def test_displacement_of_rays_by_hand():
+    """Field (0, 2), C = 0.2: 2 C out from the edge above, 0 from its sides, -C from the middle."""
+    mirror = np.array([[0, 0, 1, -1, np.sqrt(0.5), 0], [1, -1, 0, 0, np.sqrt(0.5), 0]])
+    moved = coma_displacement(mirror, np.broadcast_to([[0.0], [2.0]], mirror.shape), 0.1)
+    expected = [[0, 0, 0, 0, 0.2, 0], [0.4, 0.4, 0, 0, 0.2, -0.2]]
+    np.testing.assert_allclose(moved, expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("direction", [0.0, 0.9, 4.0])
+def test_displacements_are_the_kernel_in_any_direction(direction):
+    rays = pupil_rays(8, 32)
+    node, _ = np.polynomial.legendre.leggauss(8)
+    rho = np.sqrt((node + 1) / 2)[:, None]
+    azimuth = direction + np.pi * (np.arange(32) + 0.5) / 32  # half the mirror: twice its azimuth
+    mirror = np.stack([(rho * f(azimuth)).ravel() for f in (np.cos, np.sin)])
+    outwards = np.array([np.cos(direction), np.sin(direction)])
+    moved = coma_displacement(mirror, outwards[:, None] * np.ones(mirror.shape[1]), 1.0)
+    np.testing.assert_allclose(outwards @ moved, rays[0], atol=1e-12)
+    np.testing.assert_allclose([-outwards[1], outwards[0]] @ moved, rays[1], atol=1e-12)
 
 
 @pytest.mark.parametrize("obscuration", [0.0, 0.4])

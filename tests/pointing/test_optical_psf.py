@@ -111,6 +111,17 @@ def test_comparison_with_muons_by_hand():
         compare_with_muons(psf, np.nan * u.deg, 1 * u.deg, 1 * u.deg)
 
 
+def test_muons_without_their_coma_get_that_of_a_star():
+    """σ of both 0.03, C = 0.04: √(0.03² + 0.04²/2); errors are those of σ times 0.03/0.0412."""
+    psf = by_hand(0.03, 0.04, (0.001, 0.0))
+    width = np.sqrt(0.03**2 + 0.04**2 / 2)
+    muon = 0.03 * u.deg, 0.001 * u.deg, 0.002 * u.deg
+    same = compare_with_muons(psf, *muon, 1 * u.deg, muon_coma=0.04)
+    assert same.muon.value == pytest.approx(width)
+    assert same.difference.value == pytest.approx(0, abs=1e-12)
+    assert same.muon_error.value == pytest.approx(np.hypot(0.001, 0.002) * 0.03 / width)
+
+
 def test_sigma_must_be_free(sky):
     tracking, _ = sky.tracked(TrackingSettings(free_sigma=False))
     with pytest.raises(ConfigurationError, match="set free_sigma"):

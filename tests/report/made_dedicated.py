@@ -13,6 +13,10 @@ from charge_spectra import run as charge_run
 from light_scans import F2, LEVELS, scan
 from light_scans import truth as light_truth
 
+from calibpipe.camera.drs4_run import Drs4Reason
+from calibpipe.camera.drs4_tables import sampling_table
+from calibpipe.camera.drs4_time_lapse import TimeLapse
+from calibpipe.camera.drs4_timing import SamplingTimes
 from calibpipe.camera.gain_ratio import gain_ratio
 from calibpipe.camera.light_levels import light_levels
 from calibpipe.camera.linearity import linearity
@@ -27,6 +31,10 @@ from calibpipe.core.telescope import telescope_subarray
 from calibpipe.core.telescope_file import write_telescope_tables
 from calibpipe.tools.calculate_crosstalk import KIND as CROSSTALK
 from calibpipe.tools.calculate_crosstalk import PAIRS_GROUP
+from calibpipe.tools.calculate_drs4_corrections import KIND as DRS4
+from calibpipe.tools.calculate_drs4_corrections import LAW_GROUP, SAMPLING_GROUP
+from calibpipe.tools.calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
+from calibpipe.tools.calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
 from calibpipe.tools.calculate_photon_transfer import KIND as TRANSFER
 from calibpipe.tools.calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from calibpipe.tools.fit_single_photoelectron import GROUP, SPECTRA_GROUP
@@ -175,6 +183,46 @@ def add_crosstalk(night, tel_id=1, table=None, **facts):
     known = {"obs_id": 111, "has_direction": True, "remarks": []}
     tables = {PAIRS_GROUP: pair_table() if table is None else table}
     write(night, CROSSTALK, "crosstalk", tables, tel_id, **(known | facts))
+
+
+def drs4_tables(*, fitted=True, pulses=True):
+    """Noise 5 and 1.5 ADC, spread 10 ADC; one pixel of high gain is off."""
+    rng = np.random.default_rng(9)
+    shape = 1, 2, PIXELS
+    noise = np.array([[5.0], [1.5]]) * (1 + 0.05 * rng.standard_normal(shape))
+    columns = {
+        "baseline": 400 + 2 * rng.standard_normal(shape),
+        "spread": 10 + 0.1 * rng.standard_normal(shape),
+        "stat_error": noise / 13,
+        "sys_error": np.full(shape, 0.01),
+        "noise": noise,
+        "known_fraction": np.ones(shape),
+        "noisy_fraction": np.zeros(shape),
+    }
+    pixels = Table({name: values.astype(np.float32) for name, values in columns.items()})
+    pixels["status"] = np.zeros(shape, np.uint8)
+    pixels["status"][0, 0, DARK_PIXEL] = Drs4Reason.NO_NOISE.value
+    law = TimeLapse(covariance=np.diag([1e-4, 1e-8, 1e-4]), chi2=205.0, n_degrees=197)
+    numbers = {n: [getattr(law, n)] for n in ("amplitude", "exponent", "offset", "max_time")}
+    numbers |= {"covariance": law.covariance[np.newaxis], "sys_error": [0.002]}
+    tables = {DRS4_GROUP: pixels, LAW_GROUP: Table(numbers | {"chi2": [205.0], "n_degrees": [197]})}
+    if fitted:
+        time = np.tile(np.geomspace(0.02, 98, 100), 2)
+        error = np.repeat([0.01, 0.004], 100) * (time / 98) ** -0.3
+        excess = law(time) + error * rng.standard_normal(time.size)
+        points = {"channel": np.repeat([0, 1], 100), "time": time, "excess": excess, "error": error}
+        tables[DRS4_POINTS] = Table(points | {"n_readings": np.full(time.size, 1000)})
+    if pulses:
+        falling = 0.3 / np.arange(1, 17)[:, np.newaxis, np.newaxis]
+        series = falling * rng.standard_normal((2, 16, 2, PIXELS))
+        numbers = (np.full((2, PIXELS), value) for value in (0.005, 95.0, 20_000))
+        tables[SAMPLING_GROUP] = sampling_table(SamplingTimes(*series, *numbers))
+    return tables
+
+
+def add_drs4(night, tel_id=1, tables=None, **facts):
+    known = {"obs_id": 112, "runs": {"dark": 112, "pulses": 113}, "remarks": []}
+    write(night, DRS4, "drs4", tables or drs4_tables(), tel_id, **(known | facts))
 
 
 def add_exclusion(night, tel_id=1, tables=None, **facts):

@@ -19,11 +19,11 @@ from report.made_camera import (
 
 from calibpipe.camera.outliers import PixelReason
 from calibpipe.report.camera_numbers import (
-    _nan_quantiles,
     bad_pixels,
     camera_numbers,
     camera_remarks,
     drift,
+    nan_quantiles,
     used_reasons,
 )
 from calibpipe.report.material import camera_steps, is_of_cameras
@@ -151,4 +151,4 @@ def test_quantiles_are_those_of_numpy(axis):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # of the place without numbers
         expected = np.nanquantile(values, quantiles, axis=axis)
-    np.testing.assert_allclose(_nan_quantiles(values, quantiles, axis), expected, rtol=1e-14)
+    np.testing.assert_allclose(nan_quantiles(values, quantiles, axis), expected, rtol=1e-14)

@@ -234,6 +234,10 @@ def test_crosstalk_is_summed_over_the_neighbours_of_its_source(geometry):
     known = np.arange(PIXELS) != 20
     assert sums[known] == pytest.approx(PAIR * neighbours[known], rel=1e-6)
     assert np.isnan(sums[20])
+    directed = pair_table()
+    once = directed[directed["pixel"] < directed["source"]]
+    of_once = crosstalk_sums(once, PIXELS, has_direction=False)
+    assert of_once == pytest.approx(crosstalk_sums(directed, PIXELS))
 
 
 def test_pairs_scatter_as_their_errors_say():

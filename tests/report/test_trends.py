@@ -86,8 +86,20 @@ def test_months_before_the_newest_values():
     assert figure.nights_from == "2024-05-01"
     assert series.number.tolist() == [20, 31, 30, 31, 30, 31, 31, 29, 31, 30, *[1] * 71]
     april = slice(9, 10)  # 30 nights of a value that repeats after seven
-    assert series.value[april] == pytest.approx(80.5 + 0.5 * 3 / 7, abs=0.08)
-    assert series.stat[april] == pytest.approx(0.5 * 0.68 / 2, abs=0.08)
+    assert series.value[april] == pytest.approx(80.5 + 0.5 * 3 / 7)
+    assert series.stat[april] == pytest.approx(0.5 * (5 - 1) / 7 / 2)
+
+
+def test_a_month_of_one_value_is_that_value():
+    """A telescope that ends in the part of months; its one value failed."""
+    year = made_trends(365, telescopes=["LSTN-01"])
+    values = [v for v in year.values if v.product.category == "B" and v.quantity == "gain"]
+    product = replace(verdict("2023-09-03", MUON, "LSTN-04", result="FAIL"), category="B")
+    one = replace(values[60], product=product, array_element="LSTN-04")
+    figure = trend_figures(replace(year, values=[*values, one]), date(2023, 7, 12), 100)[0]
+    (series,) = (series for series in figure.series if series.array_element == "LSTN-04")
+    assert (series.number.tolist(), series.state.tolist()) == ([1], [2])
+    assert series.stat.tolist() == [figure.quantity.scale * one.stat_error]
 
 
 def test_a_quantity_that_the_page_does_not_know_is_shown(forty):

@@ -1,6 +1,7 @@
 """Rings of muons, made photon by photon in the cameras of an LST and of both MSTs."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -91,7 +92,7 @@ def mst(request):
         tel_id=5,
         geometry=angular,
         camera=CameraPixels.of_geometry(angular),
-        mirror=MuonSettings(subarray=subarray).mirror(5, 0.0),
+        mirror=replace(MuonSettings(subarray=subarray).mirror(5, 0.0), coma=0.0),  # as the images
         lookup=pixel_lookup(*place, width),
     )
 

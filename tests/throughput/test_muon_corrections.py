@@ -9,6 +9,7 @@ from calibpipe.atmosphere.rayleigh import rayleigh_cross_section
 from calibpipe.throughput.muon_corrections import (
     Correction,
     chromatic_correction,
+    coma_correction,
     inclination_correction,
     knock_on_correction,
     light_loss_correction,
@@ -23,6 +24,16 @@ from calibpipe.throughput.muon_corrections import (
 )
 
 WAVELENGTH = np.linspace(280, 600, 641) * u.nm
+
+
+def test_coma_in_the_fit_and_not_in_it():
+    """LST: 5 % of 0.0446 where the fit knows it, 0.3 of it where not; nothing without coma."""
+    known = coma_correction(0.0446, 0.0446)
+    assert (known.factor, known.error, known.applied) == (1, pytest.approx(0.00223), "fit")
+    ignored = coma_correction(0.0, 0.0446)
+    assert (ignored.factor, ignored.error, ignored.applied) == (1, pytest.approx(0.01338), "off")
+    none = coma_correction(0.0, 0.0)
+    assert (none.factor, none.error, none.source) == (1, 0, "no coma")
 
 
 def test_a_disc_is_a_polygon_of_many_sides():

@@ -170,7 +170,8 @@ def test_slopes_are_derivatives(lst, impact):
     def model(values):
         charge, slopes = np.empty(every.size), np.empty((every.size, 7))
         plain = muon_intensity._plain_mirror(mirror)
-        muon_intensity._model(every, values / scale, *grid, *plain, charge, slopes)
+        at = values / scale
+        muon_intensity._model(every, at, at, *grid, *plain, charge, slopes)
         return charge, slopes / scale
 
     values = ring(0.2, 0.1, impact=impact, phi=0.7)

@@ -232,7 +232,7 @@ def test_window_of_the_coefficients(night, found):
     """Given by hand it is the same; another one has other light."""
     night.rings("--statistics=statistics.h5", "--CalculateMuonRings.window_width=12")
     np.testing.assert_array_equal(night.table()["throughput"], found[0]["throughput"])
-    night.rings("--statistics=statistics.h5", "--CalculateMuonRings.window_width=5")
+    night.rings("--statistics=statistics.h5", "--CalculateMuonRings.window_width=8")
     narrow = rings_of_table([night.table()])
     assert narrow.throughput.mean() < 0.9 * rings_of_table([found[0]]).throughput.mean()
 
@@ -309,6 +309,26 @@ def test_settings_by_type(changed_optics):
     assert MuonSettings(subarray=subarray).spe_width(1) == pytest.approx(np.sqrt(0.222))
     cuts = MuonSettings(subarray=subarray, min_pixels=[("id", 1, 7)]).cuts(1)
     assert cuts == replace(MuonSettings(subarray=subarray).cuts(1), min_pixels=7)
+
+
+def test_coma_and_focus_of_the_fit(changed_optics):
+    """Coma of the focal lengths, none where one is not known, or as given."""
+    subarray = changed_optics()
+    optics = subarray.tel[1].optics
+    expected = (1 - optics.equivalent_focal_length / optics.effective_focal_length).value
+    mirror = MuonSettings(subarray=subarray).mirror(1, 0.0)
+    assert (mirror.coma, mirror.focus_distance) == (pytest.approx(expected), np.inf)
+    assert mirror.coma > 0.03
+    given = MuonSettings(subarray=subarray, coma=0.0, focus_distance_in_m=1e4).mirror(1, 0.0)
+    assert (given.coma, given.focus_distance) == (0, 1e4)
+    for bad, text in (
+        ({"coma": 0.6}, "coma of telescope 1"),
+        ({"focus_distance_in_m": 0.0}, "is 0"),
+    ):
+        with pytest.raises(ConfigurationError, match=text):
+            MuonSettings(subarray=subarray, **bad).mirror(1, 0.0)
+    unknown = changed_optics(effective_focal_length=np.nan * u.m)
+    assert MuonSettings(subarray=unknown).mirror(1, 0.0).coma == 0
 
 
 def test_shadow_of_an_unknown_telescope(changed_optics):

@@ -16,12 +16,17 @@ from astropy.table import QTable, Table
 from ctapipe.core import run_tool
 from ctapipe.core.tool import ToolConfigurationError
 
+from calibpipe.core.ecsv_input import read_ecsv
 from calibpipe.core.exceptions import CalibPipeError
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import read_table
 from calibpipe.core.telescope_file import read_telescope_table
 from calibpipe.simulation.camera import truth_from_table
 from calibpipe.tools.calculate_crosstalk import PAIRS_GROUP, CalculateCrosstalk
+from calibpipe.tools.calculate_drs4_corrections import (
+    CAPACITORS_GROUP,
+    CalculateDrs4Corrections,
+)
 from calibpipe.tools.calculate_photon_transfer import (
     PIXELS_GROUP,
     POINTS_GROUP,
@@ -30,6 +35,7 @@ from calibpipe.tools.calculate_photon_transfer import (
     CalculatePhotonTransfer,
 )
 from calibpipe.tools.calculate_pixel_statistics import CalculatePixelStatistics
+from calibpipe.tools.drs4_simulation import TRUE_CAPACITORS
 from calibpipe.tools.select_excluded_pixels import HISTORY_GROUP, SelectExcludedPixels
 from calibpipe.tools.select_excluded_pixels import PIXELS_GROUP as EXCLUSION_GROUP
 from calibpipe.tools.simulate_calibration_runs import SimulateCalibrationRuns
@@ -380,6 +386,33 @@ def test_single_photoelectrons_that_are_none(runs, changes, message):
     spe_product(runs, np.ones(1855), **changes)
     code, text = refused(runs.transfer, "--single-photoelectron=spe.h5")
     assert (code, message in text) == (CONFIGURATION, True), text
+
+
+def test_raw_runs_of_an_lst(root, tmp_path):
+    """First capacitors by module: a wrong order would leave the 10 ADC of the capacitors."""
+    runs = Runs(root, tmp_path)
+    counts = ["--n-drs4=250", "--n-drs4-flat=20", "--n-flatfield=0", "--n-pedestal=0"]
+    runs.simulate(*counts, transmissions=[])
+    observed = read_ecsv(tmp_path / "dl0/calibration_runs.2024-07-10.ecsv", "runs")
+    assert list(observed["run_type"]) == ["drs4", "drs4_flat"]
+    more = "--CalculateDrs4Corrections"
+    given = ["--output=drs4.h5", "--time-lapse=given", f"{more}.min_entries=2"]
+    runs.run(CalculateDrs4Corrections, *given, f"{more}.min_known=0.1", *runs.files(101))
+    table = runs.table(CAPACITORS_GROUP, "drs4.h5")
+    path = "dl0/truth/LSTN-01/2024-07-10/LSTN-01.drs4_truth.h5"
+    chips = runs.table(TRUE_CAPACITORS, path)
+    assert np.array_equal(table["pixel_id"], chips["pixel_id"])
+    camera = runs.truth(101)
+    true = np.asarray(chips["baseline"]) + camera.pedestal.reshape(-1, 1)
+    noise = np.sqrt(camera.electronic_noise**2 + 1 / 12 + 1 / 6).reshape(-1, 1)
+    n = np.asarray(table["n_entries"])
+    pull = (np.asarray(table["baseline"]) - true) * np.sqrt(n) / noise
+    known = np.isfinite(pull)
+    assert np.std(true) > 9
+    assert np.std(pull[known]) == pytest.approx(1, abs=0.005)
+    assert np.mean(pull[known]) == pytest.approx(0, abs=0.005)
+    header = read_product_header(tmp_path / path)
+    assert header.own["time_lapse"] == [32.99, 0.22, 11.9]
 
 
 def test_crosstalk_of_lit_pixels(root, tmp_path):

@@ -63,3 +63,14 @@ def test_a_broken_configuration_still_examines_the_machine(told, tmp_path):
     assert code == 101
     assert "OK      python: " in text
     assert "config.yaml is no YAML" in text
+
+
+def test_a_site_that_is_none_is_a_finding(told, tmp_path):
+    """Its file is as the schema says, but 5 October belongs to two seasons."""
+    shutil.copytree(ROOT / "config", tmp_path / "checkout/config")
+    site = tmp_path / "checkout/config/sites/CTAO-North.yaml"
+    site.write_text(site.read_text().replace("last_day: 10-04", "last_day: 10-05"))
+    code, text = told(f"--workflow={tmp_path / 'checkout'}", f"--configfile={DEMO}")
+    assert code == 101
+    assert "OK      python: " in text
+    assert "CTAO-North.yaml: 05 October belongs to 2 seasons" in text

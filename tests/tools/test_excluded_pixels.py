@@ -16,7 +16,7 @@ from calibpipe.camera.outliers import PixelReason
 from calibpipe.core.exceptions import ConfigurationError
 from calibpipe.core.monitoring_file import write_camera_coefficients
 from calibpipe.core.product_header import read_product_header
-from calibpipe.core.products import ProductMetadata
+from calibpipe.core.products import ProductMetadata, write_json
 from calibpipe.core.telescope import telescope_subarray
 from calibpipe.core.telescope_file import read_telescope_table
 from calibpipe.tools.select_excluded_pixels import (
@@ -92,13 +92,14 @@ class Nights:
         )
         return write_camera_coefficients(path, self.subarray, {1: table}, metadata)
 
-    def exclude(self, night, *options, **bad):
-        """Header of the excluded pixels of a night."""
+    def exclude(self, night, *options, without=False, **bad):
+        """Header of the excluded pixels of a night, with or without its coefficients."""
         output = self.folder / f"excluded_pixels.{night}.h5"
+        coefficients = [] if without else [f"--coefficients={self.coefficients(night, **bad)}"]
         argv = [
             f"--site={self.root}/config/sites/CTAO-North.yaml",
             f"--night={night}",
-            f"--coefficients={self.coefficients(night, **bad)}",
+            *coefficients,
             f"--output={output}",
             "--overwrite",
             *options,
@@ -159,6 +160,23 @@ def test_a_calibration_set_counts_until_the_next_one(nights):
     assert nights.certified("2024-07-12", spe) == [0, 1, 2, 3, 4]
     assert nights.certified("2024-07-13") == [0, 1, 2, 3, 4]
     assert nights.certified("2024-07-14") == [2]  # the others were good in three nights
+
+
+def test_a_set_that_failed_does_not_count(nights):
+    """Its five pixels stay in; without coefficients there is no evidence then."""
+    spe_product(nights, np.ones(N_PIXELS))
+    spe, record = nights.folder / "spe.h5", nights.folder / "record.json"
+    product = {"id": str(read_product_header(spe).product_id)}
+    metadata = ProductMetadata("verification/record", "a test", site="CTAO-North", category="C")
+    options = f"--single-photoelectron={spe}", f"--verification={record}"
+    write_json(record, {"product": product, "verdict": "PASS"}, metadata)
+    assert "single_photoelectron" in nights.exclude("2024-07-10", *options).own["evidence_from"]
+    write_json(record, {"product": product, "verdict": "FAIL"}, metadata)
+    own = nights.exclude("2024-07-10", *options).own
+    assert "single_photoelectron" not in own["evidence_from"]
+    assert "camera/single_photoelectron is no evidence, its verdict is FAIL" in own["remarks"]
+    with pytest.raises(ConfigurationError, match=r"no evidence; .* its verdict is FAIL; give --co"):
+        nights.exclude("2024-07-10", *options, without=True)
 
 
 def test_one_list_holds_in_a_night(nights, north):

@@ -146,6 +146,27 @@ def test_a_settled_block_is_calibrated_once(tmp_path, capsys):
     assert "1 blocks, 0 of them with failures\n" in capsys.readouterr().out
 
 
+def test_looks_are_an_interval_apart(tmp_path, monkeypatch):
+    """At each line of the workflow's progress there is one, in vain if the last was just now."""
+    tool = watched(tmp_path, "--settle-in-s=60")
+    tool.interval_in_s = 10
+    n_looks, last = tool._seen[BLOCK].n_looks, tool._looked
+    for later, more in ((9.9, 0), (10, 1), (19.9, 1), (20, 2)):
+        monkeypatch.setattr(time, "time", lambda now=last + later: now)
+        tool.look(1, 5, 3.0)
+        assert tool._seen[BLOCK].n_looks == n_looks + more
+
+
+def test_the_workflow_of_a_block_holds_the_lock(tmp_path, monkeypatch):
+    def held(*_, is_alone, lock):
+        assert os.path.samestat(os.fstat(lock), (tmp_path / ".quick_look").stat())
+        return 0
+
+    monkeypatch.setattr("calibpipe.tools.follow_night.run_workflow", held)
+    monkeypatch.setattr(Recorded, "calibrate", FollowNight.calibrate)
+    assert watched(tmp_path, "--settle-in-s=0.3")._taken
+
+
 def test_a_block_that_has_not_settled_is_named_at_the_end(tmp_path, capsys):
     tool = watched(tmp_path, "--settle-in-s=60")
     assert not hasattr(tool, "calls")

@@ -1,6 +1,10 @@
 """Nights again, beside what there is: folders, progress, refusals."""
 
+import json
 import os
+import subprocess
+import sys
+import time
 
 import pytest
 from ctapipe.core import ToolConfigurationError, run_tool
@@ -27,6 +31,8 @@ def old(tmp_path):
         "data/DL0/LSTN-01/events.fits.fz",
         "calibration_archive/butler.yaml",
         "logs/CTAO-North/x.log",
+        "reprocessing/summary.ecsv",
+        "quick_look/CTAO-North/B/2024-07-10/2024-07-10T220000.log",
     ):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("old")
@@ -43,7 +49,8 @@ def test_a_new_folder_begins_with_the_nights_that_are_asked_for(old, tmp_path):
     assert not (new / f"{NIGHT}/certification").exists()  # made anew: for the release
     assert not (new / f"{NIGHT}/report").exists()
     assert not (new / "results/CTAO-North/C/2024-07-11").exists()
-    assert not (new / "logs").exists()
+    for records in ("logs", "reprocessing", "quick_look"):  # of the old folder: it keeps its own
+        assert not (new / records).exists()
     assert (new / "data").is_symlink()
     assert (new / "calibration_archive").resolve() == old / "calibration_archive"
     simulated = new / "simulation/CTAO-North/2024-07-10"
@@ -74,6 +81,84 @@ def test_one_reprocessing_a_folder(tmp_path):
         pass
     with lonely(tmp_path):
         pass
+
+
+SNAKEMAKE = """
+import time
+from pathlib import Path
+
+Path("begun").touch()
+end = time.monotonic() + 60
+while not Path("over").exists() and time.monotonic() < end:
+    time.sleep(0.02)
+"""
+PARENT = """
+from pathlib import Path
+from calibpipe.tools.reprocessing import lonely, run_workflow
+
+folder = Path.cwd()
+with lonely(folder) as lock:
+    run_workflow([], folder, folder / "log", print, lock=lock)
+"""
+
+
+def wait_for(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "waited for 30 s"
+        time.sleep(0.02)
+
+
+def test_a_workflow_that_outlives_its_parent_keeps_the_folder(tmp_path):
+    """Only the parent is killed (kill -9): its Snakemake, a script here, runs until it is over."""
+    (tmp_path / "snakemake.py").write_text(SNAKEMAKE)  # what `python -m snakemake` finds first
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], cwd=tmp_path)
+    try:
+        wait_for((tmp_path / "begun").exists)
+    finally:
+        parent.kill()
+        parent.wait()
+    with pytest.raises(StorageError, match="another reprocessing is running"), lonely(tmp_path):
+        pass
+    (tmp_path / "over").touch()
+
+    def is_free():
+        try:
+            with lonely(tmp_path):
+                return True
+        except StorageError:
+            return False
+
+    wait_for(is_free)
+
+
+def test_the_workflow_of_a_month_holds_the_lock(tmp_path, monkeypatch):
+    def held(*_, lock):
+        assert os.path.samestat(os.fstat(lock), (tmp_path / "new/.reprocessing").stat())
+        return 0
+
+    monkeypatch.setattr("calibpipe.tools.reprocess.run_workflow", held)
+    options = ["--release=x", "--output-folder=new", "--first=2024-01-01", "--last=2024-01-02"]
+    assert run_tool(Reprocess(), options, cwd=tmp_path, raises=True) == 0
+
+
+def test_a_plan_of_two_months(tmp_path):
+    """Nothing runs: jobs by rule of each month, planned by the real Snakemake on the real rules."""
+    configured = {
+        "sites": ["CTAO-North"],
+        "categories": ["C"],
+        "domains": ["atmosphere"],
+        "meteo": {"source": "simulation"},
+        "co2": {"online": False},
+    }
+    (tmp_path / "nights.yaml").write_text(json.dumps(configured))
+    options = ["--release=x", "--output-folder=new", "--configfile=nights.yaml", "--record=plan"]
+    options += ["--first=2024-06-30", "--last=2024-07-02", "--plan"]
+    assert run_tool(Reprocess(), options, cwd=tmp_path, raises=True) == 0
+    plan = json.loads((tmp_path / "plan").read_text())
+    assert [plan[month]["density_profile"] for month in ("2024-06", "2024-07")] == [1, 2]
+    assert "certified_atmosphere" not in plan["2024-07"]
+    assert not (tmp_path / "new/results").exists()
 
 
 def test_months():

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from ctapipe.core import ToolConfigurationError, run_tool
 
-from calibpipe.archive.reproduction import located
+from calibpipe.archive.reproduction import Source, located, settings
 from calibpipe.core.exceptions import MissingInputError
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import ProductMetadata, write_json
 from calibpipe.tools.calculate_macobac import CalculateMacobac
 from calibpipe.tools.reproduce import Reproduce
+from calibpipe.tools.verify import Verify
 
 
 def record(base=400.0):
@@ -36,10 +37,10 @@ def folder(root, tmp_path):
     return folder
 
 
-def reproduced(folder, *options, raises=True):
+def reproduced(folder, *options, raises=True, product="macobac.ecsv"):
     """Exit code and answer."""
     answer = folder.parent / "answer.json"
-    argv = [str(folder / "macobac.ecsv"), f"--output-folder={folder.parent}/again"]
+    argv = [str(folder / product), f"--output-folder={folder.parent}/again"]
     code = run_tool(
         Reproduce(), [*argv, f"--record={answer}", "--overwrite", *options], raises=raises
     )
@@ -64,6 +65,17 @@ def test_same_content(folder):
     assert (code, answer["level"], answer["remarks"]) == (0, "same content", [])
     assert (folder / "macobac.ecsv").read_bytes() == before
     assert answer["made"].startswith(str(folder.parent / "again"))
+
+
+def test_one_of_several_verdicts_in_a_folder(folder, root):
+    (folder / "other.ecsv").write_bytes((folder / "macobac.ecsv").read_bytes())
+    argv = [f"--site={root / 'config/sites/CTAO-North.yaml'}", "--night=2023-06-20"]
+    argv += [f"--criteria={root / 'config/criteria.yaml'}", "--output-folder=verdicts"]
+    argv += ["--product=macobac.ecsv", "--product=other.ecsv"]
+    assert run_tool(Verify(), argv, cwd=folder, raises=True) == 0
+    code, answer = reproduced(folder, product="verdicts/macobac.json")
+    assert (code, answer["level"]) == (0, "same content")
+    assert answer["made"].endswith("verdicts/macobac.json")
 
 
 def test_in_another_place(folder, root, tmp_path):
@@ -114,3 +126,18 @@ def test_beginnings_of_paths(tmp_path):
     assert str(located("/older/x", tmp_path, replaced)) == "/older/x"
     assert located("results/x", tmp_path, replaced) == tmp_path / "elsewhere/x"
     assert located("results2/x", tmp_path, replaced) == tmp_path / "results2/x"
+
+
+def test_an_input_without_a_folder_in_its_name_is_taken_from_where_it_is_found(tmp_path):
+    """From the archive here: the file of that name has changed since."""
+    (tmp_path / "co2.csv").write_text("changed")
+    kept = tmp_path / "archive/co2.csv"
+    found = [Source("monthly_co2", "co2.csv", kept, "1", "1", "from the archive")]
+    own = {"input_file": "co2.csv", "night": "2023-06-20", "others": ["co2.csv", "", "x/y"]}
+    run = {"configuration": {"CalculateMacobac": own}, "outputs": []}
+    (made,) = settings(run, found, tmp_path, {"2023-06-20": "z", "x": "z"}, tmp_path).values()
+    assert made == {
+        "input_file": str(kept),
+        "night": "2023-06-20",
+        "others": [str(kept), "", "z/y"],
+    }

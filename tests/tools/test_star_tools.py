@@ -12,13 +12,20 @@ import numpy as np
 import pytest
 import tables
 from astropy.table import QTable, Table
+from astropy.time import Time
 from ctapipe.core import run_tool
 
+from calibpipe.archive.candidate import Candidate
+from calibpipe.archive.certify import certify
+from calibpipe.archive.observatory import upload_site
+from calibpipe.archive.repository import init_archive
+from calibpipe.camera.photon_transfer import PhotonTransferReason
 from calibpipe.core.ctapipe_groups import DL1_TEL_OPTICAL_PSF_GROUP, DL1_TEL_STAR_TRACKING_GROUP
 from calibpipe.core.exceptions import ConfigurationError, MissingInputError
-from calibpipe.core.monitoring_file import write_rows
-from calibpipe.core.products import read_table
-from calibpipe.core.telescope_file import read_telescope_table
+from calibpipe.core.product_header import read_product_header
+from calibpipe.core.products import ProductMetadata, read_table
+from calibpipe.core.telescope import telescope_subarray
+from calibpipe.core.telescope_file import read_telescope_table, write_telescope_tables
 from calibpipe.simulation.camera import truth_from_table
 from calibpipe.tools.calculate_camcalib_coefficients import CalculateCamcalibCoefficients
 from calibpipe.tools.calculate_photon_transfer import PIXELS_GROUP
@@ -94,6 +101,11 @@ def header(path):
         return json.loads(h5file.root._v_attrs["calibpipe"])
 
 
+def product_id(path):
+    with tables.open_file(path) as h5file:
+        return h5file.root._v_attrs["CTA PRODUCT ID"]
+
+
 def true_offset(night, table):
     """dlon and dlat of the simulation, arcsec."""
     sag = night.truth["flexure_in_arcsec"] * np.cos(np.deg2rad(np.asarray(table["altitude"])))
@@ -138,13 +150,8 @@ def test_headers_and_tables(night, tracking):
 
 def test_same_input_same_product(night, tracking):
     """The identifier follows from the content."""
-
-    def identifier(path):
-        with tables.open_file(path) as h5file:
-            return h5file.root._v_attrs["CTA PRODUCT ID"]
-
     again = night.track(*night.air(), output="again.h5")
-    assert identifier(again) == identifier(tracking)
+    assert product_id(again) == product_id(tracking)
 
 
 def test_statistics_of_short_chunks_instead_of_events(night):
@@ -162,21 +169,57 @@ def test_statistics_of_short_chunks_instead_of_events(night):
     assert header(path)["obs_id"] == 1
 
 
-def test_gains_of_photon_transfer(night, tracking):
-    """Gains of 0.5 % leave what may have changed, 2 %; the pointing stays that of the truth."""
+def photon_transfer(night, **table):
+    """Product of a month before, from columns of shape (n_channels, n_pixels)."""
+    begin = Time("2024-06-12T23:00:00", scale="tai")
+    metadata = ProductMetadata(
+        "camera/photon_transfer",
+        "photon transfer of a month before",
+        site="CTAO-North",
+        night="2024-06-12",
+        category="C",
+        validity=(begin, begin + 40 * u.day),
+        details={"array_element": "LSTN-01", "tel_id": 1},
+    )
+    row = Table({name: value[np.newaxis] for name, value in table.items()})
+    path = night.folder / "photon_transfer.h5"
+    subarray = telescope_subarray(1)
+    return write_telescope_tables(path, subarray, 1, {PIXELS_GROUP: row}, metadata)
+
+
+def certified_archive(night, north, path):
+    """Archive in which the product is certified."""
+    archive = init_archive(night.folder / "archive")
+    upload_site(archive, north, {f"LSTN-0{n}": n for n in range(1, 5)})
+    found = Candidate(read_product_header(path), verdict="PASS")
+    certify(archive, [found], author="me", reason="a test")
+    return archive.location
+
+
+def test_gains_of_photon_transfer(night, tracking, north):
+    """Gains of 0.5 % leave what may have changed, 2 %; the pointing stays that of the truth.
+
+    The gains of pixels without a good fit do not count. What is certified in the archive of nights
+    before is used as a file is, if it is not too old.
+    """
     (path,) = night.folder.glob("truth/**/*.camera_truth.ecsv")
     camera = truth_from_table(QTable.read(path))
     rng = np.random.default_rng(2)
     gain = 1.05 * camera.gain * (1 + 0.005 * rng.standard_normal(camera.gain.shape))
-    row = {"gain": gain[np.newaxis], "gain_stat_error": 0.005 * gain[np.newaxis]}
-    transfer = night.folder / "photon_transfer.h5"
-    with tables.open_file(transfer, "w") as h5file:
-        write_rows(Table(row), h5file, f"{PIXELS_GROUP}/tel_001")
+    status = np.zeros(gain.shape, np.uint8)
+    status[:, ::50], gain[:, ::50] = PhotonTransferReason.BAD_FIT, 40 * gain[:, ::50]
+    transfer = photon_transfer(night, gain=gain, gain_stat_error=0.005 * gain, status=status)
     found = night.track(*night.air(), f"--gains={transfer}", output="gains.h5")
     before, after = (
         header(path)["systematics_in_arcsec"]["response"] for path in (tracking, found)
     )
     assert after < 0.75 * before
+    archive = f"--archive={certified_archive(night, north, transfer)}"
+    of_archive = night.track(*night.air(), archive, output="gains_of_archive.h5")
+    assert product_id(of_archive) == product_id(found)
+    age = f"{OWN}gains_age_in_days=20"
+    too_old = night.track(*night.air(), archive, age, output="gains_too_old.h5")
+    assert header(too_old)["systematics_in_arcsec"]["response"] == before
     other_block = night.folder / "other_coefficients.h5"
     shutil.copy(night.coefficients, other_block)
     of_block = night.track(*night.air(), f"--gains={other_block}", output="gains2.h5")

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -39,7 +41,7 @@ DECISION = {
 def workflow(tmp_path_factory):
     """The workflow with a limit that no night can keep."""
     folder = tmp_path_factory.mktemp("workflow")
-    for name in ("rules", "scripts", "envs", "config", "profiles"):
+    for name in ("rules", "scripts", "envs", "config", "profiles", "workflow"):
         shutil.copytree(ROOT / name, folder / name)
     shutil.copy(ROOT / "Snakefile", folder)
     criteria = yaml.safe_load((ROOT / "config/criteria.yaml").read_text())
@@ -95,39 +97,63 @@ def reproduced(folder, product):
     return json.loads(record.read_text())
 
 
-def test_night_is_verified_and_certified(workflow, tmp_path):
-    night(workflow, tmp_path)
-    record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
+@pytest.fixture(scope="module")
+def finished(workflow, tmp_path_factory):
+    """A night that ran through verification and certification."""
+    folder = tmp_path_factory.mktemp("night")
+    night(workflow, folder)
+    return folder
+
+
+def test_report_of_snakemake_has_the_pages_with_captions(workflow, finished, tmp_path, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody answers: nothing is downloaded
+    night(workflow, finished, f"--report={tmp_path}/nights.zip")
+    with zipfile.ZipFile(tmp_path / "nights.zip") as report:
+        contents = {name: report.read(name) for name in report.namelist()}
+    main = contents.pop("nights/report.html").decode()
+    for page in (f"{NIGHT}/report/index.html", "results/CTAO-North/trends/index.html"):
+        assert (finished / page).read_bytes() in contents.values()
+        assert f'"{page}"' in main
+    assert len(contents) == 2
+    told = re.sub(r"\s|\\n", " ", main)
+    assert "Calibration of observing nights of an array of Cherenkov telescopes" in told
+    assert "Night of 2024-07-10 at CTAO-North, category C: verdicts with values" in told
+    assert "CTAO-North over the nights: values with their errors" in told
+
+
+def test_night_is_verified_and_certified(workflow, finished):
+    record = json.loads((finished / NIGHT / "certification/atmosphere.json").read_text())
     assert [entry["kind"] for entry in record["refused"]] == ["atmosphere/rayleigh_extinction"]
     assert len(record["certified"]) == 4
     verdicts = {
         path.stem: json.loads(path.read_text())["content"]["verdict"]
-        for path in (tmp_path / NIGHT / "verification/atmosphere").glob("*.json")
+        for path in (finished / NIGHT / "verification/atmosphere").glob("*.json")
     }
     assert verdicts.pop("rayleigh_extinction") == "FAIL"
     names = ("macobac", "density_profile", "reference_model", "atmospheric_model")
     assert verdicts == dict.fromkeys(names, "PASS")
     assert {entry["action"] for entry in record["certified"]} == {"certified"}
-    page = (tmp_path / NIGHT / "report/index.html").read_text()
+    page = (finished / NIGHT / "report/index.html").read_text()
     assert "rayleigh extinction failed its verification" in page
     assert "EXT-02 wavelength_exponent" in page
     assert '<a href="../../../trends/index.html">trends</a>' in page
-    trends = (tmp_path / "results/CTAO-North/trends/index.html").read_text()
+    trends = (finished / "results/CTAO-North/trends/index.html").read_text()
     assert '<a href="../C/2024-07-10/report/index.html">2024-07-10</a>' in trends
     assert "failed EXT-02 wavelength_exponent" in trends
     assert "<h3>Number density at 15 km</h3>" in trends
-    code, told = lookup(tmp_path, "atmosphere/rayleigh_extinction")
+    code, told = lookup(finished, "atmosphere/rayleigh_extinction")
     assert code == 105
     assert "nothing is certified at any time" in told
-    code, (found,) = lookup(tmp_path, "atmosphere/atmospheric_model")
-    made = (tmp_path / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
-    assert (tmp_path / found["path"]).read_bytes() == made
-    answer = reproduced(tmp_path, found["product_id"])
+    code, (found,) = lookup(finished, "atmosphere/atmospheric_model")
+    made = (finished / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
+    assert (finished / found["path"]).read_bytes() == made
+    answer = reproduced(finished, found["product_id"])
     assert (answer["level"], answer["remarks"]) == ("same content", [])
-    profile = tmp_path / NIGHT / "atmosphere/density_profile.ecsv"
-    profile.rename(tmp_path / "not_there")  # an input that the archive has, too
-    shutil.rmtree(tmp_path / "reproduced")
-    answer = reproduced(tmp_path, found["product_id"])
+    profile = finished / NIGHT / "atmosphere/density_profile.ecsv"
+    profile.rename(finished / "not_there")  # an input that the archive has, too
+    shutil.rmtree(finished / "reproduced")
+    answer = reproduced(finished, found["product_id"])
     assert answer["level"] == "same content"
     assert answer["remarks"] == ["input density_profile: from the archive"]
 
@@ -135,20 +161,20 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
     overrides = workflow / "config/overrides.yaml"
     overrides.write_text(yaml.safe_dump({"overrides": [DECISION]}))
     for part in ("atmosphere", "verification", "certification"):
-        shutil.rmtree(tmp_path / NIGHT / part)
-    night(workflow, tmp_path, f"{NIGHT}/certification/atmosphere.json")
-    record = json.loads((tmp_path / NIGHT / "certification/atmosphere.json").read_text())
+        shutil.rmtree(finished / NIGHT / part)
+    night(workflow, finished, f"{NIGHT}/certification/atmosphere.json")
+    record = json.loads((finished / NIGHT / "certification/atmosphere.json").read_text())
     actions = {entry["kind"]: entry["action"] for entry in record["certified"]}
     assert actions.pop("atmosphere/rayleigh_extinction") == "certified"
     assert set(actions.values()) == {"unchanged"}
-    code, (again,) = lookup(tmp_path, "atmosphere/atmospheric_model")
+    code, (again,) = lookup(finished, "atmosphere/atmospheric_model")
     assert again == found
-    code, _ = lookup(tmp_path, "atmosphere/rayleigh_extinction")
+    code, _ = lookup(finished, "atmosphere/rayleigh_extinction")
     assert code == 0
     history = subprocess.run(
         [BIN / "calibpipe-history", "--archive=calibrations", "--site=CTAO-North"],
         check=True,
-        cwd=tmp_path,
+        cwd=finished,
         capture_output=True,
         text=True,
     ).stdout
@@ -156,7 +182,7 @@ def test_night_is_verified_and_certified(workflow, tmp_path):
 
     # A night without any weather fails; the trends are those of the others.
     nothing = "--config", "nights=2024-07-11", "meteo={'source': 'files'}"
-    told = night(workflow, tmp_path, *nothing, code=1)
-    trends = tmp_path / "results/CTAO-North/trends/index.html"
+    told = night(workflow, finished, *nothing, code=1)
+    trends = finished / "results/CTAO-North/trends/index.html"
     assert f"Trends of CTAO-North: {trends}" in told
     assert "failed EXT-02 wavelength_exponent, certified by a decision" in trends.read_text()

@@ -14,6 +14,7 @@ import yaml
 from astropy.table import QTable
 from declared_products import departures
 from dedicated_runs import NIGHT, RUNS, Run, describe, runs_table, scan_run, write_set
+from drs4_data import write_raw_run
 from workflow.test_camera_workflow import BIN, ROOT
 
 from calibpipe.archive.lookup import lookup
@@ -36,6 +37,7 @@ EFFICIENCY = {
     "origin": "a laboratory",
     "measured": "2015-03-01",
 }
+RAW = {112: Run("drs4", {}), 113: Run("drs4_flat", {})}
 CONFIG = {
     "sites": ["CTAO-North"],
     "categories": ["C"],
@@ -91,15 +93,17 @@ def planned(output):
             {"single_photoelectron", "photon_transfer", "crosstalk"},
             6,
         ),
+        ("DRS4", {"drs4"}, 0),
     ],
 )
 def test_a_mode_says_what_is_made(tmp_path, mode, products, n_runs):
-    configured(tmp_path, SET | {"mode": mode}, pde=[EFFICIENCY])
+    runs = RUNS | RAW if mode == "DRS4" else RUNS
+    configured(tmp_path, SET | {"mode": mode}, runs=runs, pde=[EFFICIENCY])
     _, output = snakemake(tmp_path, "--dry-run")
     jobs = planned(output)
-    possible = {"single_photoelectron", "photon_transfer", "crosstalk"}
+    possible = {"single_photoelectron", "photon_transfer", "crosstalk", "drs4"}
     assert possible & set(jobs) == products
-    assert jobs["run_statistics"] == n_runs
+    assert jobs.get("run_statistics", 0) == n_runs
     assert jobs["certified_calibration_set"] == len(products) + 1  # the efficiency
     assert jobs["pde"] == 1
 
@@ -148,6 +152,19 @@ def test_a_run_that_is_left_out_is_in_no_product(tmp_path):
     assert "single_pe" in output
 
 
+def test_stars_of_the_next_night_wait_for_the_gains(tmp_path):
+    domains = [*CONFIG["domains"], "atmosphere", "pointing"]
+    folder = configured(tmp_path, SET, nights=[FIRST, SECOND], domains=domains)
+    results = f"results/CTAO-North/C/{SECOND}"
+    jobs = planned(
+        snakemake(folder, "--dry-run", f"{results}/LSTN-01/pointing/star_tracking.OBSID1.h5")[1]
+    )
+    assert jobs["certified_calibration_set"] == jobs["photon_transfer"] == 1
+    assert "crosstalk" not in jobs
+    other = f"{results}/LSTN-02/pointing/star_tracking.OBSID1.h5"
+    assert "photon_transfer" not in planned(snakemake(folder, "--dry-run", other)[1])
+
+
 LASER = RUNS | {111: Run("laser", {})}
 
 
@@ -186,6 +203,8 @@ def finished(tmp_path_factory):
     folder = tmp_path_factory.mktemp("night")
     ordinary = {ORDINARY: Run("", {"FLATFIELD": 200, "SKY_PEDESTAL": 200}, 80.0)}
     write_set(folder / "data", RUNS | LONG | ordinary)
+    write_raw_run(folder / "data", 112, 5000)
+    write_raw_run(folder / "data", 113, 4000, event_type="FLATFIELD", n_pe=200.0)
     write_set(folder / "data", LATER, date.fromisoformat(SECOND))
     describe(folder / "service_data")
     runs_table(LATER).write(folder / "later.ecsv")
@@ -197,7 +216,7 @@ def finished(tmp_path_factory):
     pde = {"wavelength": wavelength, "pde": [0.2, 0.4, 0.3, 0.1], "pde_error": np.full(4, 0.01)}
     QTable(pde).write(folder / "pde.ecsv")
     more = {"nights": [FIRST, SECOND], "telescopes": ["LSTN-01"]}
-    configured(folder, *configuration, pde=[EFFICIENCY], runs=RUNS | LONG, **more)
+    configured(folder, *configuration, pde=[EFFICIENCY], runs=RUNS | LONG | RAW, **more)
     run(folder)
     return folder
 
@@ -222,6 +241,7 @@ def of_night(folder, night=FIRST):
         (FIRST, "single_photoelectron.h5"),
         (FIRST, "photon_transfer.h5"),
         (FIRST, "crosstalk.h5"),
+        (FIRST, "drs4.h5"),
         (FIRST, "pde.ecsv"),
         (SECOND, "photon_transfer.h5"),
     ],
