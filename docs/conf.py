@@ -11,7 +11,8 @@ project = "CalibPipe"
 author = "the CalibPipe developers"
 extensions = [
     "myst_parser",
-    "mathml",  # these two in docs/_extensions
+    "mathml",  # these three in docs/_extensions
+    "notebook_pages",
     "reference_pages",
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
@@ -21,7 +22,7 @@ myst_heading_anchors = 3
 highlight_language = "sh"
 smartquotes = False  # of -- it would make a dash
 toc_object_entries = False  # of all functions in every sidebar: half of the time of the build
-source_suffix = {".md": "markdown"}
+source_suffix = {".md": "markdown", ".ipynb": "markdown"}
 exclude_patterns = ["_build", "_extensions"]
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
@@ -39,5 +40,6 @@ html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_static_path = ["_static"]
 html_css_files = ["formulas.css", "layout.css", "tables.css"]
+html_js_files = [("sidebar.js", {"defer": "defer"})]
 html_title = "CalibPipe"
 suppress_warnings = ["ref.python"]  # fields of several classes have the same names

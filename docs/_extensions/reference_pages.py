@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from product_reference import product_pages
 from settings_reference import settings_pages
 from tool_reference import tool_pages
 
@@ -43,7 +44,7 @@ def package_pages(root: Path) -> dict[str, str]:
 
 def write_pages(root: Path, folder: Path) -> None:
     """Write what has changed, remove what is gone."""
-    pages = tool_pages(root) | settings_pages(root) | package_pages(root)
+    pages = tool_pages(root) | settings_pages(root) | product_pages() | package_pages(root)
     for path in folder.rglob("*.md"):
         if str(path.relative_to(folder)) not in pages:
             path.unlink()

@@ -20,8 +20,16 @@ $$g = \frac{V - V_{ped}}{F^2 S} - \frac{B^2 S}{F^2},\qquad S = \bar Q - \bar Q_{
 |---|---|---|---|
 | `a.very_long_key_of_the_configuration.that_goes_on` | number | `[1.0, 2.0]` | What it means. |
 
+A path: `/dl1/monitoring/telescope/calibration/camera/pixel_statistics/flatfield_image/tel_NNN`.
+
 ```{toctree}
-other
+deeper
+```
+"""
+CONTENTS = """# Contents
+
+```{toctree}
+page
 ```
 """
 
@@ -38,15 +46,17 @@ def browser():
 
 @pytest.fixture(scope="module")
 def manual(root, tmp_path_factory):
-    """Two pages, built with the configuration of the manual but for what is made of the code."""
+    """A few pages, built with the configuration of the manual but for what is made of the code."""
     source = tmp_path_factory.mktemp("manual")
     for name in ("_static", "_extensions"):
         shutil.copytree(root / "docs" / name, source / name)
     text = (root / "docs/conf.py").read_text()
     assert '    "reference_pages",\n' in text
     (source / "conf.py").write_text(text.replace('    "reference_pages",\n', ""))
-    (source / "index.md").write_text(PAGE)
-    (source / "other.md").write_text(PAGE.partition("```")[0])
+    (source / "index.md").write_text(CONTENTS.replace("page", "section"))
+    (source / "section.md").write_text(CONTENTS)
+    (source / "page.md").write_text(PAGE)
+    (source / "deeper.md").write_text("# Deeper\n")
     built = source / "html"
     assert build_main(["-q", "-W", "-b", "html", str(source), str(built)]) == 0
     return built
@@ -55,13 +65,14 @@ def manual(root, tmp_path_factory):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [375, 1440])
 def test_a_page_is_quiet_and_fits(browser, manual, width, scheme):
-    with Visit(browser, manual / "other.html", width, color_scheme=scheme) as visit:
+    with Visit(browser, manual / "page.html", width, color_scheme=scheme) as visit:
         assert visit.overflow <= 0
         said = [text for text in visit.complaints if not text.startswith("[PST]")]  # of the theme
         assert not said
         assert not [url for url in visit.requests if not url.startswith(("file:", "data:"))]
         assert "stix-two-math" in " ".join(visit.requests)
         assert not visit.serious()
+        assert visit.page.locator("summary").count() > 0  # of the sidebar: it has a name
         heights = visit.page.evaluate(
             "[...document.querySelectorAll('math')].map(e => e.getBoundingClientRect().height)"
         )

@@ -6,9 +6,12 @@ import pytest
 import yaml
 from ctapipe.core import Tool, ToolConfigurationError, traits
 from markdown_text import code, escaped, table
+from product_reference import product_pages
 from reference_pages import write_pages
 from settings_reference import keys, settings_pages, settings_table
 from tool_reference import default_of, domain, entry_points, kind_of_value, tool_class, tool_pages
+
+from calibpipe.core.columns import declared
 
 SCHEMA = {
     "type": "object",
@@ -161,4 +164,23 @@ def test_pages_are_written_once_and_old_ones_removed(root, tmp_path):
     text = (tmp_path / "package/camera.md").read_text()
     assert {f"calibpipe.camera.{name}" for name in modules} == set(
         re.findall(r"automodule:: (\S+)", text)
+    )
+
+
+def test_every_declared_column_is_on_its_page():
+    pages = product_pages()
+    for kind, tables in declared().items():
+        page = pages[f"columns/{kind.partition('/')[0]}.md"]
+        assert f"## {kind}\n" in page
+        assert f"#{kind.replace('/', '')})" in pages["columns.md"]
+        for table_rule in tables.values():
+            for name in table_rule.columns:
+                assert f"| `{name.replace('*', '{wavelength}')}` |" in page
+    assert (
+        "| `gain` | float (n_channels, n_pixels) |  | ADC counts of a photoelectron |"
+        in (pages["columns/camera.md"])
+    )
+    assert (
+        "`/dl1/monitoring/telescope/pointing/star_tracking/tel_NNN`: one row is"
+        in (pages["columns/pointing.md"])
     )

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from declared_products import departures
 from workflow.test_camera_workflow import snakemake, workflow
 
 from calibpipe.core.products import read_table
@@ -142,3 +143,10 @@ def test_instruments_see_the_same_night(finished):
 def test_nothing_is_done_twice(finished, workflow):
     _, output = snakemake(finished, workflow, "--dry-run")
     assert "Nothing to be done" in output
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"atmosphere/lidar", "atmosphere/allsky", "atmosphere/observation_conditions"} <= kinds

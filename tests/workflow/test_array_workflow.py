@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from declared_products import departures
 from workflow.test_camera_workflow import snakemake, workflow
 
 from calibpipe.core.array_file import read_array_product
@@ -122,3 +123,10 @@ def test_verified_and_certified(finished):
 def test_nothing_is_done_twice(finished, workflow):
     _, output = snakemake(finished, workflow, "--dry-run")
     assert "Nothing to be done" in output
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"array/timing", "array/cross_calibration", "array/energy_asymmetry"} <= kinds

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from astropy.table import QTable
+from declared_products import departures
 from dedicated_runs import NIGHT, RUNS, Run, describe, runs_table, scan_run, write_set
 from drs4_data import write_raw_run
 from workflow.test_camera_workflow import BIN, ROOT
@@ -312,3 +313,10 @@ def test_a_run_that_is_not_there_fails_alone(finished, tmp_path):
     assert not (camera / "run_statistics.OBSID105.h5").exists()
     assert (camera / "single_photoelectron.h5").is_file()
     assert (camera / f"coefficients.OBSID{ORDINARY}.h5").is_file()
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"camera/photon_transfer", "camera/crosstalk"} <= kinds

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 import yaml
+from declared_products import departures
 from workflow.test_camera_workflow import snakemake, workflow
 
 from calibpipe.core.ctapipe_groups import DL1_TEL_OPTICAL_PSF_GROUP, DL1_TEL_STAR_TRACKING_GROUP
@@ -111,3 +112,10 @@ def test_a_drive_without_a_record_fails_alone(finished, workflow, tmp_path):
     folder = tmp_path / FOLDER / "LSTN-01"
     assert (folder / "camera/coefficients.OBSID1.h5").is_file()
     assert not list(folder.glob("pointing/*.h5"))
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"pointing/star_tracking", "pointing/star_psf"} <= kinds

@@ -1,10 +1,15 @@
 """Throughput in the workflow: from simulated muons to certified products and the page."""
 
 import json
+import os
+import re
+import subprocess
 
+import numpy as np
 import pytest
 import yaml
-from workflow.test_camera_workflow import snakemake, workflow
+from declared_products import departures
+from workflow.test_camera_workflow import BIN, snakemake, workflow
 
 from calibpipe.core.product_header import read_product_header
 from calibpipe.core.products import read_table
@@ -124,3 +129,39 @@ def test_a_block_is_left_out_by_decision(finished, workflow):
         assert "obs_id" in told
     finally:
         overrides.write_text(before)
+
+
+@pytest.mark.slow
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert {"camera/coefficients", "throughput/muon_psf", "throughput/muon_rings"} <= kinds
+
+
+@pytest.mark.slow
+def test_the_notebook_of_a_night(finished, root, tmp_path):
+    """It runs on a night of these folders and finds what is true."""
+    notebook = tmp_path / "night.ipynb"
+    written = (root / "docs/notebooks/night.ipynb").read_text()
+    assert not [cell for cell in json.loads(written)["cells"] if cell.get("outputs")]
+    notebook.write_text(written)
+    known = {"CALIBPIPE_DEMO": str(finished), "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [BIN / "jupyter-execute", "--inplace", notebook],
+        env=os.environ | known,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = json.loads(notebook.read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    told = "".join("".join(o["text"]) for o in outputs if o.get("name") == "stdout")
+    assert "category C" in told
+    assert re.search(r"certified \S+ PASS - workflow, night 2024-07-10", told)
+    assert "nothing in C, B, reference is certified for 2024-09-01" in told
+    value, stat, sys_error = map(
+        float, re.search(r"throughput ([\d.]+) ± ([\d.]+) \(stat.\) ± ([\d.]+)", told).groups()
+    )
+    assert abs(value - truth(finished)["optical_throughput"]) < 3 * np.hypot(stat, sys_error)
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 3
