@@ -17,6 +17,8 @@ from .calculate_array_timing import KIND as TIMING
 from .calculate_array_timing import OFFSETS, RESIDUALS
 from .calculate_crosstalk import KIND as CROSSTALK
 from .calculate_crosstalk import PAIRS_GROUP
+from .calculate_pedestal import KIND as PEDESTAL
+from .calculate_pedestal import PEDESTAL_GROUP
 from .calculate_photon_transfer import KIND as TRANSFER
 from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .cross_calibration import KIND as CROSS_CALIBRATION
@@ -59,6 +61,7 @@ DEDICATED = {TRANSFER, CROSSTALK, EXCLUSION, PDE}  # of the camera
 TABLES |= {
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
+    PEDESTAL: {"pixels": PEDESTAL_GROUP},
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "nights": HISTORY_GROUP},
 }
 ARRAY_TABLES = {
@@ -84,6 +87,7 @@ def known_metrics() -> dict[str, set[str]]:
         camera,
         dedicated_agreement,
         dedicated_camera,
+        pedestal,
         pointing,
         single_photoelectron,
         stars,
@@ -100,6 +104,7 @@ def known_metrics() -> dict[str, set[str]]:
         array,
         atmosphere,
         dedicated_camera,
+        pedestal,
         pointing,
         single_photoelectron,
         stars,
@@ -153,6 +158,8 @@ def product_metrics(
         found = _stars(path, header, references)
     elif kind == SPE:
         found = _single_photoelectron(path, header, references)
+    elif kind == PEDESTAL:
+        found = _pedestal(path, header, references)
     elif kind in DEDICATED:
         found = _dedicated(path, header, references)
     elif kind in TABLES:
@@ -180,6 +187,18 @@ def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple
         for period, certified in references.items()
     }
     return internal_metrics(header.kind, own), external
+
+
+def _pedestal(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:
+    """Metrics of a pedestal."""
+    from ..verification.pedestal import external_metrics, internal_metrics
+
+    kind, tables = header.kind, telescope_tables(path, header)
+    external = {
+        period: external_metrics(kind, tables, telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, tables), external
 
 
 def _throughput(
