@@ -66,6 +66,7 @@ class CalibrationSet:
         made = {
             "single_photoelectron": SINGLE_PE in MODES[self.mode],
             "photon_transfer": self.has_scan,
+            "pedestal": DARK in MODES[self.mode],
             "crosstalk": self.has_scan and SINGLE_PIXEL in self.runs,
         }
         return tuple(name for name, is_made in made.items() if is_made)
@@ -75,6 +76,12 @@ class CalibrationSet:
         """Runs whose pixel statistics are made: pedestals, and the scan if it is used."""
         kinds = (DARK, PEDESTAL, *[SCAN] * self.has_scan)
         return tuple(obs_id for kind in kinds for obs_id in self.runs.get(kind, ()))
+
+    @property
+    def sky_runs(self) -> tuple[str, tuple[int, ...]]:
+        """Type of the runs whose sky pedestals count, and these: own ones before others."""
+        kinds = [PEDESTAL, *[SCAN] * self.has_scan, *[FLAT] * bool(self.flat_fields)]
+        return next(((kind, self.runs[kind]) for kind in kinds if kind in self.runs), (PEDESTAL, ()))
 
     @property
     def flat_fields(self) -> tuple[int, ...]:

@@ -39,17 +39,17 @@ def without(*left_out):
 @pytest.mark.parametrize(
     ("mode", "products", "measured", "flat_fields"),
     [
-        ("PEDESTAL", (), (101, 102), ()),
-        ("PEDESTAL_FLAT", (), (101, 102), (103,)),
+        ("PEDESTAL", ("pedestal",), (101, 102), ()),
+        ("PEDESTAL_FLAT", ("pedestal",), (101, 102), (103,)),
         (
             "PEDESTAL_FLAT_SCAN",
-            ("photon_transfer", "crosstalk"),
+            ("photon_transfer", "pedestal", "crosstalk"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
         (
             "PEDESTAL_FLAT_SCAN_SPE",
-            ("single_photoelectron", "photon_transfer", "crosstalk"),
+            ("single_photoelectron", "photon_transfer", "pedestal", "crosstalk"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
@@ -68,7 +68,20 @@ def test_runs_by_type():
     assert (found.type_of(105), found.type_of(1)) == ("scan", None)
     few = calibration_set(runs(without("high_voltage", "single_pixel")), "PEDESTAL_FLAT_SCAN_SPE")
     assert few.run("high_voltage") is None
-    assert few.products == ("single_photoelectron", "photon_transfer")
+    assert few.products == ("single_photoelectron", "photon_transfer", "pedestal")
+
+
+@pytest.mark.parametrize(
+    ("mode", "left_out", "kind", "obs_ids"),
+    [
+        ("PEDESTAL", (), "pedestal", (102,)),
+        ("PEDESTAL_FLAT", ("pedestal",), "flat", (103,)),
+        ("PEDESTAL_FLAT_SCAN", ("pedestal",), "scan", (104, 105, 106)),
+        ("PEDESTAL_FLAT_SCAN_SPE", (), "pedestal", (102,)),
+    ],
+)
+def test_sky_pedestals_are_of_their_own_run_if_there_is_one(mode, left_out, kind, obs_ids):
+    assert calibration_set(runs(without(*left_out)), mode).sky_runs == (kind, obs_ids)
 
 
 @pytest.mark.parametrize(
