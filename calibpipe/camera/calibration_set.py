@@ -81,7 +81,8 @@ class CalibrationSet:
     def sky_runs(self) -> tuple[str, tuple[int, ...]]:
         """Type of the runs whose sky pedestals count, and these: own ones before others."""
         kinds = [PEDESTAL, *[SCAN] * self.has_scan, *[FLAT] * bool(self.flat_fields)]
-        return next(((kind, self.runs[kind]) for kind in kinds if kind in self.runs), (PEDESTAL, ()))
+        kind = next((kind for kind in kinds if kind in self.runs), PEDESTAL)
+        return kind, self.runs.get(kind, ())
 
     @property
     def flat_fields(self) -> tuple[int, ...]:

@@ -15,11 +15,20 @@ from .dedicated_night import (
     DedicatedCamera,
     gain_ratios,
 )
+from .dedicated_pedestal import pedestal_figures
 from .dedicated_remarks import AGREE, POOR
 
 __all__ = ["MAPS", "dedicated_figures"]
 
-MAPS = ("spe-gain", "spe-resolution", "transfer-gain", "ratio-map", "crosstalk-map")
+MAPS = (
+    "spe-gain",
+    "spe-resolution",
+    "transfer-gain",
+    "ratio-map",
+    "crosstalk-map",
+    "pedestal-map",
+    "nsb-map",
+)
 """Figures of 100 kB."""
 SPECTRA = {  # title, what is told
     "typical": ("Spectrum of a typical pixel", "χ² over its degrees of freedom is the median"),
@@ -38,6 +47,7 @@ def dedicated_figures(camera: DedicatedCamera) -> Drawn:
     if TRANSFER in camera.products:
         yield from _transfer(camera)
     yield from _comparison(camera)
+    yield from pedestal_figures(camera)
     if CROSSTALK in camera.products:
         yield from _crosstalk(camera)
     if PDE in camera.products:

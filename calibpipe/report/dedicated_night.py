@@ -21,16 +21,19 @@ __all__ = [
 ]
 
 SPE, TRANSFER, CROSSTALK = "single_photoelectron", "photon_transfer", "crosstalk"
+PEDESTAL = "pedestal"
 PDE, EXCLUSION = "pde", "excluded_pixels"
 DEDICATED = {  # each after what it may need; what its file is called
     SPE: (SPE,),
     TRANSFER: (TRANSFER,),
+    PEDESTAL: (PEDESTAL,),
     CROSSTALK: (CROSSTALK,),
     PDE: (PDE, "photon_detection_efficiency"),
     EXCLUSION: (EXCLUSION,),
 }
 NEEDS = {
     TRANSFER: (SPE,),
+    PEDESTAL: (TRANSFER,),
     CROSSTALK: (TRANSFER,),
     EXCLUSION: (SPE, TRANSFER, CROSSTALK),
 }
@@ -56,7 +59,8 @@ def dedicated_steps(
     known : iterable of str
         Steps of cameras, of which excluded pixels need the coefficients.
     failed : iterable of str
-        Steps that failed; statistics of runs among them are what photon transfer waits for.
+        Steps that failed; statistics of runs among them are what photon transfer and pedestal wait
+        for.
     """
     found: dict[str, dict[str, str]] = {}
     for path in paths:
@@ -69,7 +73,7 @@ def dedicated_steps(
         own = {kind: path.rsplit(".", 1)[0] for kind, path in found[name].items()}
         for kind in filter(own.__contains__, DEDICATED):
             needs = [own[need] for need in NEEDS.get(kind, ()) if need in own]
-            if kind == TRANSFER:
+            if kind in (TRANSFER, PEDESTAL):
                 needs += [step for step in runs if step.startswith(f"{name}/")]
             if kind == EXCLUSION:
                 needs += [step for step in known if step.startswith(f"{name}/camera/coefficients")]
@@ -106,6 +110,11 @@ class DedicatedCamera:
     @property
     def has_set(self) -> bool:
         """Whether runs of this night calibrated the camera, not only excluded pixels."""
+        return self.has_gains or PEDESTAL in self.products
+
+    @property
+    def has_gains(self) -> bool:
+        """Whether they did more than tell its pedestal."""
         return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK))
 
     def of_spe(self, column: str, channel: int = 0, *, good_only: bool = True) -> NDArray | None:
@@ -128,6 +137,12 @@ class DedicatedCamera:
             return None
         row = self.products[TRANSFER].tables["pixels"][0]
         return np.where(np.asarray(row["status"]) == 0, np.asarray(row[column], float), np.nan)
+
+    def of_pedestal(self, column: str) -> NDArray | None:
+        """Numbers of the pedestal, (n_channels, n_pixels); NaN where its status leaves none."""
+        if PEDESTAL not in self.products:
+            return None
+        return np.asarray(self.products[PEDESTAL].tables["pixels"][0][column], float)
 
     def of_ratio(self, column: str) -> NDArray | None:
         """Numbers of the ratio of gains, (n_pixels,); NaN where a pixel has a status."""

@@ -8,6 +8,7 @@ from ..camera.spe_status import SpeStatus
 from .dedicated_night import (
     CROSSTALK,
     EXCLUSION,
+    PEDESTAL,
     SPE,
     TRANSFER,
     DedicatedCamera,
@@ -46,7 +47,7 @@ def dedicated_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]
                 f"Limit {100 * material.masked_limit:g} %. The map and the table of reasons tell "
                 "whether modules have failed, or a product of this night is wrong.",
             )
-        for kind in (SPE, TRANSFER, CROSSTALK, EXCLUSION):
+        for kind in (SPE, TRANSFER, PEDESTAL, CROSSTALK, EXCLUSION):
             if kind in camera.products:
                 name = kind.replace("_", " ")
                 for text in camera.products[kind].facts.get("remarks", ()):

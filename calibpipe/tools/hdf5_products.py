@@ -15,6 +15,8 @@ from .calculate_crosstalk import KIND as CROSSTALK
 from .calculate_crosstalk import PAIRS_GROUP
 from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
+from .calculate_pedestal import KIND as PEDESTAL
+from .calculate_pedestal import PEDESTAL_GROUP
 from .calculate_photon_transfer import KIND as TRANSFER
 from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .calculate_psf_muon import KIND as PSF
@@ -62,6 +64,7 @@ _DEDICATED = {  # of cameras: tables by a short name
     SPE: {"pixels": SPE_GROUP, "spectra": SPECTRA_GROUP},
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
+    PEDESTAL: {"pixels": PEDESTAL_GROUP},
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "evidence": HISTORY_GROUP},
 }
 _NAMED = {"camera/excluded_pixels": EXCLUSION, "camera/pde": PDE}  # files, by their kinds
@@ -122,7 +125,8 @@ def dedicated_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any]
 
     ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pixels`` and
     ``spectra`` (of the few rows of ``pixels`` that are drawn, by `row`) of single
-    photoelectrons; ``pairs`` of cross-talk; ``pixels`` and ``evidence`` of excluded pixels.
+    photoelectrons; ``pairs`` of cross-talk; ``pixels`` of a
+    pedestal; ``pixels`` and ``evidence`` of excluded pixels.
 
     Raises
     ------
