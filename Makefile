@@ -1,6 +1,8 @@
 # make demo   a whole simulated night, ends with the page to open
 # make test   the tests            make test-slow  the slow ones, which CI runs as well
 # make lint   every style check    make bench      side by side with the peer
+# make changelog  what comes with the next version (changelog.d/)
+# make coverage  lines that the tests run; TESTS=tests/core: only these tests
 # make test-cluster   a night through a SLURM of its own (Debian, root); NIGHT=demo: all of the demo
 # make test-faults    the same with twenty random kills; KILLS=..., SEED=...
 # make docs   the manual           make lock       new versions of the dependencies
@@ -17,7 +19,7 @@ SNAKEMAKE := $(BIN)/snakemake --cores=2
 DEMO = PATH="$(CURDIR)/$(BIN):$$PATH" $(SNAKEMAKE) --directory demo --configfile config/demo.yaml
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow test-cluster test-faults cluster-packages lint bench docs dist lock clean
+.PHONY: help install demo test test-slow coverage test-cluster test-faults cluster-packages lint bench changelog docs dist lock clean
 
 help:
 	@sed -n 's/^# //p' $(firstword $(MAKEFILE_LIST)) | sed '/^$$/d'
@@ -63,6 +65,12 @@ test: $(VENV)/.installed
 test-slow: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "slow and not cluster"
 
+coverage: $(VENV)/.installed
+	@rm -rf coverage
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not cluster" \
+	    --cov --cov-report=html --cov-report=term $(TESTS)
+	@echo "$(CURDIR)/coverage/index.html"
+
 test-cluster: $(VENV)/.installed cluster-packages
 	@NIGHT=$(NIGHT) $(BIN)/python -m pytest -m cluster tests/cluster
 
@@ -81,7 +89,12 @@ lint: $(VENV)/.installed
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/snakefmt --check Snakefile rules workflow
+	@$(BIN)/mypy
+	@told=$$($(BIN)/towncrier build --draft 2>&1) || { echo "$$told"; false; }
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/snakemake --lint
+
+changelog: $(VENV)/.installed
+	@$(BIN)/towncrier build --draft
 
 bench: $(VENV)/.installed
 	@$(BIN)/python benchmarks/atmospheric_model.py
@@ -113,4 +126,4 @@ lock:
 	$(PYTHON) envs/pin.py
 
 clean:
-	rm -rf demo dist results logs docs/_build docs/_generated
+	rm -rf coverage demo dist results logs docs/_build docs/_generated

@@ -11,9 +11,9 @@ project = "CalibPipe"
 author = "the CalibPipe developers"
 extensions = [
     "myst_parser",
-    "reference_pages",  # docs/_extensions
+    "mathml",  # these two in docs/_extensions
+    "reference_pages",
     "sphinx.ext.autodoc",
-    "sphinx.ext.mathjax",
     "sphinx.ext.napoleon",
 ]
 myst_enable_extensions = ["dollarmath", "deflist"]
@@ -23,8 +23,21 @@ smartquotes = False  # of -- it would make a dash
 toc_object_entries = False  # of all functions in every sidebar: half of the time of the build
 source_suffix = {".md": "markdown"}
 exclude_patterns = ["_build", "_extensions"]
-html_theme = "furo"
+html_theme = "pydata_sphinx_theme"
+html_theme_options = {
+    "logo": {"text": "CalibPipe"},
+    "header_links_before_dropdown": 6,
+    "navigation_with_keys": False,
+    "collapse_navigation": True,
+    "show_toc_level": 2,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+}
+html_context = {"default_mode": "auto"}
+html_sidebars = {"index": []}
+html_math_renderer = "mathml"
+html_show_sourcelink = False
 html_static_path = ["_static"]
-html_css_files = ["tables.css"]
+html_css_files = ["formulas.css", "layout.css", "tables.css"]
 html_title = "CalibPipe"
 suppress_warnings = ["ref.python"]  # fields of several classes have the same names

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import calibpipe
-from calibpipe.tools.bash_completion import tool_of
+from calibpipe.tools.shell_completion import tool_of
 
 BIN = Path(sys.executable).parent
 

@@ -82,7 +82,7 @@ def _insert(butler: Butler, refs: Iterable[DatasetRef]) -> None:
             products.append(row | {"id": ref.id, "run_id": key})
             place = {"dataset_id": ref.id, "collection_id": key, **ref.dataId.required}
             places[datasets._get_tags_table(storage.dynamic_tables)].append(row | place)
-    now = literal_column(str(Interval.of(Time.now(), None).begin))
+    now: Any = literal_column(str(Interval.of(Time.now(), None).begin))
     database = butler._registry._db
     with database._transaction() as (_, connection):
         connection.execute(datasets._static.dataset.insert().values(ingest_date=now), products)

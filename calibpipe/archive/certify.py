@@ -91,6 +91,7 @@ def certify(
         return []
     if supersede:
         plans = until_next(archive, plans)
+    last: StorageError | OverlappingValidityError
     with archive.writing():
         for attempt in range(1, _ATTEMPTS + 1):
             placed = all_placed(archive, plans, supersede)

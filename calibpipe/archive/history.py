@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -88,7 +88,7 @@ def changes(
         made = row["made_tai_ns"]
         if span.begin <= made < span.end:
             validity = Interval(row["begin_tai_ns"], row["end_tai_ns"])
-            when = Interval(made, made + 1).times[0]
+            when: Any = Interval(made, made + 1).times[0]
             rows.append(row | {"validity": validity.text(), "made_utc": when.utc.isot})
     return sorted(rows, key=lambda row: (row["made_tai_ns"], row["id"]))
 
@@ -278,7 +278,7 @@ def last_validities(entries: Iterable[Certified], now: Time) -> list[dict[str, A
 
 
 def _records(
-    archive: Archive, element: str, wanted: dict[str, str | Sequence[str] | None]
+    archive: Archive, element: str, wanted: Mapping[str, str | Sequence[str] | None]
 ) -> list[DimensionRecord]:
     """Records of an element with these values, as bound parameters: any text is only text.
 
@@ -290,7 +290,7 @@ def _records(
         raise ConfigurationError(f"{element} has no {', '.join(unknown)}, only {', '.join(known)}")
     bind = {name: value for name, value in wanted.items() if value is not None}
     site = bind.pop("site", None)
-    sites = archive.sites if site is None else (archive.checked_site(site),)
+    sites = archive.sites if site is None else (archive.checked_site(str(site)),)
     columns = {"id": element}
     terms = [
         f"{columns.get(name, f'{element}.{name}')} "

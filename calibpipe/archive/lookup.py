@@ -146,12 +146,12 @@ def certified(
             query = empty.join_dataset_search(name, collections=collections)
         except (MissingCollectionError, MissingDatasetTypeError):  # a kind newer than the archive
             return []
-        conditions = [where] if where else []
+        conditions: list[Any] = [where] if where else []
         if within is not None:
             timespan = query.expression_factory[name].timespan
             conditions.append(timespan.overlaps(within.timespan))
         query = query.where(*conditions) if conditions else query
-        fields = {name: {"dataset_id", "run", "collection", "timespan"}}
+        fields: dict[str, Any] = {name: {"dataset_id", "run", "collection", "timespan"}}
         try:
             rows = list(
                 query.general(dataset_type.dimensions, dataset_fields=fields, find_first=False)

@@ -209,6 +209,6 @@ def metric_table(archive: Archive, site: str) -> pa.Table:
     places = archive.butler.get_many_uris(refs.values())
     tables = [SCHEMA.empty_table()]
     for identifier in identifiers:
-        path = Path(places[refs[identifier]].primaryURI.ospath)
-        tables.append(_read(path))
+        place: Any = places[refs[identifier]].primaryURI
+        tables.append(_read(Path(place.ospath)))
     return pa.concat_tables(tables, promote_options="default")

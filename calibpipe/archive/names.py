@@ -107,4 +107,7 @@ def search_order(layer: str) -> tuple[int, int]:
 
 def layer_number(collection: str) -> int:
     """Number of a layer."""
-    return int(_LAYER.fullmatch(collection)[1])
+    match = _LAYER.fullmatch(collection)
+    if match is None:
+        raise ValueError(f"{collection} is no layer of a site")
+    return int(match[1])

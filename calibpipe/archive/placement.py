@@ -174,7 +174,12 @@ def stored_products(archive: Archive, ids: Sequence[uuid.UUID]) -> dict[uuid.UUI
     """Products of these identifiers that the archive has; one query, then one for each found."""
     query = archive.butler.query_dimension_records
     bind = {"ids": [str(identifier) for identifier in ids]}
-    options = {"where": "product IN (:ids)", "bind": bind, "explain": False, "limit": None}
+    options: dict[str, Any] = {
+        "where": "product IN (:ids)",
+        "bind": bind,
+        "explain": False,
+        "limit": None,
+    }
     rows = [row for site in archive.sites for row in query("product", site=site, **options)]
     found = {uuid.UUID(row.id): archive.butler.get_dataset(uuid.UUID(row.id)) for row in rows}
     return {identifier: ref for identifier, ref in found.items() if ref is not None}
@@ -196,14 +201,14 @@ def _placed(
     number = 1
     if found and supersede:
         number = max(layer_number(c.collection) for c in found) + 1
-    layer = layer_name(header.site, plan.candidate.category, number)
+    layer = layer_name(str(header.site), plan.candidate.category, number)
     return replace(plan, ref=ref, layer=layer)
 
 
 def _placed_in(archive: Archive, plan: Plan, layers: list[str], ref: DatasetRef | None) -> Plan:
     """Plan in the layer that it was certified in elsewhere."""
     header, category = plan.candidate.header, plan.candidate.category
-    layer = layer_name(header.site, category, plan.candidate.layer)
+    layer = layer_name(str(header.site), category, plan.candidate.layer)
     if layer not in layers:
         return replace(plan, ref=ref, layer=layer)
     found = certified(archive, plan.kind, [layer], where=plan.where, within=plan.interval)
@@ -217,7 +222,9 @@ def make_collections(archive: Archive, plans: Sequence[Plan]) -> None:
     with archive.transaction():  # the disk is waited for once
         for run in sorted({plan.run for plan in plans if plan.ref is None}):
             archive.butler.collections.register(run, CollectionType.RUN)
-    needed = {(p.candidate.header.site, p.candidate.category, p.layer) for p in plans if p.layer}
+    needed = {
+        (str(p.candidate.header.site), p.candidate.category, p.layer) for p in plans if p.layer
+    }
     for site, category, layer in sorted(needed):
         archive.add_layer(site, category, layer_number(layer))
 
@@ -238,7 +245,8 @@ def check_free(archive: Archive, plans: Iterable[Plan], supersede: bool) -> None
     groups = defaultdict(list)
     for plan in needed:
         layer = plan.layer if supersede or plan.candidate.layer else ""
-        groups[plan.kind, plan.candidate.header.site, plan.candidate.category, layer].append(plan)
+        site = str(plan.candidate.header.site)
+        groups[plan.kind, site, plan.candidate.category, layer].append(plan)
     for (kind, site, category, layer), group in groups.items():
         layers = [layer] if layer else archive.layers(site, category)
         there = defaultdict(list)

@@ -19,6 +19,7 @@ from .candidate import MAX_REASON, Candidate, check_words
 from .certify import certification_record, certification_row, certify, key_text, stored
 from .errors import NoValidProductError
 from .history import changes
+from .kinds import kind_of
 from .lookup import data_id, product_path
 from .names import checked_name
 from .placement import checked_plans, make_collections, stored_products
@@ -109,6 +110,22 @@ def _place(row: dict[str, Any]) -> tuple[str, ...]:
     return row["site"], row["run"].split("/")[1], row["kind"], row["data_id"]
 
 
+def _night_if_until_next(row: dict[str, Any]) -> str:
+    return row["run"].split("/")[2] if kind_of(row["kind"]).until_next else ""
+
+
+def _until_next(rows: Sequence[dict[str, Any]]) -> list[Interval]:
+    """Validities of which one that overlaps with a later one ends where that begins."""
+    begins = defaultdict(list)
+    for row in rows:
+        begins[_place(row)].append(row["begin_tai_ns"])
+    ends = [
+        min([row["end_tai_ns"], *(b for b in begins[_place(row)] if b > row["begin_tai_ns"])])
+        for row in rows
+    ]
+    return [Interval(row["begin_tai_ns"], end) for row, end in zip(rows, ends, strict=True)]
+
+
 def _replaced(
     archive: Archive, rows: Sequence[dict[str, Any]], refused: Candidate
 ) -> list[dict[str, Any]]:
@@ -153,16 +170,19 @@ def _withdrawal(
 
 @uses_database
 def proposed(archive: Archive, release: str) -> list[dict[str, Any]]:
-    """What would be certified: of proposals for the same time the newest, unless withdrawn."""
+    """What would be certified: of proposals for the same time the newest, unless withdrawn.
+
+    Calibrations of several nights that hold until the next one overlap, and all stay.
+    """
     collection = _collection(release)
     rows = [
         row
         for action in (PROPOSED, WITHDRAWN)  # withdrawn is what was there before, not at once
         for row in changes(archive, action=action, collection=collection)
     ]
-    kept = defaultdict(list)
+    kept: dict[tuple[str, ...], list[tuple[Interval, dict[str, Any]]]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: row["made_tai_ns"], reverse=True):
-        interval, newer = _interval(row), kept[_place(row)]
+        interval, newer = _interval(row), kept[*_place(row), _night_if_until_next(row)]
         if row["action"] == WITHDRAWN or not any(interval.overlaps(other) for other, _ in newer):
             newer.append((interval, row))
     return [
@@ -204,12 +224,12 @@ def accept(archive: Archive, release: str, *, author: str, reason: str) -> list[
     candidates = [
         Candidate(
             read_product_header(product_path(archive, uuid.UUID(row["product_id"]))),
-            validity=Interval(row["begin_tai_ns"], row["end_tai_ns"]),
+            validity=interval,
             verdict=row["verdict"],
             verification=row["verification"] or "",
             override="" if row["verdict"] == "PASS" else row["reason"],
         )
-        for row in rows
+        for row, interval in zip(rows, _until_next(rows), strict=True)
     ]
     return certify(
         archive,

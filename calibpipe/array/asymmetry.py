@@ -72,10 +72,13 @@ class PairSums:
     @classmethod
     def of_pairs(cls, n_pairs: int) -> Self:
         """Nothing yet."""
-        one, two = [np.zeros(n_pairs) for _ in range(4)], (n_pairs, n_pairs)
+        two = (n_pairs, n_pairs)
         return cls(
             np.zeros(n_pairs, np.int64),
-            *one,
+            np.zeros(n_pairs),
+            np.zeros(n_pairs),
+            np.zeros(n_pairs),
+            np.zeros(n_pairs),
             np.zeros((n_pairs, N_BINS + 2), np.int32),
             np.zeros(two, np.int64),
             np.zeros(two),
@@ -152,9 +155,11 @@ def add_events(
 
 @numba.njit(cache=True, nogil=True)
 def _add_events(
-    n, ratio, ratio2, asymmetry, asymmetry2, histogram, shared, product, partial,
-    pair_first, number, first, telescope, logs, distance, limit, weight, low, high, has_distance,
-):  # fmt: skip
+    n: NDArray, ratio: NDArray, ratio2: NDArray, asymmetry: NDArray, asymmetry2: NDArray,
+    histogram: NDArray, shared: NDArray, product: NDArray, partial: NDArray, pair_first: NDArray,
+    number: NDArray, first: NDArray, telescope: NDArray, logs: NDArray, distance: NDArray,
+    limit: NDArray, weight: NDArray, low: float, high: float, has_distance: bool,
+) -> None:  # fmt: skip
     """Kernel of `add_events`."""
     n_tel = number.shape[0]
     found = np.empty(n_tel * (n_tel - 1) // 2, np.int64)

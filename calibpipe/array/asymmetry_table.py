@@ -105,4 +105,5 @@ def added_sums(
             where[obs_id] = path
         sums = sums_of_tables(table, header["counts"])
         total = sums if total is None else total + sums
+    assert total is not None  # there is a block
     return first[2], total, sorted(where)

@@ -65,7 +65,7 @@ class TypeCalibration:
 
 
 def telescopes_of_pairs(
-    pairs: Table, tel_ids: Sequence[int], tel_types: Sequence[str]
+    pairs: Table, tel_ids: Sequence[int] | NDArray, tel_types: Sequence[str] | NDArray
 ) -> Telescopes:
     """Telescopes with their pairs.
 

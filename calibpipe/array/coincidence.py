@@ -346,14 +346,14 @@ def coincident_events(
         Indices of the events, ascending.
     """
     times, partner = checked_times(times, partner)
-    own, other, distance = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    parts = ([np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)])
     low, high = offset - half_width, offset + half_width
     for a, b, difference in _differences(times, partner, low, high):
         near = np.abs(difference - offset) <= half_width
-        own.append(a[near])
-        other.append(b[near])
-        distance.append(np.abs(difference[near] - offset))
-    own, other, distance = (np.concatenate(x) for x in (own, other, distance))
+        parts[0].append(a[near])
+        parts[1].append(b[near])
+        parts[2].append(np.abs(difference[near] - offset))
+    own, other, distance = (np.concatenate(part) for part in parts)
     nearest = _is_nearest(own, distance) & _is_nearest(other, distance)
     return own[nearest], other[nearest]
 

@@ -79,13 +79,16 @@ def offset_drift(
     begins = times[0] + np.arange(n_slices) * slice_length
     bounds = np.append(np.searchsorted(times, begins), len(times))
     found, centre = [], offset
+    unknown = (np.nan, np.nan, np.nan)
+    nothing = Coincidences(*unknown, half_width, 0, 0.0, 0.0, *unknown)
     for first, last in pairwise(bounds):
         own = times[first:last]
         here = centred_window(own, partner, centre, half_width, 1.0) if len(own) else None
-        is_found = here is not None and _is_there(here, max_chance)
-        centre = here.offset if is_found else centre
-        nothing = Coincidences(*[np.nan] * 3, half_width, 0, 0.0, 0.0, *[np.nan] * 3)
-        found.append(here if is_found else nothing)
+        if here is not None and _is_there(here, max_chance):
+            centre = here.offset
+            found.append(here)
+        else:
+            found.append(nothing)
     middle = begins + slice_length / 2
     values, errors = (np.array([getattr(f, n) for f in found]) for n in ("offset", "stat_error"))
     good = np.isfinite(values) & (errors > 0)

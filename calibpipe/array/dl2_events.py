@@ -128,10 +128,11 @@ def check_events(paths: Sequence[str | Path], *, chunk_size: int = CHUNK_SIZE) -
             layout = layout or of_file
             for obs_id, event_id in _identifiers(h5file, chunk_size):
                 _add_runs(runs, obs_id, event_id)
-    for obs_id, ranges in runs.items():
+    for block, ranges in runs.items():
         ranges.sort()
         if any(a[1] >= b[0] for a, b in pairwise(ranges)):
-            _check_block(paths, obs_id, chunk_size)
+            _check_block(paths, block, chunk_size)
+    assert layout is not None  # there is a file
     return layout
 
 
@@ -247,9 +248,9 @@ def _chunk(
             values |= {name: _aligned(event, other, column) for name, column in more.items()}
         events.append(event)
         telescopes.append(np.full(len(event), telescope, np.int32))
-        for name, column in parts.items():
+        for name, part in parts.items():
             none = np.empty(0, bool if flags[name] else float)
-            column.append(values[name] if name in values else _filled(none, len(event), []))
+            part.append(values[name] if name in values else _filled(none, len(event), []))
     event = np.concatenate([np.empty(0, np.int32), *events])
     first, order = _by_event(event, len(keys[0]))
     event = event[order]
@@ -310,7 +311,8 @@ class _Walker:
 
     def rows(self, obs_id: NDArray, event_id: NDArray) -> tuple[NDArray, dict[str, NDArray]]:
         """Places of the next rows among some events, and their columns."""
-        places, columns, start = [np.empty(0, np.int32)], {name: [] for name in self.names}, 0
+        places, start = [np.empty(0, np.int32)], 0
+        columns: dict[str, list[NDArray]] = {name: [] for name in self.names}
         while self.position < self.node.nrows and start < len(obs_id):
             if not len(self.block):
                 self.block = self.node.read(self.position, self.position + self.at_once)
@@ -356,7 +358,9 @@ class _Walker:
 
 
 @numba.njit(cache=True, nogil=True)
-def _walk(obs_id, event_id, row_obs_id, row_event_id, start):
+def _walk(
+    obs_id: NDArray, event_id: NDArray, row_obs_id: NDArray, row_event_id: NDArray, start: int
+) -> tuple[NDArray, int]:
     """Places of rows among events, in one pass; stops at the first row that comes later."""
     place = np.empty(len(row_obs_id), np.int32)
     n_found = 0
@@ -373,7 +377,7 @@ def _walk(obs_id, event_id, row_obs_id, row_event_id, start):
 
 
 @numba.njit(cache=True, nogil=True)
-def _by_event(event, n_events):
+def _by_event(event: NDArray, n_events: int) -> tuple[NDArray, NDArray]:
     """First row of each event, and the order of the rows; those of one event keep theirs."""
     first = np.zeros(n_events + 1, np.int64)
     for k in event:

@@ -128,7 +128,8 @@ def read_pointing(path: str | Path) -> dict[int, tuple[float, float]]:
             for row in node.read():
                 names = "telescope_pointing_altitude", "telescope_pointing_azimuth"
                 units = [_unit(node, name) for name in names]
-                pointing = tuple(float(row[n]) * x for n, x in zip(names, units, strict=True))
+                altitude, azimuth = (float(row[n]) * x for n, x in zip(names, units, strict=True))
+                pointing = altitude, azimuth
                 same = found.setdefault(int(row["obs_id"]), pointing)
                 if not np.allclose(same, pointing, atol=1e-6, rtol=0):
                     raise CorruptedInputError(

@@ -133,7 +133,7 @@ def front_gradient(
     s = np.asarray(position, float) - np.asarray(core, float)[:, None, :]
     result = np.empty((*along.shape, 4))
     for k, direction in enumerate((along_alt, along_az), start=1):
-        result[..., k] = -np.einsum("etx,ex->et", s, direction) / q
+        result[..., k] = -np.einsum("etx,ex->et", s, np.asarray(direction)) / q
     result[..., 3] = (curvature * square - along) / q - _path(along, square, q, curvature)
     result[..., 1:] *= _per_metre(refractivity)
     result[..., 0] = 1.0

@@ -115,7 +115,7 @@ def array_timing(
         )
     main = 0 if reference is None else int(island[reference])
     reason = _reasons(whole, island, main, names, min_events)
-    solved, jumps = {}, {}
+    solved, jumps = {}, dict[int, str]()
     for number in range(island.max() + 1):
         of_island = [p for p in parts if np.any(p.seen & (island == number))]
         solved[number], found = _without_jumps(of_island, island == number, prior, max_jump)

@@ -61,7 +61,11 @@ def night_and_blocks(
     """
     angle = np.radians(direction_offset)
     prior = np.array([angle, angle, curvature_offset])
-    settings = {"names": names, "height_error": height_error, "min_common": min_common}
+    settings: dict[str, Any] = {
+        "names": names,
+        "height_error": height_error,
+        "min_common": min_common,
+    }
     residuals = sum((b.residuals for b in blocks[1:]), blocks[0].residuals)
     night = array_timing(
         [block.equations for block in blocks],
@@ -106,7 +110,7 @@ def _block_rows(
         table = offsets_table(timing, tel_ids, names, types)
         table.remove_columns(["stat_covariance", "sys_covariance"])
     except InsufficientStatisticsError as error:
-        n = sum(part.n_of_telescope for part in block.equations)
+        n = np.sum([part.n_of_telescope for part in block.equations], axis=0)
         none = np.full(n_tel, np.nan)
         nothing = ArrayTiming(
             offset=none, stat_error=none, sys_error=none,
@@ -135,7 +139,7 @@ def timing_details(
 ) -> dict[str, Any]:
     """What the header of the product says of the night."""
     islands = [
-        [names[k] for k in np.flatnonzero(timing.island == number)]
+        [names[int(k)] for k in np.flatnonzero(timing.island == number)]
         for number in range(timing.island.max(initial=ALONE) + 1)
     ]
     valid = timing.is_valid
@@ -145,7 +149,7 @@ def timing_details(
         "n_events": int(sum(p.n_events for block in blocks for p in block.equations)),
         "gauge": "mean of the valid telescopes" if reference is None else f"telescope {reference}",
         "islands": islands,
-        "alone": [names[k] for k in np.flatnonzero(timing.island == ALONE)],
+        "alone": [names[int(k)] for k in np.flatnonzero(timing.island == ALONE)],
         "not_valid": {n: r for n, r in zip(names, timing.reason, strict=True) if r},
         "max_stat_error_in_ns": float(timing.stat_error[valid].max()),
         "max_sys_error_in_ns": float(timing.sys_error[valid].max()),

@@ -56,5 +56,6 @@ class EventSample:
         return self._kept
 
     def _keep(self, which: NDArray) -> None:
-        self._kept = self._kept.chosen(which)
+        if self._kept is not None:
+            self._kept = self._kept.chosen(which)
         self._number, self._is_first = self._number[which], self._is_first[which]

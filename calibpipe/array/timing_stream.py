@@ -102,6 +102,7 @@ def timed_blocks(
 
 def _start(sample: EventSample, position: NDArray, settings: TimingSettings) -> StartValues:
     """Start values of a block; its islands are those of all its events."""
+    assert sample.times is not None  # blocks are of events
     return start_values(
         sample.times,
         position,

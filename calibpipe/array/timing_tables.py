@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from astropy.table import Table, vstack
@@ -135,10 +136,8 @@ def blocks_from_tables(table: Table) -> list[TimedBlock]:
     """Blocks of `equations_table`, in its order."""
     blocks: dict[int, TimedBlock] = {}
     for row in table:
-        part = NormalEquations(
-            **{name: np.array(row[name]) for name in _ARRAYS},
-            **{name: row[name].item() for name in _SUMS},
-        )
+        values: dict[str, Any] = {name: np.array(row[name]) for name in _ARRAYS}
+        part = NormalEquations(**values, **{name: row[name].item() for name in _SUMS})
         obs_id = int(row["obs_id"])
         if obs_id in blocks:
             known = blocks[obs_id]

@@ -110,7 +110,7 @@ def exponential_profile(
     height = (altitude - altitude[0]).to_value(u.m)[:, None]
     ratio = column.wavelength / wavelength.to_value(u.nm)
 
-    def shape(scale):
+    def shape(scale: float) -> NDArray:
         return -np.expm1(-height / scale) * ratio ** exponent[0]
 
     depth = column.value * shape(mean)
@@ -157,7 +157,9 @@ def column_pull(profile: DepthProfile, wavelength: ArrayLike, column: Column) ->
     return (own - column.value) / np.sqrt(variance + column.stat_error**2 + column.sys_error**2)
 
 
-def _column(profile, wavelength, column):
+def _column(
+    profile: DepthProfile, wavelength: NDArray, column: Column
+) -> tuple[float, float, NDArray, dict[str, float]]:
     """Own column, its variance, and the parts of the modes in it."""
     own = float(_top(profile.optical_depth, wavelength, column.wavelength))
     stat = _top(profile.stat_modes, wavelength, column.wavelength)

@@ -6,6 +6,7 @@ uncertainty of the header as prior, so that few stars move only what they can te
 """
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -230,8 +231,8 @@ def fitted_camera(
         away = np.array([getattr(camera, n) - getattr(current, n) for n in names]) / width
         normal = jacobian.T @ jacobian + np.eye(len(names))
         change = np.linalg.solve(normal, jacobian.T @ residual + away) * width
-        current = replace(
-            current,
-            **{n: float(getattr(current, n) + c) for n, c in zip(names, change, strict=True)},
-        )
+        values: dict[str, Any] = {
+            n: float(getattr(current, n) + c) for n, c in zip(names, change, strict=True)
+        }
+        current = replace(current, **values)
     return current

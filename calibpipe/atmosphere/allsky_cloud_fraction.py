@@ -145,7 +145,9 @@ def cloud_fraction(
     )
 
 
-def _drawn(value: ArrayLike, n: ArrayLike, toward: float, more: int) -> NDArray:
+def _drawn(
+    value: NDArray | float, n: NDArray | float, toward: NDArray | float, more: int
+) -> NDArray:
     """Fraction of `n` stars drawn by some more towards a value, within 0 and 1."""
     inside = np.clip(np.nan_to_num(np.asarray(value, float)), 0, 1)
     return (inside * n + more * toward) / (n + more)

@@ -202,10 +202,10 @@ def draw_stars(image: NDArray, x: NDArray, y: NDArray, light: ArrayLike, sigma: 
     half = int(np.ceil(4 * sigma))
     size_y, size_x = image.shape
     inside = (x > half) & (x < size_x - half - 1) & (y > half) & (y < size_y - half - 1)
-    x, y, light = x[inside], y[inside], np.asarray(light)[inside]
+    x, y, inner = x[inside], y[inside], np.asarray(light)[inside]
     column, row = np.rint(x).astype(int), np.rint(y).astype(int)
     star = (
-        light[:, None, None]
+        inner[:, None, None]
         * pixel_image(y - row, half, sigma)[:, :, None]
         * pixel_image(x - column, half, sigma)[:, None]
     )

@@ -8,6 +8,8 @@ with :math:`R = \theta` (equidistant), :math:`2\sin(\theta/2)` (equisolid),
 :math:`2\tan(\theta/2)` (stereographic) or :math:`\sin\theta` (orthographic).
 """
 
+from collections.abc import Callable
+
 import astropy.units as u
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +20,7 @@ __all__ = ["angle_to_axis", "direction", "pixel", "pixel_solid_angle", "vignetti
 
 WIDEST = np.radians(100.0)  # beyond it no lens is asked
 _ANGLES = np.linspace(0.0, WIDEST, 4001)
-_RADII = {
+_RADII: dict[str, Callable[[NDArray], NDArray]] = {
     "equidistant": lambda t: t,
     "equisolid": lambda t: 2 * np.sin(t / 2),
     "stereographic": lambda t: 2 * np.tan(t / 2),

@@ -63,7 +63,7 @@ def _region_values(result: FrameResult, nothing: NDArray) -> list[NDArray]:
     return [
         fraction.region,
         fraction.region_error,
-        result.region_sys_error,
+        nothing if result.region_sys_error is None else result.region_sys_error,
         fraction.n_expected,
         fraction.n_detected.astype(float),
     ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from .density_profile import MolecularProfile, column_above
 from .refractivity import refractivity
@@ -170,7 +171,7 @@ def column_relative_error(
     column = column_above(altitude, density).value
     error = column_above(altitude, density * relative).value
 
-    def between(values):
+    def between(values: NDArray) -> NDArray:
         low, high = (np.interp(end.to_value(u.m), z, values) for end in (base, top))
         return low - high
 

@@ -288,7 +288,7 @@ def limits_of(
             f"no limits for clear nights at {site}; configured are {', '.join(limits) or 'none'}: "
             "add the site to `limits`"
         )
-    values = {**limits[site].get("default", {}), **limits[site].get(season, {})}
+    values: dict[str, Any] = {**limits[site].get("default", {}), **limits[site].get(season, {})}
     known = [field.name for field in fields(ClearNightLimits)]
     if unknown := sorted(set(values) - set(known)):
         raise ConfigurationError(

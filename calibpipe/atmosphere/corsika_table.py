@@ -13,10 +13,11 @@ Heck, Pierog (2021): Extensive Air Shower Simulation with CORSIKA: A User's Guid
 4.17 to 4.21 (atmospheric cards).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from ..core.exceptions import CorruptedInputError, MissingInputError
@@ -211,7 +212,7 @@ def check_shower_table(
     _check_refractivity(z, columns["density"], columns["refractivity"], vapour)
 
 
-def _check_shapes(z, columns):
+def _check_shapes(z: NDArray, columns: dict[str, NDArray]) -> None:
     for name, values in {"altitude": z, **columns}.items():
         if z.ndim != 1 or len(z) < 5 or values.shape != z.shape:
             raise CorruptedInputError(
@@ -228,7 +229,7 @@ def _check_shapes(z, columns):
         )
 
 
-def _check_falling(name, z, values):
+def _check_falling(name: str, z: NDArray, values: NDArray) -> None:
     wrong = values <= 0.0
     if name == "thickness":
         wrong[-1] = values[-1] < 0.0
@@ -241,7 +242,7 @@ def _check_falling(name, z, values):
         )
 
 
-def _check_thickness(z, density, thickness):
+def _check_thickness(z: NDArray, density: NDArray, thickness: NDArray) -> None:
     spline = CubicSpline(z, np.log(density))
     nodes, weights = np.polynomial.legendre.leggauss(5)
     at = z[:-1, np.newaxis] + np.diff(z)[:, np.newaxis] * (nodes + 1.0) / 2.0
@@ -256,7 +257,9 @@ def _check_thickness(z, density, thickness):
         )
 
 
-def _check_refractivity(z, density, refractivity, vapour):
+def _check_refractivity(
+    z: NDArray, density: NDArray, refractivity: NDArray, vapour: NDArray
+) -> None:
     humidity = MOLAR_MASS_RATIO * vapour / (1.0 - (1.0 - MOLAR_MASS_RATIO) * vapour)
     per_mass = refractivity / (density * (1.0 + VAPOUR_EXCESS * humidity))
     deviation = per_mass / np.median(per_mass[z <= REFRACTIVITY_TOPS[0]]) - 1.0
@@ -352,7 +355,7 @@ def parse_atm_trans(text: str) -> tuple[u.Quantity, u.Quantity, u.Quantity, u.Qu
     return site * u.km, z * u.km, wavelength * u.nm, depth * u.dimensionless_unscaled
 
 
-def _check_optical_depth(site, z, wavelength, depth):
+def _check_optical_depth(site: float, z: NDArray, wavelength: NDArray, depth: NDArray) -> None:
     if depth.shape != (len(wavelength), len(z)) or not depth.size:
         raise CorruptedInputError(
             f"atm_trans: optical depth has shape {depth.shape}, there are {len(wavelength)} "
@@ -371,7 +374,7 @@ def _check_optical_depth(site, z, wavelength, depth):
         )
 
 
-def _is_altitude_header(line):
+def _is_altitude_header(line: str) -> bool:
     return line.startswith("#") and "H2=" in line and "H1=" in line.split("H2=")[1]
 
 
@@ -398,18 +401,18 @@ def steering_cards(atmosphere: FiveLayerAtmosphere) -> str:
     return "\n".join(["ATMOD  10", *lines]) + "\n"
 
 
-def _single_lines(header_lines):
+def _single_lines(header_lines: Iterable[object]) -> list[str]:
     return [part for line in header_lines for part in str(line).splitlines() or [""]]
 
 
-def _data_lines(text):
+def _data_lines(text: str) -> Iterator[tuple[int, str]]:
     """Number and contents of every line that is neither empty nor a comment."""
     for number, line in enumerate(text.splitlines(), start=1):
         if line.strip() and not line.lstrip().startswith("#"):
             yield number, line
 
 
-def _numbers(line, number, source, expected=None):
+def _numbers(line: str, number: int, source: str, expected: int | None = None) -> list[float]:
     try:
         numbers = [float(word) for word in line.split()]
     except ValueError:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicHermiteSpline
 
 from ..core.exceptions import CorruptedInputError, MissingInputError
@@ -81,7 +82,7 @@ class MolecularProfile:
                 f"reaches from {known[0]:.0f} to {known[-1]:.0f} m"
             )
 
-        def logarithmic(values):
+        def logarithmic(values: NDArray) -> NDArray:
             tiny = np.finfo(float).tiny
             return np.exp(np.interp(wanted, known, np.log(np.maximum(values, tiny))))
 
@@ -179,12 +180,14 @@ def molecular_profile(
     )
 
 
-def _humid_density(p, t, x, co2):
+def _humid_density(p: NDArray, t: NDArray, x: NDArray, co2: float) -> NDArray:
     density = moist_air_density(p * u.Pa, t * u.K, x, co2)
     return density.to_value(u.kg / u.m**3)
 
 
-def _with_level_below(height, temperature, vapour, pressure, co2):
+def _with_level_below(
+    height: NDArray, temperature: NDArray, vapour: NDArray, pressure: NDArray, co2: float
+) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Prepend a level below ground so that sea level is inside: a polytropic layer."""
     below = min(height[0], 0.0) - _MARGIN_BELOW
     warmer = temperature[0] + _LAPSE_BELOW * (height[0] - below)
@@ -199,7 +202,14 @@ def _with_level_below(height, temperature, vapour, pressure, co2):
     )
 
 
-def _first_sound_level(height, temperature, vapour, pressure, co2, ground):
+def _first_sound_level(
+    height: NDArray,
+    temperature: NDArray,
+    vapour: NDArray,
+    pressure: NDArray,
+    co2: float,
+    ground: float,
+) -> int:
     """Index of the lowest level above which every layer is in hydrostatic balance."""
     slope = _G0 * _humid_density(pressure, temperature, vapour, co2) / pressure
     expected = (slope[1:] + slope[:-1]) / 2 * np.diff(height)
@@ -217,7 +227,7 @@ def _first_sound_level(height, temperature, vapour, pressure, co2, ground):
     return int(invented[-1]) + 1 if invented.size else 0
 
 
-def _temperature(p, rho, x, co2):
+def _temperature(p: NDArray, rho: NDArray, x: NDArray, co2: float) -> NDArray:
     """Temperature of humid air of a pressure and density (the inverse of CIPM-2007)."""
     molar_mass = np.asarray(molar_mass_moist_air(x, co2).to_value(u.kg / u.mol))
     ideal = p * molar_mass / (GAS_CONSTANT * rho)

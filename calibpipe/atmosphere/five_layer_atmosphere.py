@@ -16,7 +16,8 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
-from scipy.optimize import least_squares
+from numpy.typing import NDArray
+from scipy.optimize import OptimizeResult, least_squares
 
 from ..core.exceptions import CorruptedInputError, MissingInputError
 
@@ -92,7 +93,7 @@ class FiveLayerAtmosphere:
         linear = np.where(h < a[4] * c[4] / b[4], b[4] / c[4], 0.0)
         return np.where(i < 4, exponential, linear) * DENSITY
 
-    def _in_cgs(self):
+    def _in_cgs(self) -> tuple[NDArray, NDArray, NDArray, NDArray]:
         a, b = self.a.to_value(THICKNESS), self.b.to_value(THICKNESS)
         return self.boundaries.to_value(u.cm), a, b, self.c.to_value(u.cm)
 
@@ -140,7 +141,9 @@ class FiveLayerFit:
 
 
 @u.quantity_input
-def fit_five_layers(altitude: u.km, thickness: u.g / u.cm**2) -> FiveLayerFit:
+def fit_five_layers(
+    altitude: u.Quantity[u.km], thickness: u.Quantity[u.g / u.cm**2]
+) -> FiveLayerFit:
     r"""Five-layer atmosphere with the smallest relative errors of the thickness up to 100 km.
 
     Free are the four boundaries (within limits), the thickness at the five lower boundaries and
@@ -187,17 +190,17 @@ def fit_five_layers(altitude: u.km, thickness: u.g / u.cm**2) -> FiveLayerFit:
     )
 
 
-def _layer(boundaries, h):
+def _layer(boundaries: NDArray, h: NDArray) -> NDArray:
     return np.clip(np.searchsorted(boundaries, h, side="right") - 1, 0, 4)
 
 
-def _thickness(boundaries, a, b, c, h):
+def _thickness(boundaries: NDArray, a: NDArray, b: NDArray, c: NDArray, h: NDArray) -> NDArray:
     i = _layer(boundaries, h)
     linear = np.maximum(a[4] - b[4] * h / c[4], 0.0)
     return np.where(i < 4, a[i] + b[i] * np.exp(-h / c[i]), linear)
 
 
-def _layers(parameters):
+def _layers(parameters: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
     """Boundaries, a, b, c from boundaries (4), ln thickness there (5) and scale heights (4)."""
     boundaries = np.append(0.0, parameters[:4])
     at_boundary, scale = np.exp(parameters[4:9]), parameters[9:]
@@ -213,17 +216,17 @@ def _layers(parameters):
     )
 
 
-def _best_parameters(z, X):
+def _best_parameters(z: NDArray, X: NDArray) -> NDArray:
     # ASSUME: above 30 km an error matters less, by the square root of the mass left above: full
     # weight up there would cost percents where the light is made.
     log_X = np.log(X)
     weight = np.minimum(1.0, np.exp(0.5 * (log_X - np.interp(CORE_TOP, z, log_X))))
 
-    def residuals(parameters, power):
+    def residuals(parameters: NDArray, power: float) -> NDArray:
         ratio = np.maximum(_thickness(*_layers(parameters), z), 1e-30) / X
         return np.sign(ratio - 1.0) * np.abs(weight * np.log(ratio)) ** power
 
-    def fit(start, power):
+    def fit(start: NDArray, power: float) -> OptimizeResult:
         return least_squares(
             residuals,
             start,
@@ -238,7 +241,7 @@ def _best_parameters(z, X):
     return fit(best.x, 2.0).x
 
 
-def _start(z, log_X, boundaries):
+def _start(z: NDArray, log_X: NDArray, boundaries: NDArray) -> NDArray:
     edges = np.append(0.0, boundaries)
     log_at_edges = np.interp(edges, z, log_X)
     scale = np.diff(edges) / -np.diff(log_at_edges)
@@ -248,14 +251,14 @@ def _start(z, log_X, boundaries):
     )
 
 
-def _bounds():
+def _bounds() -> tuple[NDArray, NDArray]:
     """Of boundaries [cm], ln thickness [g/cm2] (1e-7 to 1e4) and scale heights [cm]."""
     low = np.concatenate([LOWEST_BOUNDARIES, np.full(5, np.log(1e-7)), np.full(4, 3e5)])
     high = np.concatenate([HIGHEST_BOUNDARIES, np.full(5, np.log(1e4)), np.full(4, 30e5)])
     return low, high
 
 
-def _check_thickness(z, X):
+def _check_thickness(z: NDArray, X: NDArray) -> None:
     if z.ndim != 1 or z.shape != X.shape:
         raise CorruptedInputError(
             f"five-layer fit: altitude {z.shape} and thickness {X.shape} must be two columns of "
@@ -285,7 +288,7 @@ def _check_thickness(z, X):
     _check_falling(z, X)
 
 
-def _check_falling(z, X):
+def _check_falling(z: NDArray, X: NDArray) -> None:
     wrong = np.where(z <= FIT_TOP, X <= 0.0, X < 0.0)
     wrong[1:] |= (np.diff(X) >= 0.0) & (X[1:] > 0.0)
     if np.any(wrong):

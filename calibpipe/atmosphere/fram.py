@@ -244,20 +244,21 @@ def image_depths(
             f"none of {len(value)} measurements has a finite optical depth with an error above 0 "
             "above the horizon"
         )
-    image, value, sigma, x_error = image[good], value[good], sigma[good], x_error[good]
+    value, sigma, x_error = value[good], sigma[good], x_error[good]
+    used_image = np.asarray(image)[good]
     n_images = len(time)
 
     def total(x: ArrayLike) -> NDArray:
-        return np.bincount(image, np.broadcast_to(x, image.shape), n_images)
+        return np.bincount(used_image, np.broadcast_to(x, used_image.shape), n_images)
 
     def about_mean(w: NDArray) -> tuple[NDArray, NDArray, NDArray]:
         weight = total(w)
         mean = total(w * value) / np.where(weight > 0, weight, 1)
-        return mean, weight, total(w * (value - mean[image]) ** 2)
+        return mean, weight, total(w * (value - mean[used_image]) ** 2)
 
     w = 1 / sigma**2
     mean, weight, chi2 = about_mean(w)
-    n = np.bincount(image, minlength=n_images)
+    n = np.bincount(used_image, minlength=n_images)
     used = np.flatnonzero(n > 0)
     order = used[np.argsort(time[used], kind="stable")]
     some = np.where(weight > 0, weight, 1)

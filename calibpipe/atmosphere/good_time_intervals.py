@@ -94,7 +94,8 @@ def slice_means(
     by_error = (weight * stat) ** 2 @ np.ones_like(value)
     by_scatter = (weight**2 * (value - mean[:, None]) ** 2).sum(axis=1) * n / np.maximum(n - 1, 1)
     error = np.sqrt(np.maximum(by_error, by_scatter))
-    return SliceMeans(*(np.where(total > 0, x, np.nan) for x in (mean, error, weight @ sys)), n)
+    mean, error, sys = (np.where(total > 0, x, np.nan) for x in (mean, error, weight @ sys))
+    return SliceMeans(mean, error, sys, n)
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def binned_ratio(
         As the steps in `lidar_signal`.
     """
     r = channel.distance.to_value(u.m)
-    signal, stretch, gain = channel.values, 1.0, None
+    signal, gain = channel.values, None
+    stretch: NDArray | float = 1.0
     if channel.mode == CALIBRATED:
         signal = signal / r**2
     if channel.mode == PHOTON_COUNTING:

@@ -57,7 +57,7 @@ class LayerSearch:
     significance: float = 5.0
     contrast: float = 0.15
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.smoothing % 2 == 0 or min(self.smoothing, self.gap, self.reference) < 1:
             raise ConfigurationError(
                 f"smoothing {self.smoothing} must be odd, gap {self.gap} and reference "
@@ -81,7 +81,7 @@ class Layers:
     top: NDArray
 
 
-def _window_means(sums, first, stop, n):
+def _window_means(sums: WindowSums, first: NDArray, stop: NDArray, n: int) -> dict[str, NDArray]:
     return sums.windows(np.clip(first, 0, n), np.clip(np.maximum(stop, first), 0, n))
 
 
@@ -142,7 +142,15 @@ def layers(sums: WindowSums, search: LayerSearch) -> Layers:
     return Layers(*table.T)
 
 
-def _air_below(sums, profile, stop, limit, above, search, length):
+def _air_below(
+    sums: WindowSums,
+    profile: NDArray,
+    stop: NDArray,
+    limit: NDArray,
+    above: dict[str, NDArray],
+    search: LayerSearch,
+    length: int,
+) -> dict[str, NDArray]:
     """Clear air below: the shortest window that adds little to the error of the air above.
 
     Aerosols scatter in the air below a layer more than in that above: the nearer the better.

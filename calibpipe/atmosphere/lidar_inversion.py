@@ -139,7 +139,7 @@ def fernald_inversion(
     )
 
 
-def _checked_lidar_ratio(aerosol_lidar_ratio):
+def _checked_lidar_ratio(aerosol_lidar_ratio: u.Quantity) -> NDArray:
     ratio = np.asarray(aerosol_lidar_ratio.to_value(u.sr), float)
     low, high = LIDAR_RATIO_RANGE
     if not np.all((ratio >= low) & (ratio <= high)):
@@ -150,7 +150,7 @@ def _checked_lidar_ratio(aerosol_lidar_ratio):
     return ratio
 
 
-def _kept(signal, boundary):
+def _kept(signal: NDArray, boundary: NDArray) -> NDArray:
     """Bins from the boundary down to the first NaN below it."""
     bins = np.arange(signal.shape[1])
     below = bins <= boundary[:, np.newaxis]
@@ -158,20 +158,22 @@ def _kept(signal, boundary):
     return below & (bins > broken[:, np.newaxis])
 
 
-def _bin_width(steps):
+def _bin_width(steps: NDArray) -> NDArray:
     """Range that each bin stands for in a trapezoid."""
     edges = np.concatenate([steps[:1], steps, steps[-1:]])
     return (edges[1:] + edges[:-1]) / 2.0
 
 
-def _toward(values, steps, at):
+def _toward(values: NDArray, steps: NDArray, at: NDArray) -> NDArray:
     """Integral from the bin `at` of each profile to every bin (trapezoids)."""
     pieces = (values[:, 1:] + values[:, :-1]) / 2.0 * steps
     total = np.concatenate([np.zeros((values.shape[0], 1)), np.cumsum(pieces, axis=1)], axis=1)
     return total - np.take_along_axis(total, at[:, np.newaxis], axis=1)
 
 
-def _depth(kept, d, weighted, noise, offset):
+def _depth(
+    kept: NDArray, d: NDArray, weighted: NDArray, noise: NDArray, offset: NDArray
+) -> tuple[NDArray, NDArray]:
     """Optical depth of aerosols from the first kept bin, and its statistical error."""
     first = np.argmax(kept, axis=1)[:, np.newaxis]
     d_first, weighted_first, noise_first = (
@@ -228,7 +230,7 @@ def constrained_lidar_ratio(
     rows = np.arange(signal.shape[0])
     ends = (np.maximum(first, 0), np.maximum(last, 0))
 
-    def depth(ratio):
+    def depth(ratio: NDArray) -> NDArray:
         lidar_ratio = np.where(inside, ratio[:, np.newaxis], fixed) << u.sr
         result = fernald_inversion(
             signal,

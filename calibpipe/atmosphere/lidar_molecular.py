@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
 from .density_profile import MolecularProfile, exponential_integral
@@ -145,7 +146,14 @@ def raman_molecular_signal(
     return MolecularSignal(distance.to(u.m), height, extinction, backscatter, there, signal)
 
 
-def _beam(profile, distance, wavelength, co2, altitude, elevation):
+def _beam(
+    profile: MolecularProfile,
+    distance: u.Quantity,
+    wavelength: u.Quantity,
+    co2: float,
+    altitude: u.Quantity,
+    elevation: u.Quantity,
+) -> tuple[u.Quantity, u.Quantity, NDArray]:
     """Altitude, extinction, and optical depth from the LIDAR to each bin."""
     if not _LOWEST_ELEVATION <= elevation <= 90 * u.deg:
         raise ConfigurationError(

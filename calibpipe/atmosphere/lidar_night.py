@@ -91,7 +91,15 @@ def lidar_night(
     return out
 
 
-def _pointing(data, profile, co2, settings, together, bin_width, dead_time):
+def _pointing(
+    data: LidarData,
+    profile: MolecularProfile,
+    co2: float,
+    settings: RetrievalSettings,
+    together: int,
+    bin_width: float,
+    dead_time: float,
+) -> PointingResult:
     elevation = 90 * u.deg - data.zenith[0]
     retrievals, altitude = {}, None
     for whole in sorted(_elastic(data), key=lambda c: c.emitted.value):
@@ -128,7 +136,7 @@ def _elastic(data: LidarData) -> list[LidarSignal]:
     return list(chosen.values())
 
 
-def _raman_partner(data, elastic):
+def _raman_partner(data: LidarData, elastic: LidarSignal) -> LidarSignal | None:
     """Nitrogen channel of the same laser line with the same bins, or None."""
     for channel in data.channels:
         shift = (channel.received - channel.emitted).to_value(u.nm)
@@ -138,23 +146,29 @@ def _raman_partner(data, elastic):
     return None
 
 
-def _width(channel):
+def _width(channel: LidarSignal) -> float:
     return float((channel.distance[1] - channel.distance[0]).to_value(u.m))
 
 
-def _below_top(channel, profile, altitude, elevation, settings):
+def _below_top(
+    channel: LidarSignal,
+    profile: MolecularProfile,
+    altitude: u.Quantity,
+    elevation: u.Quantity,
+    settings: RetrievalSettings,
+) -> LidarSignal:
     """Channel without the bins above the density profile."""
     height = altitude + channel.distance * np.sin(elevation)
     keep = height <= profile.altitude[-1]
     return replace(channel, distance=channel.distance[keep], values=channel.values[:, keep])
 
 
-def _background(channel, settings):
+def _background(channel: LidarSignal, settings: RetrievalSettings) -> u.Quantity:
     """Where the background begins: as configured, or the last tenth of a shorter record."""
     last = channel.distance[-1]
     return min(settings.background, 0.9 * last)
 
 
-def _blocks(distance, bins):
+def _blocks(distance: u.Quantity, bins: int) -> u.Quantity:
     n = distance.size // bins
     return distance[: n * bins].reshape(n, bins).mean(axis=1)

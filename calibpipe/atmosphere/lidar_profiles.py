@@ -115,7 +115,9 @@ def lidar_from_table(table: QTable, altitude: u.Quantity, lowest_cloud: u.Quanti
     )
 
 
-def _intervals(layers: dict[str, list], n: int, lowest: float):
+def _intervals(
+    layers: dict[str, list], n: int, lowest: float
+) -> tuple[list[list[tuple[float, float]]], NDArray]:
     """Clouds of each profile as (base, top), and the lowest base of a layer of unknown depth."""
     clouds: list[list[tuple[float, float]]] = [[] for _ in range(n)]
     hidden = np.full(n, np.nan)

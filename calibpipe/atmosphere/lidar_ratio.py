@@ -3,22 +3,31 @@
 A problem is (signal, molecules, bins of the reference, its levels), profile by profile.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
+from .lidar_binned_ratio import BinnedRatio
+from .lidar_clouds import Layers, LayerSearch
 from .lidar_inversion import constrained_lidar_ratio, fernald_inversion
+from .lidar_molecular import MolecularSignal
 from .lidar_raman import angstrom_factor, raman_optical_depth
+from .lidar_settings import RetrievalSettings
 
 __all__ = ["NEAR_BINS", "RamanAerosols", "assumed_ratios", "fixed_by_layers", "fixed_by_raman"]
+
+type Problem = tuple[NDArray, MolecularSignal, NDArray, NDArray]
 
 NEAR_BINS = 5  # of the nearest Raman level
 _SIGNIFICANT = 3.0  # errors above which an optical depth fixes a lidar ratio
 
 
-def assumed_ratios(found, settings, n_profiles, n_bins):
+def assumed_ratios(
+    found: Layers, settings: RetrievalSettings, n_profiles: int, n_bins: int
+) -> NDArray:
     """Lidar ratio (sr) of aerosols everywhere, of clouds inside layers, (n_profiles, n_bins)."""
     ratio = np.full((n_profiles, n_bins), settings.lidar_ratio.to_value(u.sr))
     for profile, base, top in zip(found.profile, found.base, found.top, strict=True):
@@ -28,7 +37,15 @@ def assumed_ratios(found, settings, n_profiles, n_bins):
     return ratio
 
 
-def fixed_by_layers(problem, found, depth, error, settings, search, ratio):
+def fixed_by_layers(
+    problem: Problem,
+    found: Layers,
+    depth: NDArray,
+    error: NDArray,
+    settings: RetrievalSettings,
+    search: LayerSearch,
+    ratio: NDArray,
+) -> tuple[NDArray, NDArray]:
     """Lidar ratios with those of layers from their optical depths, and bins that these fix.
 
     The highest layer of each profile comes first: those below see its attenuation.
@@ -56,7 +73,9 @@ def fixed_by_layers(problem, found, depth, error, settings, search, ratio):
     return ratio, fixed
 
 
-def _with(ratio, fixed, rows, low, high, solution):
+def _with(
+    ratio: NDArray, fixed: NDArray, rows: NDArray, low: NDArray, high: NDArray, solution: NDArray
+) -> tuple[NDArray, NDArray]:
     ratio, fixed = ratio.copy(), fixed.copy()
     bins = np.arange(ratio.shape[1])
     inside = (bins >= low[:, np.newaxis]) & (bins <= high[:, np.newaxis])
@@ -66,7 +85,7 @@ def _with(ratio, fixed, rows, low, high, solution):
     return ratio, fixed
 
 
-def _assumed_depth(problem, ratio, low, high):
+def _assumed_depth(problem: Problem, ratio: NDArray, low: NDArray, high: NDArray) -> NDArray:
     """Optical depth between bins with the assumed lidar ratio."""
     signal, molecules, boundary, level = problem
     zero = np.zeros_like(level)
@@ -100,7 +119,17 @@ class RamanAerosols:
     solved: NDArray
 
 
-def fixed_by_raman(problem, raman, wavelengths, settings, first, far, bins, ratio, fixed):
+def fixed_by_raman(
+    problem: Problem,
+    raman: BinnedRatio,
+    wavelengths: tuple[u.Quantity, u.Quantity],
+    settings: RetrievalSettings,
+    first: int,
+    far: NDArray,
+    bins: Callable[[u.Quantity], int],
+    ratio: NDArray,
+    fixed: NDArray,
+) -> tuple[NDArray, NDArray, RamanAerosols]:
     """Lidar ratios with that below the layers from the Raman signal, fixed bins, aerosols."""
     signal, molecules, boundary, level = problem
     n = len(boundary)

@@ -102,7 +102,7 @@ class WindowSums:
         total = {name: s[rows, first] - s[rows, stop] for name, s in self._sums.items()}
         return self._statistics(total, self._common[rows])
 
-    def _statistics(self, t, common):
+    def _statistics(self, t: dict[str, NDArray], common: NDArray) -> dict[str, NDArray]:
         with np.errstate(invalid="ignore", divide="ignore"):
             mean = t["wq"] / t["w"]
             centre = t["wx"] / t["w"]
@@ -122,7 +122,7 @@ class WindowSums:
             }
 
 
-def _sums_from_the_end(terms):
+def _sums_from_the_end(terms: NDArray) -> NDArray:
     """Sum of each bin and all beyond it: far windows keep their digits beside strong near bins."""
     sums = np.zeros((terms.shape[0], terms.shape[1] + 1))
     sums[:, :-1] = np.cumsum(terms[:, ::-1], axis=1)[:, ::-1]

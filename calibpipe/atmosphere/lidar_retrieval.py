@@ -5,6 +5,7 @@ by the Raman signal; a lidar ratio is assumed only where neither gives an answer
 inversion then distributes these optical depths over the range.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import astropy.units as u
@@ -15,8 +16,15 @@ from .lidar_binned_ratio import BinnedRatio
 from .lidar_clouds import MEASURED, Layers, LayerSearch, layer_optical_depth, layers
 from .lidar_inversion import ElasticInversion, fernald_inversion
 from .lidar_molecular import MolecularSignal
-from .lidar_ratio import NEAR_BINS, assumed_ratios, fixed_by_layers, fixed_by_raman
-from .lidar_rayleigh_fit import ClearAir, depth_between, rayleigh_fit
+from .lidar_ratio import (
+    NEAR_BINS,
+    Problem,
+    RamanAerosols,
+    assumed_ratios,
+    fixed_by_layers,
+    fixed_by_raman,
+)
+from .lidar_rayleigh_fit import ClearAir, WindowSums, depth_between, rayleigh_fit
 from .lidar_settings import RetrievalSettings
 from .lidar_transmission import depth_to_ground
 
@@ -79,10 +87,10 @@ def lidar_retrieval(
     """
     width = (molecules.distance[1] - molecules.distance[0]).to_value(u.m)
 
-    def bins(length):
+    def bins(length: u.Quantity) -> int:
         return int(np.rint(length.to_value(u.m) / width))
 
-    def at(distance):
+    def at(distance: u.Quantity) -> int:
         return int(np.searchsorted(molecules.distance.to_value(u.m), distance.to_value(u.m)))
 
     n_profiles, n_bins = elastic.ratio.shape
@@ -127,7 +135,7 @@ def lidar_retrieval(
     ratio, fixed = fixed_by_layers(problem, found, depth, error, settings, search, ratio)
     source = np.full(n_profiles, "lidar ratio", dtype="U11")
     aerosol = None
-    if raman is not None:
+    if raman is not None and raman_wavelengths is not None:
         far = np.minimum(np.minimum(lowest, at(settings.raman_top)), n_bins)
         ratio, fixed, aerosol = fixed_by_raman(
             problem, raman, raman_wavelengths, settings, first, far, bins, ratio, fixed
@@ -166,7 +174,15 @@ def lidar_retrieval(
     )
 
 
-def _reference(sums, found, status, settings, at, width, n_bins):
+def _reference(
+    sums: WindowSums,
+    found: Layers,
+    status: NDArray,
+    settings: RetrievalSettings,
+    at: Callable[[u.Quantity], int],
+    width: int,
+    n_bins: int,
+) -> ClearAir:
     """Clear air above all layers, or, if the light does not reach it, below the lowest."""
     n = sums.shape[0]
     above, below, hidden = np.zeros(n, int), np.full(n, n_bins), np.zeros(n, bool)
@@ -179,15 +195,25 @@ def _reference(sums, found, status, settings, at, width, n_bins):
     low = rayleigh_fit(sums, (start, search[1]), width, 0, np.where(below < n_bins, below, 0))
     use = high.first >= 0
     return ClearAir(
-        *(
-            np.where(use, getattr(high, name), getattr(low, name))
-            for name in ("first", "stop", "level", "level_error")
-        ),
+        np.where(use, high.first, low.first),
+        np.where(use, high.stop, low.stop),
+        np.where(use, high.level, low.level),
+        np.where(use, high.level_error, low.level_error),
         np.where(use | (low.first < 0), high.status, "clear below the layers"),
     )
 
 
-def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first):
+def _total(
+    problem: Problem,
+    result: ElasticInversion,
+    settings: RetrievalSettings,
+    found: Layers,
+    layer: tuple[NDArray, NDArray, NDArray, NDArray],
+    ratio: NDArray,
+    fixed: NDArray,
+    aerosol: RamanAerosols | None,
+    first: int,
+) -> tuple[NDArray, NDArray, NDArray]:
     """Optical depth from the LIDAR, with the ground and the layers above the reference."""
     signal, molecules, boundary, level = problem
     depth, error, status, haze_error = layer
@@ -245,7 +271,7 @@ def _total(problem, result, settings, found, layer, ratio, fixed, aerosol, first
     return total, stat, np.where(np.isfinite(total), np.sqrt(sys2), np.nan)
 
 
-def _held(values):
+def _held(values: NDArray) -> NDArray:
     """Values with the last finite one of each profile kept beyond it, 0 before the first."""
     out = values.copy()
     n = values.shape[1]
@@ -256,7 +282,9 @@ def _held(values):
     return np.where(nothing, np.nan, np.where(index < 0, 0.0, out))
 
 
-def _calibrated(total, sys, clear, settings):
+def _calibrated(
+    total: NDArray, sys: NDArray, clear: ClearAir, settings: RetrievalSettings
+) -> tuple[NDArray, NDArray, NDArray]:
     """Optical depth shifted to that of the absolute calibration at the reference."""
     rows = np.arange(len(total))
     known, _ = depth_between(
@@ -269,7 +297,9 @@ def _calibrated(total, sys, clear, settings):
     return total, np.where(used[:, np.newaxis], error, sys), used
 
 
-def _status(clear, result, found, status, n_profiles):
+def _status(
+    clear: ClearAir, result: ElasticInversion, found: Layers, status: NDArray, n_profiles: int
+) -> NDArray:
     out = np.where(clear.first >= 0, MEASURED, clear.status).astype("U45")
     out[result.diverged] = "the inversion diverges"
     for row, text in zip(found.profile, status, strict=True):

@@ -131,7 +131,9 @@ def signal_above_background(
     return signal - mean[:, np.newaxis], variance, error
 
 
-def _light_in_background(signal, in_background, expected):
+def _light_in_background(
+    signal: NDArray, in_background: NDArray, expected: NDArray
+) -> tuple[NDArray, float]:
     """Bins before the background, and light in it over the difference to them."""
     start = int(np.argmax(in_background))
     before = slice(start - max(start // 8, 1), start)
@@ -191,7 +193,7 @@ def signal_noise(
     return SignalNoise(np.where(np.isfinite(signal), variance, np.nan), gain)
 
 
-def _measured_gain(signal, floor):
+def _measured_gain(signal: NDArray, floor: NDArray) -> float:
     size = 50
     n = (signal.shape[1] - 2) // size
     if n < 1:
@@ -229,7 +231,7 @@ def running_mean(values: NDArray, width: int) -> NDArray:
     first = np.arange(n) - half - 1
     inside = first >= 0
 
-    def window(cumulative):
+    def window(cumulative: NDArray) -> NDArray:
         return cumulative[..., last] - np.where(inside, cumulative[..., first], 0)
 
     with np.errstate(invalid="ignore", divide="ignore"):

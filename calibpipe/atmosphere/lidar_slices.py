@@ -156,7 +156,9 @@ def _complete(lidar: LidarTable) -> tuple[NDArray, NDArray]:
     return free[best], np.array([best])
 
 
-def _pivot(lidar, lasers, wavelength, exponent):
+def _pivot(
+    lidar: LidarTable, lasers: NDArray, wavelength: u.Quantity, exponent: float
+) -> tuple[NDArray, NDArray, NDArray]:
     """Lasers and grid over the pivot wavelength, and the share of each laser."""
     nm = lidar.wavelengths[lasers]
     n = lidar.stat_error.shape[1]
@@ -177,7 +179,7 @@ def _below_cloud(lidar: LidarTable, altitude: u.Quantity) -> NDArray:
     return np.maximum(np.searchsorted(z, base, side="right") - 1, 0)
 
 
-def _split(error, share, colour, below):
+def _split(error: NDArray, share: NDArray, colour: NDArray, below: NDArray) -> NDArray:
     """Errors on the grid, (n_lasers, n_profiles, n_altitudes, n_wavelengths).
 
     That of the aerosols has their colour, what clouds add to it has none.

@@ -1,15 +1,17 @@
 """Retrievals of a night of LIDAR profiles as a table: one row a profile."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from .lidar_clouds import MEASURED
 from .lidar_night import PointingResult
+from .lidar_retrieval import LidarRetrieval
 from .lidar_transmission import angstrom_exponent, on_altitudes, transmission
 
 __all__ = ["lidar_table"]
@@ -72,7 +74,9 @@ def lidar_table(
     return QTable(columns), details
 
 
-def _columns(result, retrieval, altitude):
+def _columns(
+    result: PointingResult, retrieval: LidarRetrieval, altitude: u.Quantity
+) -> dict[str, Any]:
     cosine = float(np.cos(result.zenith))
     grid = (result.altitude, altitude)
     known = _known(retrieval.optical_depth, *grid)
@@ -99,7 +103,7 @@ def _columns(result, retrieval, altitude):
     }
 
 
-def _known(depth, altitude, wanted):
+def _known(depth: NDArray, altitude: u.Quantity, wanted: u.Quantity) -> NDArray:
     """Altitudes below the first bin with an unknown depth after the last known one."""
     z = altitude.to_value(u.m)
     good = np.isfinite(depth)
@@ -108,27 +112,28 @@ def _known(depth, altitude, wanted):
     return complete[:, np.newaxis] | (wanted.to_value(u.m) <= last[:, np.newaxis])
 
 
-def _angstrom(columns, short, long):
+def _angstrom(columns: dict[str, Any], short: int, long: int) -> None:
     """Ångström exponent of the optical depth at the highest altitude known in both."""
 
-    def top(wavelength, name):
+    def top(wavelength: int, name: str) -> NDArray:
         return _last(columns[f"{name}_{wavelength}nm"])
 
     depth = (top(short, "optical_depth"), top(long, "optical_depth"))
     for kind in ("stat", "sys"):
-        error = tuple(top(w, f"optical_depth_{kind}_error") for w in (short, long))
+        name = f"optical_depth_{kind}_error"
+        error = top(short, name), top(long, name)
         value, spread = angstrom_exponent(depth, error, (short * u.nm, long * u.nm))
         columns["angstrom_exponent"] = value
         columns[f"angstrom_exponent_{kind}_error"] = spread
 
 
-def _last(values):
+def _last(values: NDArray) -> NDArray:
     good = np.isfinite(values)
     index = values.shape[1] - 1 - np.argmax(good[:, ::-1], axis=1)
     return np.take_along_axis(values, index[:, np.newaxis], axis=1)[:, 0]
 
 
-def _layers(result, wavelength, rank):
+def _layers(result: PointingResult, wavelength: int, rank: NDArray) -> Iterator[tuple[object, ...]]:
     found = result.retrievals[wavelength]
     cosine = float(np.cos(result.zenith))
     z = result.altitude.to_value(u.m)

@@ -7,16 +7,22 @@ at four different altitudes is not.
 """
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from ..core.exceptions import MissingInputError
+from ..core.site import Site
 from .humid_air import (
     water_vapour_mole_fraction,
     water_vapour_mole_fraction_from_relative_humidity,
 )
+
+if TYPE_CHECKING:
+    from ..core.meteo_files import PressureLevelData
 
 __all__ = [
     "STANDARD_GRAVITY",
@@ -61,7 +67,9 @@ class Sounding:
 
 
 @u.quantity_input
-def normal_gravity(latitude: u.deg, altitude: u.m = 0 * u.m) -> u.m / u.s**2:
+def normal_gravity(
+    latitude: u.Quantity[u.deg], altitude: u.Quantity[u.m] = 0 * u.m
+) -> u.Quantity[u.m / u.s**2]:
     r"""Gravity of the WGS84 ellipsoid, centrifugal part included.
 
     Somigliana's formula at the surface, second-order free-air expansion above it:
@@ -151,7 +159,7 @@ def bilinear_weights(grid: u.deg, position: u.deg) -> np.ndarray:
     return weights
 
 
-def site_sounding(data, site, saturation: str) -> Sounding:
+def site_sounding(data: "PressureLevelData", site: Site, saturation: str) -> Sounding:
     """Sounding over a site: bilinear in latitude and longitude at fixed pressure.
 
     Parameters
@@ -312,11 +320,11 @@ def night_weights(
             f"{max_edge_gap.to_value(u.h):g} h may "
             "be missing at an end: give files of this night that bracket it"
         )
-    first = max(np.searchsorted(t, 0.0, side="right") - 1, 0)  # the one before dusk, if any
-    last = min(np.searchsorted(t, length), t.size - 1)
+    first = max(int(np.searchsorted(t, 0.0, side="right")) - 1, 0)  # the one before dusk, if any
+    last = min(int(np.searchsorted(t, length)), t.size - 1)
     steps = np.diff(t[first : last + 1])
     longest = max_step.to_value(u.h)
-    if steps.size and steps.max() > longest + 1 / 3600:
+    if steps.size and float(steps.max()) > longest + 1 / 3600:
         before = times[first + int(np.argmax(steps))]
         raise MissingInputError(
             f"meteorological data of the night from {begin.utc.iso[:16]} UTC have a hole of "
@@ -360,7 +368,7 @@ def night_mean(sounding: Sounding, weights: np.ndarray) -> Sounding:
     """
     middle = sounding.times[0] + np.sum(weights * (sounding.times - sounding.times[0]).sec) * u.s
 
-    def mean(values):
+    def mean(values: NDArray) -> NDArray:
         return np.tensordot(weights, values, axes=1)[None]
 
     return replace(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import astropy.units as u
 import numpy as np
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from ..core.night import AstronomicalNight
 from ..core.site import Site
@@ -107,11 +108,11 @@ def night_profile(
     altitude = np.arange(0.0, top.to_value(u.m), altitude_step.to_value(u.m)) * u.m
     where = (altitude, site.latitude, co2_mole_fraction, site.elevation)
     mean = molecular_profile(night_mean(sounding, weights), *where)
-    each = [molecular_profile(sounding, *where, time_index=i) for i in used]
+    each = [molecular_profile(sounding, *where, time_index=int(i)) for i in used]
     density = np.array([p.density.to_value(u.kg / u.m**3) for p in each])
     pressure = np.array([p.pressure.to_value(u.hPa) for p in each])
 
-    def spread(values):
+    def spread(values: NDArray) -> NDArray:
         if times.size < 2:
             return np.full(altitude.size, np.nan)
         return weighted_spread(values, times, night.dusk, night.dawn)
@@ -224,7 +225,7 @@ def density_errors(
     return spread, systematic_relative_error(z, profile.density, top, scale, time_step)
 
 
-def _fade_length(altitude, top_of_data, scale):
+def _fade_length(altitude: u.Quantity, top_of_data: u.Quantity, scale: u.Quantity) -> NDArray:
     return np.clip(((altitude - top_of_data) / scale).to_value(u.one), 0, None)
 
 
@@ -252,7 +253,7 @@ def pressure_differences(
     z = altitude.to_value(u.m)
     log_p = np.log(pressure.to_value(u.hPa)).T
 
-    def at(heights):
+    def at(heights: NDArray) -> NDArray:
         return np.array([np.exp(np.interp(heights, z, row)) for row in log_p])
 
     return at(np.atleast_1d(base.to_value(u.m))) - at(top.to_value(u.m))

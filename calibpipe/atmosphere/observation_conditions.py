@@ -175,7 +175,9 @@ def _transmission(profile: DepthProfile, grid: Grid) -> Measured:
     )
 
 
-def _with_lidar(lidar: LidarSlice, column: Column | None, conditions: Conditions):
+def _with_lidar(
+    lidar: LidarSlice, column: Column | None, conditions: Conditions
+) -> tuple[DepthProfile | None, tuple[str, ...], list[str], str, float]:
     """Profile, sources, reasons, status and pull against FRAM."""
     limits, reasons = conditions.limits, []
     if lidar.profile is None:
@@ -203,7 +205,7 @@ def _with_lidar(lidar: LidarSlice, column: Column | None, conditions: Conditions
 
 def _without_lidar(
     measured: SliceInput, column: Column | None, reasons: Collection[str], conditions: Conditions
-):
+) -> tuple[DepthProfile | None, tuple[str, ...], list[str], str]:
     """Profile, sources, reasons and status from FRAM's column alone."""
     if signs := cloud_signs(measured.fram, reasons):
         status = f"cannot be determined: clouds ({', '.join(signs)}) of unknown height, no LIDAR"

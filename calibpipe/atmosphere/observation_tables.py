@@ -103,7 +103,9 @@ def intervals_table(
 
     An interval with a slice without a profile has no mean; its status says so.
     """
-    table = Table(_span([one.begin for one in intervals], [one.end for one in intervals]))
+    table = Table(
+        _span(np.array([i.begin for i in intervals]), np.array([i.end for i in intervals]))
+    )
     table["quality"] = _texts([one.quality for one in intervals])
     table["livetime"] = [one.livetime for one in intervals] * u.s
     table["first_slice"] = [one.first for one in intervals]

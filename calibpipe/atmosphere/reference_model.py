@@ -13,6 +13,7 @@ from itertools import pairwise
 import astropy.units as u
 import numpy as np
 from astropy.table import QTable
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, CorruptedInputError, InsufficientStatisticsError
 from ..core.site import Site
@@ -202,7 +203,7 @@ def combined_average(first: NightAverage, second: NightAverage) -> NightAverage:
     n_a, n_b = len(first.nights), len(second.nights)
     n = n_a + n_b
 
-    def mean(x, y, unit):
+    def mean(x: u.Quantity, y: u.Quantity, unit: u.UnitBase | u.Quantity) -> NDArray:
         return (n_a * x.to_value(unit) + n_b * y.to_value(unit)) / n
 
     unit = u.kg / u.m**3
@@ -226,7 +227,13 @@ def _squares(average: NightAverage) -> np.ndarray:
     return (len(average.nights) - 1) * average.spread.to_value(u.kg / u.m**3) ** 2
 
 
-def _mean_of(altitude, density, number_density, pressure, vapour) -> MolecularProfile:
+def _mean_of(
+    altitude: u.Quantity,
+    density: NDArray,
+    number_density: NDArray,
+    pressure: NDArray,
+    vapour: NDArray,
+) -> MolecularProfile:
     return MolecularProfile(
         altitude=altitude,
         pressure=pressure * u.hPa,

@@ -50,7 +50,10 @@ class Normalisation:
         same = (tel_id[..., None] == self.tel_id) & (n_telescopes[..., None] == self.n_telescopes)
         place, known = same.argmax(axis=-1), same.any(axis=-1)
         columns = self.log_light, self.stat_error, self.log_efficiency
-        return tuple(np.where(known, column[place], np.nan) for column in columns)
+        log_light, stat, log_efficiency = (
+            np.where(known, column[place], np.nan) for column in columns
+        )
+        return log_light, stat, log_efficiency
 
 
 def normalisation(

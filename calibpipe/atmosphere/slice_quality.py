@@ -88,7 +88,7 @@ class QualityLimits:
     max_scatter: float = 0.15
     significance: float = 2.0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         values = {field.name: getattr(self, field.name) for field in fields(self)}
         if bad := {n: v for n, v in values.items() if not np.isfinite(v) or v <= 0}:
             raise ConfigurationError(f"limits of the quality of slices: {bad}; all must be above 0")

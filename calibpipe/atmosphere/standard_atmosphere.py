@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 from scipy.interpolate import CubicSpline
 
 from ..core.exceptions import MissingInputError
@@ -129,7 +130,7 @@ def standard_atmosphere(altitude: u.m) -> StandardAtmosphere:
     )
 
 
-def _check_range(z):
+def _check_range(z: NDArray) -> None:
     outside = ~((z >= LOWEST_ALTITUDE) & (z <= HIGHEST_ALTITUDE))
     if np.any(outside):
         raise MissingInputError(
@@ -140,11 +141,13 @@ def _check_range(z):
         )
 
 
-def _geopotential_height(z):
+def _geopotential_height(z: NDArray) -> NDArray:
     return EARTH_RADIUS * z / (EARTH_RADIUS + z)
 
 
-def _hydrostatic_factor(temperature, gradient, thickness):
+def _hydrostatic_factor(
+    temperature: float | NDArray, gradient: float, thickness: NDArray
+) -> NDArray:
     """Pressure at the end of a layer over the pressure at its base."""
     exponent = STANDARD_GRAVITY * MOLAR_MASS / GAS_CONSTANT  # K/m
     if gradient == 0.0:
@@ -152,9 +155,9 @@ def _hydrostatic_factor(temperature, gradient, thickness):
     return (temperature / (temperature + gradient * thickness)) ** (exponent / gradient)
 
 
-def _layered_state(height):
+def _layered_state(height: NDArray) -> tuple[NDArray, NDArray]:
     """Molecular-scale temperature [K] and pressure [Pa] at a geopotential height [m]."""
-    temperature, pressure = SEA_LEVEL_TEMPERATURE, SEA_LEVEL_PRESSURE
+    temperature, pressure = np.asarray(SEA_LEVEL_TEMPERATURE), np.asarray(SEA_LEVEL_PRESSURE)
     lower = np.append(-np.inf, LAYER_BASES[1:])  # the lowest layer goes on below the sea
     upper = np.append(LAYER_BASES[1:], np.inf)
     for base, low, high, gradient in zip(LAYER_BASES, lower, upper, LAYER_GRADIENTS, strict=True):
@@ -164,12 +167,12 @@ def _layered_state(height):
     return temperature, pressure
 
 
-def _upper_temperature(z):
+def _upper_temperature(z: NDArray) -> NDArray:
     """Kinetic temperature [K] above 86 km: constant, an ellipse from 91 km, linear from 110 km."""
     km = z / 1000.0
     ellipse = 263.1905 - 76.3232 * np.sqrt(1.0 - (np.clip(km - 91.0, 0.0, 19.0) / 19.9429) ** 2)
     return np.where(km < 91.0, 186.8673, np.where(km < 110.0, ellipse, 240.0 + 12.0 * (km - 110.0)))
 
 
-def _log_cubic(z, values):
+def _log_cubic(z: NDArray, values: NDArray) -> NDArray:
     return np.exp(CubicSpline(UPPER_ALTITUDES, np.log(values))(z))

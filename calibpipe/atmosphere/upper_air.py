@@ -2,6 +2,7 @@ r"""The air above the highest level: a measured profile continued into an upper-
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 from scipy.optimize import brentq
 
 from ..core.exceptions import CorruptedInputError
@@ -70,7 +71,9 @@ def blended_profile(
     )
 
 
-def _continuation(seam, model, latitude, scale) -> MolecularProfile:
+def _continuation(
+    seam: MolecularProfile, model: MolecularProfile, latitude: u.Quantity, scale: u.Quantity
+) -> MolecularProfile:
     """Model from the seam (its first row) on, matched to density and pressure there."""
     z = model.altitude.to_value(u.m)
     gravity = normal_gravity(latitude, model.altitude).value
@@ -81,10 +84,10 @@ def _continuation(seam, model, latitude, scale) -> MolecularProfile:
     top = model.pressure.to_value(u.Pa)[-1]
     weight = seam.pressure.to_value(u.Pa)[0] - top
 
-    def density(delta_1):
+    def density(delta_1: float) -> NDArray:
         return raw * np.exp((delta_0 + delta_1 * s) * fade)
 
-    def excess(delta_1):
+    def excess(delta_1: float) -> float:
         return exponential_integral(density(delta_1) * gravity, z).sum() / weight - 1
 
     if excess(-1.0) * excess(1.0) > 0:

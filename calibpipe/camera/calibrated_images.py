@@ -12,6 +12,7 @@ from pathlib import Path
 import numba
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from ..core.dl0 import StreamReport, read_batches
 from ..core.dl0_camera import CameraConfiguration, camera_configuration
@@ -265,20 +266,20 @@ def _channel(batch: Dl0Batch, n_channels: int) -> np.ndarray:
 
 @numba.njit(cache=True, nogil=True)
 def _image_kernel(
-    waveform,
-    events,
-    channels,
-    pedestal,
-    factor,
-    shift,
-    is_good,
-    width,
-    before,
-    saturation,
-    image,
-    peaks,
-    is_saturated,
-):
+    waveform: NDArray,
+    events: NDArray,
+    channels: NDArray,
+    pedestal: NDArray,
+    factor: NDArray,
+    shift: NDArray,
+    is_good: NDArray,
+    width: int,
+    before: int,
+    saturation: np.float32,
+    image: NDArray,
+    peaks: NDArray,
+    is_saturated: NDArray,
+) -> None:
     _, n_stored, n_pixels, n_samples = waveform.shape
     total = np.empty(n_samples, np.float64)
     used = np.empty(n_pixels, np.int64)

@@ -173,9 +173,9 @@ def _check_filters(scan: Table, where: str) -> None:
         light, tolerance, source = nominal_light(scan)
     except ConfigurationError as error:
         raise ConfigurationError(f"{where}: {error}") from error
-    for obs_id, value, error in zip(scan["obs_id"], light, tolerance, strict=True):
-        if not (value > 0 and error > 0):
+    for obs_id, value, uncertainty in zip(scan["obs_id"], light, tolerance, strict=True):
+        if not (value > 0 and uncertainty > 0):
             raise ConfigurationError(
-                f"{where}: observation {obs_id} has a {source} of {value:g} with error {error:g}; "
-                "both must be positive"
+                f"{where}: observation {obs_id} has a {source} of {value:g} with error "
+                f"{uncertainty:g}; both must be positive"
             )

@@ -265,7 +265,7 @@ class _Window:
         if not (is_stored := batch.is_stored).all():
             np.copyto(charge, np.nan, where=~is_stored[:, np.newaxis])
         self.held.append((charge, saturated))
-        if self.low is not None:
+        if self.low is not None and self.width is not None:
             self.fill(self.low, self.width)
 
     def fill(self, low: NDArray, width: NDArray) -> None:
@@ -280,6 +280,8 @@ class _Window:
         self.held.clear()
 
     def histograms(self) -> ChargeHistograms:
+        assert self.low is not None  # it was filled
+        assert self.width is not None
         return ChargeHistograms(
             counts=self.counts,
             low_edge=self.low / self.scale - self.offset,
@@ -291,7 +293,7 @@ class _Window:
 
 
 @numba.njit(cache=True, nogil=True)
-def _fill(charge, low, width, counts, outside):
+def _fill(charge: NDArray, low: NDArray, width: NDArray, counts: NDArray, outside: NDArray) -> None:
     n_events, n_channels, n_pixels = charge.shape
     n_bins = counts.shape[2]
     for event in range(n_events):

@@ -34,10 +34,14 @@ __all__ = [
 class Sums(Protocol):
     """Sums over events of charges less a reference, of `calibpipe.camera.crosstalk_sums`."""
 
-    n_events: int
-    mean: np.ndarray
-    variance: np.ndarray
-    covariance: np.ndarray
+    @property
+    def n_events(self) -> int | np.ndarray: ...
+    @property
+    def mean(self) -> np.ndarray: ...
+    @property
+    def variance(self) -> np.ndarray: ...
+    @property
+    def covariance(self) -> np.ndarray: ...
 
 
 @dataclass(frozen=True)

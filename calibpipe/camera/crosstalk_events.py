@@ -6,6 +6,7 @@ from pathlib import Path
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from ..core.dl0 import StreamReport, read_batches
@@ -151,10 +152,12 @@ def run_crosstalk(
 
     method = _illumination if settings.method == "illumination" else _covariance
     times: list[float] = []
-    found, *counts = method(
+    found, n_events, n_pedestals, n_left_out = method(
         batches, kinds, charges, neighbours, positions, settings, relative_gain, times
     )
-    return CrosstalkRun(camera, found, report, *counts, min(times), max(times))
+    return CrosstalkRun(
+        camera, found, report, n_events, n_pedestals, n_left_out, min(times), max(times)
+    )
 
 
 def _kinds(settings: CrosstalkSettings) -> tuple[int, int]:
@@ -173,7 +176,14 @@ def _none(name: str) -> InsufficientStatisticsError:
 
 
 def _illumination(
-    batches, kinds, charges, neighbours, positions, settings, relative_gain, times
+    batches: Callable[[set[int]], Iterator[Dl0Batch]],
+    kinds: tuple[int, int],
+    charges: _Charges,
+    neighbours: NDArray,
+    positions: tuple[NDArray, NDArray],
+    settings: CrosstalkSettings,
+    relative_gain: NDArray | float,
+    times: list[float],
 ) -> tuple[Crosstalk, int, int, int]:
     of_light, of_pedestal = kinds
     pedestal = PixelSums()
@@ -193,7 +203,7 @@ def _illumination(
         sums.add(charge, lit)
         times += [batch.time.min(), batch.time.max()]
         n_events += len(batch)
-        n_left_out += np.count_nonzero(lit < 0)
+        n_left_out += int(np.count_nonzero(lit < 0))
     if not n_events:
         raise _none(settings.event_type)
     found = illumination_crosstalk(
@@ -203,19 +213,27 @@ def _illumination(
 
 
 def _covariance(
-    batches, kinds, charges, neighbours, positions, settings, relative_gain, times
+    batches: Callable[[set[int]], Iterator[Dl0Batch]],
+    kinds: tuple[int, int],
+    charges: _Charges,
+    neighbours: NDArray,
+    positions: tuple[NDArray, NDArray],
+    settings: CrosstalkSettings,
+    relative_gain: NDArray | float,
+    times: list[float],
 ) -> tuple[Crosstalk, int, int, int]:
     of_light, of_pedestal = kinds
     pairs = neighbour_pairs(neighbours, directed=False)
-    control = control_pairs(*positions, max(4 * neighbours.shape[0], pairs[0].size))
-    every = tuple(np.concatenate(both) for both in zip(pairs, control, strict=True))
-    flatfield, pedestal = PixelSums(every), PixelSums(every)
+    x, y = positions
+    control = control_pairs(x, y, max(4 * neighbours.shape[0], pairs[0].size))
+    first, second = (np.concatenate(both) for both in zip(pairs, control, strict=True))
+    flatfield, pedestal = PixelSums((first, second)), PixelSums((first, second))
     n_left_out = 0
     for batch in batches({of_light, of_pedestal}):
         charge, is_saturated = charges.of(batch)
         is_light = batch.event_type == of_light
         good = is_saturated.mean(axis=1) <= settings.max_saturated
-        n_left_out += np.count_nonzero(is_light & ~good)
+        n_left_out += int(np.count_nonzero(is_light & ~good))
         flatfield.add(charge[is_light & good])
         pedestal.add(charge[~is_light])
         times += [batch.time.min(), batch.time.max()]

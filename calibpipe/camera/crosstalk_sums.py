@@ -112,6 +112,7 @@ class PixelSums:
     @property
     def mean(self) -> np.ndarray:
         """(n_pixels,)."""
+        assert self._reference is not None  # there were events
         return self._reference + self._sum / self.n_events
 
     @property

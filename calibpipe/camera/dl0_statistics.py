@@ -268,7 +268,7 @@ class _Extraction:
         yield from held
 
     def _n_pedestals(self, batches: Iterable[Dl0Batch]) -> int:
-        return sum(np.count_nonzero(b.event_type == self.pedestal_type) for b in batches)
+        return sum(int(np.count_nonzero(b.event_type == self.pedestal_type)) for b in batches)
 
     def _pedestals_further_on(self) -> list[Dl0Batch]:
         found: list[Dl0Batch] = []
@@ -282,7 +282,7 @@ class _Extraction:
             rows = batch.event_type == self.pedestal_type
             if rows.any():
                 found.append(_selected(batch, rows))
-            n += np.count_nonzero(rows)
+            n += int(np.count_nonzero(rows))
             if n >= self.settings.n_baseline_events:
                 break
         if not found:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
@@ -105,7 +106,15 @@ def _check_capacitors(waveform: np.ndarray, first: np.ndarray, shape: tuple[int,
 
 
 @njit(cache=True)
-def _add_capacitors(waveform, first, reference, n_skipped, count, total, squares):
+def _add_capacitors(
+    waveform: NDArray,
+    first: NDArray,
+    reference: NDArray,
+    n_skipped: int,
+    count: NDArray,
+    total: NDArray,
+    squares: NDArray,
+) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     n_capacitors = count.shape[2]
     for event in range(n_events):

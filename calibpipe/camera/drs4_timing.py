@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 
@@ -129,7 +130,7 @@ def sampling_times(
 
 
 @njit(cache=True)
-def _binned(time, first, n_bins):
+def _binned(time: NDArray, first: NDArray, n_bins: int) -> tuple[NDArray, NDArray, NDArray]:
     """Number, sum and sum of squares of the times of each bin, (n_bins, n_columns)."""
     out = np.zeros((3, n_bins, time.shape[1]))
     for event in range(len(time)):

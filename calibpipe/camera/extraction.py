@@ -7,6 +7,7 @@ events at once and for waveforms as stored (uint16) or in float32.
 import astropy.units as u
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from calibpipe.core.exceptions import ConfigurationError
 
@@ -172,7 +173,16 @@ def _require_block(waveform: np.ndarray) -> None:
 
 
 @numba.njit(cache=True, nogil=True)
-def _window_kernel(waveform, pedestal, peak_index, width, shift, rate, charge, time):
+def _window_kernel(
+    waveform: NDArray,
+    pedestal: NDArray,
+    peak_index: int,
+    width: int,
+    shift: int,
+    rate: float,
+    charge: NDArray,
+    time: NDArray,
+) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     for event in range(n_events):
         for channel in range(n_channels):
@@ -202,7 +212,7 @@ def _window_kernel(waveform, pedestal, peak_index, width, shift, rate, charge, t
 
 
 @numba.njit(cache=True, nogil=True)
-def _variance_kernel(waveform, variance):
+def _variance_kernel(waveform: NDArray, variance: NDArray) -> None:
     n_events, n_channels, n_pixels, n_samples = waveform.shape
     for event in range(n_events):
         for channel in range(n_channels):

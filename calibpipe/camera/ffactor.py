@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
 from .medians import masked_median
@@ -127,8 +128,9 @@ def photon_statistics(
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
 def photon_statistics_of_channel(
-    out, mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error
-):
+    out: NDArray, mean: NDArray, std: NDArray, N: NDArray, mean_ped: NDArray, std_ped: NDArray,
+    N_ped: NDArray, F2: NDArray, F2_error: NDArray, B2: NDArray, B2_error: NDArray,
+) -> None:  # fmt: skip
     """As `photon_statistics`, of pixels (n,); `out` (8, n) has the fields in order."""
     for i in range(len(mean)):
         found = _photon_statistics_of_pixel(
@@ -140,7 +142,10 @@ def photon_statistics_of_channel(
 
 
 @numba.njit(error_model="numpy", forceinline=True)
-def _photon_statistics_of_pixel(mean, std, N, mean_ped, std_ped, N_ped, F2, F2_error, B2, B2_error):
+def _photon_statistics_of_pixel(
+    mean: float, std: float, N: float, mean_ped: float, std_ped: float, N_ped: float, F2: float,
+    F2_error: float, B2: float, B2_error: float,
+) -> tuple[float, ...]:  # fmt: skip
     """As `photon_statistics`, of numbers; without branches, which the compiler vectorises."""
     var = std * std * N / (N - 1.0)
     var_ped = std_ped * std_ped * N_ped / (N_ped - 1.0)
@@ -182,7 +187,9 @@ def _check_pedestal_events(n_events: np.ndarray, where: str) -> None:
 
 
 @numba.njit(error_model="numpy", forceinline=True)
-def _moment_covariance(var, N, var_ped, N_ped, g, n, F2):
+def _moment_covariance(
+    var: float, N: float, var_ped: float, N_ped: float, g: float, n: float, F2: float
+) -> tuple[float, float, float]:
     """Variance of (var_FF - var_ped), variance of S, and their covariance.
 
     Sample of N: var(mean) = κ2/N, var(variance) = 2 κ2²/(N-1) + κ4/N, cov = κ3/N.
@@ -197,7 +204,7 @@ def _moment_covariance(var, N, var_ped, N_ped, g, n, F2):
 
 
 @numba.njit(error_model="numpy", forceinline=True)
-def _propagated(d_variance, d_mean, moments):
+def _propagated(d_variance: float, d_mean: float, moments: tuple[float, float, float]) -> float:
     of_variance, of_mean, covariance = moments
     return np.sqrt(
         d_variance**2 * of_variance + d_mean**2 * of_mean + 2.0 * d_variance * d_mean * covariance
@@ -247,14 +254,9 @@ class QuadraticNoiseFit:
 
 
 def fit_quadratic_noise(
-    signal: np.ndarray,
-    variance: np.ndarray,
-    n_events: np.ndarray,
-    pedestal_variance: np.ndarray,
-    pedestal_n_events: np.ndarray,
-    *,
-    squared_excess_noise_factor: float | np.ndarray,
-) -> QuadraticNoiseFit:
+    signal: np.ndarray, variance: np.ndarray, n_events: np.ndarray, pedestal_variance: np.ndarray,
+    pedestal_n_events: np.ndarray, *, squared_excess_noise_factor: float | np.ndarray,
+) -> QuadraticNoiseFit:  # fmt: skip
     """Gain and quadratic noise term of every pixel from light pulses of several intensities.
 
     Least squares of var(Q) - var(Q_ped) = F² g S + B² S², linear in g and B², all pixels at once.

@@ -111,7 +111,7 @@ def gain_ratio(
     few = n_points < MIN_POINTS
     status = _status(few, ratio, offset / offset_error, chi2, n_points - 1, n_sigma, min_p_value)
     swapped = (status & GainRatioReason.SWAPPED) > 0
-    if np.count_nonzero(swapped) > 0.5 * max(np.count_nonzero(~few), 1):
+    if np.count_nonzero(swapped) > 0.5 * max(int(np.count_nonzero(~few)), 1):
         raise ConfigurationError(
             f"gains are swapped: {np.count_nonzero(swapped)} of {np.count_nonzero(~few)} pixels "
             "have less signal in high gain than in low gain; mend the description of the camera"
@@ -187,7 +187,7 @@ def _status(
             (~few & (n_degrees >= 2) & (np.abs(offset_pull) > n_sigma), reason.OFFSET),
             (~few & bad, reason.BAD_FIT),
         )
-    return sum((np.where(condition, bit.value, 0) for condition, bit in conditions))
+    return np.sum([np.where(condition, bit.value, 0) for condition, bit in conditions], axis=0)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..core.exceptions import ConfigurationError, InsufficientStatisticsError
-from .nodes import Chunk
+from .pixel_statistics import ChunkStatistics
 
 __all__ = ["CombinedChunks", "LightScan", "camera_median", "combined_chunks", "light_scan"]
 
@@ -38,7 +38,9 @@ class CombinedChunks:
     common_variance: np.ndarray
 
 
-def combined_chunks(chunks: Sequence[Chunk], *, variance_factor: float = 1.0) -> CombinedChunks:
+def combined_chunks(
+    chunks: Sequence[ChunkStatistics], *, variance_factor: float = 1.0
+) -> CombinedChunks:
     """Mean and variance of a run from those of its chunks, weighted by events.
 
     Parameters

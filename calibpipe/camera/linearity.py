@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ..core.exceptions import ConfigurationError
 from .light_levels import LightLevels, independent_error
@@ -127,11 +128,12 @@ def monotone_knots(
     pooled = _pooled(
         measured.reshape(len(measured), -1), np.where(known, linear, np.nan).reshape(shape[0], -1)
     )
-    return tuple(values.reshape(shape) for values in pooled)
+    of_light, of_charge = (values.reshape(shape) for values in pooled)
+    return of_light, of_charge
 
 
 @njit(cache=True)
-def _pooled(measured, linear):
+def _pooled(measured: NDArray, linear: NDArray) -> tuple[NDArray, NDArray]:
     """Pool adjacent violators of each column; the first of a pool keeps the means."""
     n_points, n_columns = measured.shape
     out = np.full((2, n_points, n_columns), np.nan)
@@ -157,7 +159,7 @@ def _pooled(measured, linear):
 
 
 @njit(cache=True)
-def linear_charge(charge, measured, linear):
+def linear_charge(charge: NDArray, measured: NDArray, linear: NDArray) -> NDArray:
     """Charges as of a linear camera: a smooth monotone function through 0 and the knots.
 
     Cubic Hermite polynomials with the slopes of Fritsch and Butland 1984, SIAM J. Sci. Stat.
@@ -203,7 +205,7 @@ def linear_charge(charge, measured, linear):
 
 
 @njit
-def _set_slopes(x, y, last, slope):
+def _set_slopes(x: NDArray, y: NDArray, last: int, slope: NDArray) -> None:
     """Weighted harmonic means of the secants on both sides; secants at the ends."""
     slope[0] = y[1] / x[1]
     slope[last] = (y[last] - y[last - 1]) / (x[last] - x[last - 1])
@@ -215,7 +217,7 @@ def _set_slopes(x, y, last, slope):
 
 
 @njit
-def _hermite(value, x, y, slope, k):
+def _hermite(value: float, x: NDArray, y: NDArray, slope: NDArray, k: int) -> float:
     h = x[k] - x[k - 1]
     t = (value - x[k - 1]) / h
     rest = 1 - t

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["good_median", "good_median_error", "masked_median", "masked_median_error"]
 
@@ -36,7 +37,7 @@ def _of_rows(function: Callable, *arrays: np.ndarray) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True)
-def _medians(values, good):
+def _medians(values: NDArray, good: NDArray) -> NDArray:
     out = np.empty(len(values))
     for row in range(len(values)):
         out[row] = good_median(values[row], good[row])
@@ -44,7 +45,7 @@ def _medians(values, good):
 
 
 @numba.njit(cache=True, nogil=True)
-def _median_errors(values, errors, good):
+def _median_errors(values: NDArray, errors: NDArray, good: NDArray) -> NDArray:
     out = np.empty(len(values))
     for row in range(len(values)):
         out[row] = good_median_error(values[row], errors[row], good[row])
@@ -52,7 +53,7 @@ def _median_errors(values, errors, good):
 
 
 @numba.njit(cache=True, nogil=True)
-def good_median(values, good):
+def good_median(values: NDArray, good: NDArray) -> float:
     """Median of the good ones of finite values (n,), or NaN."""
     kept = np.empty(len(values))
     n = 0
@@ -66,7 +67,7 @@ def good_median(values, good):
 
 
 @numba.njit(cache=True, nogil=True)
-def _neighbours(values, n, rank):
+def _neighbours(values: NDArray, n: int, rank: int) -> tuple[float, float]:
     """The values of ranks `rank` - 1 and `rank` of the first n, which are overwritten.
 
     Halved by a pivot until few are left, without branches in the loops over the values.
@@ -98,7 +99,7 @@ def _neighbours(values, n, rank):
 
 
 @numba.njit(forceinline=True)
-def _pivot(values, n):
+def _pivot(values: NDArray, n: int) -> float:
     """Median of the medians of three times three values, from all over the n."""
     step = n // 9
     medians = (
@@ -110,12 +111,12 @@ def _pivot(values, n):
 
 
 @numba.njit(forceinline=True)
-def _middle(a, b, c):
+def _middle(a: float, b: float, c: float) -> float:
     return max(min(a, b), min(max(a, b), c))
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def good_median_error(values, errors, good):
+def good_median_error(values: NDArray, errors: NDArray, good: NDArray) -> float:
     """As `masked_median_error`, of one row (n,)."""
     # ASSUME: differences and errors are Gaussian; then the expected number of pixels that change
     # side, n [1/4 - arcsin(τ²/(τ²+ε²))/2π], divided by the density at the median, n/√(2π(τ²+ε²)).

@@ -7,11 +7,12 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from .ffactor import photon_statistics_of_channel
 from .medians import good_median, good_median_error, masked_median
 from .nodes import Chunk
-from .outliers import flag_flatfields, flag_n_pe, flag_peak_times, flag_pedestals
+from .outliers import Limits, flag_flatfields, flag_n_pe, flag_peak_times, flag_pedestals
 from .timing import shifts_of_channel
 
 __all__ = [
@@ -97,7 +98,15 @@ def common_quadratic_noise(pedestal: Chunk, flatfield: Chunk) -> np.ndarray:
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def calculate_node(row, measured, noise, baseline, width, limits, is_measured):
+def calculate_node(
+    row: NodeColumns,
+    measured: tuple[MeasuredChunk, MeasuredChunk, MeasuredChunk],
+    noise: Noise,
+    baseline: NDArray,
+    width: float,
+    limits: Limits,
+    is_measured: NDArray,
+) -> int:
     """Fill a row of `NodeColumns` from the chunks of a node.
 
     Bad pixels (any reason in a measured channel) are masked in both channels, with factor 0 and
@@ -124,7 +133,15 @@ def calculate_node(row, measured, noise, baseline, width, limits, is_measured):
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def _calculate_channel(row, measured, noise, baseline, width, limits, c):
+def _calculate_channel(
+    row: NodeColumns,
+    measured: tuple[MeasuredChunk, MeasuredChunk, MeasuredChunk],
+    noise: Noise,
+    baseline: NDArray,
+    width: float,
+    limits: Limits,
+    c: int,
+) -> None:
     ped, flat, peak = measured
     N, N_ped = flat.n_events[c], ped.n_events[c]
     n_pixels = baseline.shape[1]

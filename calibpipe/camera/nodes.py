@@ -21,12 +21,21 @@ SERIES = ("pedestal", "flat-field charge", "flat-field peak time")
 class Chunk(Protocol):
     """What is needed of the statistics of one chunk; times in TAI seconds since 1970."""
 
-    time_start: float
-    time_end: float
-    n_events: np.ndarray  # (n_channels, n_pixels)
-    mean: np.ndarray
-    std: np.ndarray
-    common_variance: np.ndarray  # (n_channels,), of what all pixels share, or NaN
+    @property
+    def time_start(self) -> float: ...  # noqa: D102
+    @property
+    def time_end(self) -> float: ...  # noqa: D102
+    @property
+    def n_events(self) -> np.ndarray:
+        """(n_channels, n_pixels), as mean and standard deviation."""
+
+    @property
+    def mean(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def std(self) -> np.ndarray: ...  # noqa: D102
+    @property
+    def common_variance(self) -> np.ndarray:
+        """(n_channels,), of what all pixels share, or NaN."""
 
 
 def _serving(
@@ -100,6 +109,7 @@ def coefficient_nodes(
     times = np.unique(np.concatenate([*starts, *(end[np.isfinite(end)] for end in ends)]))
     together = list(zip(series, starts, ends, strict=True))
     return [
-        (float(time), tuple(_serving(*kind, time) for kind in together))
+        (float(time), (pedestal, flatfield, peak_time))
         for time in times[times >= begin]
+        for pedestal, flatfield, peak_time in [[_serving(*kind, time) for kind in together]]
     ]

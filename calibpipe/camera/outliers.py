@@ -9,10 +9,11 @@ instead of means. Scatter expected of n_pe: lstchain, filter scan of LST-1 of 20
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntFlag
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from .ffactor import MIN_PEDESTAL_EVENTS
 from .medians import good_median
@@ -126,15 +127,19 @@ class Limits(NamedTuple):
 
 def limits(criteria: OutlierCriteria) -> Limits:
     """Criteria for compiled functions."""
+    charge_low, charge_high = (float(limit) for limit in criteria.flatfield_charge_range)
+    time_low, time_high = (float(limit) for limit in criteria.peak_time_range)
     return Limits(
         float(criteria.min_pedestal_events),
         float(criteria.min_flatfield_events),
         float(criteria.pedestal_mean_deviation),
         float(criteria.pedestal_std_deviation),
-        *(float(limit) for limit in criteria.flatfield_charge_range),
+        charge_low,
+        charge_high,
         float(criteria.flatfield_std_deviation),
         float(criteria.dead_signal_fraction),
-        *(float(limit) for limit in criteria.peak_time_range),
+        time_low,
+        time_high,
         float(criteria.n_pe_deviation),
         float(criteria.relative_qe_dispersion),
         np.array(criteria.n_pe_linear, float),
@@ -153,7 +158,9 @@ def _reasons(flag: Callable, criteria: OutlierCriteria, *arrays: np.ndarray) -> 
 
 
 @numba.njit(cache=True, nogil=True)
-def _flag_far(reasons, bit, values, counted, deviations):
+def _flag_far(
+    reasons: NDArray, bit: int, values: NDArray, counted: NDArray, deviations: float
+) -> None:
     """Flag values further from the camera median than some robust standard deviations."""
     distance = np.abs(values - good_median(values, counted))
     deviations *= MAD_TO_SIGMA
@@ -165,7 +172,7 @@ def _flag_far(reasons, bit, values, counted, deviations):
 
 
 @numba.njit(cache=True, nogil=True)
-def _nothing_far(distance, counted, deviations):
+def _nothing_far(distance: NDArray, counted: NDArray, deviations: float) -> bool:
     """Whether the median is surely large enough for the largest distance: no need to know it."""
     largest = 0.0
     for value in distance:
@@ -179,7 +186,9 @@ def _nothing_far(distance, counted, deviations):
 
 
 @numba.njit(cache=True, nogil=True)
-def _flag_uncounted(reasons, values, std, n_events, min_events):
+def _flag_uncounted(
+    reasons: NDArray, values: NDArray, std: NDArray, n_events: NDArray, min_events: float
+) -> NDArray:
     """Flag what is no number or of too few events; the pixels that count in medians."""
     counted = np.empty(len(values), np.bool_)
     for i in range(len(values)):
@@ -210,7 +219,9 @@ def pedestal_reasons(
 
 
 @numba.njit(cache=True, nogil=True)
-def flag_pedestals(reasons, mean, std, n_events, limits):
+def flag_pedestals(
+    reasons: NDArray, mean: NDArray, std: NDArray, n_events: NDArray, limits: Limits
+) -> None:
     """As `pedestal_reasons`, of one channel, added to `reasons`."""
     counted = _flag_uncounted(reasons, mean, std, n_events, limits.min_pedestal_events)
     _flag_far(reasons, PEDESTAL_MEAN, mean, counted, limits.pedestal_mean_deviation)
@@ -239,7 +250,9 @@ def flatfield_reasons(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def flag_flatfields(reasons, signal, std, n_events, limits):
+def flag_flatfields(
+    reasons: NDArray, signal: NDArray, std: NDArray, n_events: NDArray, limits: Limits
+) -> None:
     """As `flatfield_reasons`, of one channel, added to `reasons`."""
     counted = _flag_uncounted(reasons, signal, std, n_events, limits.min_flatfield_events)
     median = good_median(signal, counted)
@@ -258,7 +271,7 @@ def peak_time_reasons(peak_time: np.ndarray, criteria: OutlierCriteria) -> np.nd
 
 
 @numba.njit(cache=True, nogil=True)
-def flag_peak_times(reasons, peak_time, limits):
+def flag_peak_times(reasons: NDArray, peak_time: NDArray, limits: Limits) -> None:
     """As `peak_time_reasons`, of one channel, added to `reasons`."""
     for i in range(len(peak_time)):
         outside = (peak_time[i] < limits.peak_time_low) | (peak_time[i] > limits.peak_time_high)
@@ -295,7 +308,9 @@ def n_pe_standard_deviation(
     return _spread_of_n_pe(n, inverse_root, criteria.relative_qe_dispersion, *linear, *quadratic)
 
 
-def _spread_of_n_pe(n, inverse_root, dispersion, l0, l1, q0, q1):
+def _spread_of_n_pe(
+    n: Any, inverse_root: Any, dispersion: float, l0: Any, l1: Any, q0: Any, q1: Any
+) -> Any:  # numbers in compiled functions, or arrays
     return np.sqrt(
         n * inverse_root**2
         + (dispersion * n) ** 2
@@ -336,7 +351,10 @@ def n_pe_reasons(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def flag_n_pe(reasons, n_pe, n_events, earlier, channel, limits):
+def flag_n_pe(
+    reasons: NDArray, n_pe: NDArray, n_events: NDArray, earlier: NDArray, channel: int,
+    limits: Limits,
+) -> tuple[float, bool]:  # fmt: skip
     """As `n_pe_reasons`, of one channel, added to `reasons`, which may be `earlier` itself.
 
     Returns the median, and whether all pixels that made it are kept.
@@ -383,5 +401,5 @@ def chunk_verdict(reasons: np.ndarray, criteria: OutlierCriteria) -> tuple[bool,
 def reason_counts(reasons: np.ndarray) -> dict[str, int]:
     """Number of pixels with each reason in any channel, the most frequent first."""
     in_any = np.bitwise_or.reduce(np.asarray(reasons), axis=0)
-    counts = {r.name: int(np.count_nonzero(in_any & r.value)) for r in PixelReason}
+    counts = {str(r.name): int(np.count_nonzero(in_any & r.value)) for r in PixelReason}
     return dict(sorted(((k, v) for k, v in counts.items() if v), key=lambda kv: -kv[1]))

@@ -11,7 +11,7 @@ from functools import reduce
 import numpy as np
 
 from .light_scan import CombinedChunks, combined_chunks
-from .nodes import Chunk
+from .pixel_statistics import ChunkStatistics
 
 __all__ = [
     "MIN_EVENTS",
@@ -95,14 +95,18 @@ def pedestal_level(
 
 
 def with_baseline(
-    chunks: Sequence[Chunk], subtracted: np.ndarray | float, window_width: int
-) -> list[Chunk]:
+    chunks: Sequence[ChunkStatistics], subtracted: np.ndarray | float, window_width: int
+) -> list[ChunkStatistics]:
     """Charges of a run as if no baseline had been subtracted: those of several runs go together."""
     return [replace(c, mean=np.asarray(c.mean, float) + window_width * subtracted) for c in chunks]
 
 
 def levels_of_chunks(
-    charges: Sequence[Chunk], samples: Sequence[Chunk], *, window_width: int, n_samples: int
+    charges: Sequence[ChunkStatistics],
+    samples: Sequence[ChunkStatistics],
+    *,
+    window_width: int,
+    n_samples: int,
 ) -> tuple[PedestalLevel, dict[str, np.ndarray], CombinedChunks]:
     """Pedestal of all chunks, its systematic errors by name, and the charges together.
 
@@ -115,10 +119,13 @@ def levels_of_chunks(
     window_width, n_samples : int
         Of window and waveform.
     """
-    sizes = {"window_width": window_width, "n_samples": n_samples}
-    whole = [combined_chunks(chunks) for chunks in (charges, samples)]
+
+    def level(charge: CombinedChunks, sample: CombinedChunks) -> PedestalLevel:
+        return pedestal_level(charge, sample, window_width=window_width, n_samples=n_samples)
+
+    whole = combined_chunks(charges)
     parts = [
-        pedestal_level(combined_chunks([charge]), combined_chunks([sample]), **sizes)
+        level(combined_chunks([charge]), combined_chunks([sample]))
         for charge, sample in zip(charges, samples, strict=True)
     ]
     found = {
@@ -128,7 +135,7 @@ def levels_of_chunks(
         )
         for name in ("mean", "window_rms", "sample_rms")
     }
-    return pedestal_level(*whole, **sizes), found, whole[0]
+    return level(whole, combined_chunks(samples)), found, whole
 
 
 def drift(values: np.ndarray, errors: np.ndarray) -> np.ndarray:

@@ -10,9 +10,9 @@ from astropy.table import Table
 from ..core.exceptions import ConfigurationError
 from .integration_window import pulse_shape
 from .light_scan import CombinedChunks
-from .nodes import Chunk
 from .nsb_rate import NsbRate, nsb_rate, pulse_gain, window_response
 from .pedestal import PedestalStatus, levels_of_chunks, pedestal_status
+from .pixel_statistics import ChunkStatistics
 
 __all__ = ["GAIN_COLUMNS", "WINDOW_COLUMNS", "PulseGains", "gains_of_tables", "pedestal_table"]
 
@@ -71,8 +71,8 @@ def gains_of_tables(pixels: Table, sky: Table, shape: tuple[int, int]) -> PulseG
 
 
 def pedestal_table(
-    dark: tuple[Sequence[Chunk], Sequence[Chunk]],
-    sky: tuple[Sequence[Chunk], Sequence[Chunk]] | None,
+    dark: tuple[Sequence[ChunkStatistics], Sequence[ChunkStatistics]],
+    sky: tuple[Sequence[ChunkStatistics], Sequence[ChunkStatistics]] | None,
     gains: PulseGains | None,
     readout: Any,
     window_width: int,
@@ -89,12 +89,11 @@ def pedestal_table(
     readout : CameraReadout
     window_width : int
     """
-    sizes = {"window_width": window_width, "n_samples": readout.n_samples}
     with np.errstate(divide="ignore", invalid="ignore"):
-        columns, closed = _levels(dark, sizes, "dark")
+        columns, closed = _levels(dark, window_width, readout.n_samples, "dark")
         seen = None
         if sky is not None:
-            more, seen = _levels(sky, sizes, "sky")
+            more, seen = _levels(sky, window_width, readout.n_samples, "sky")
             columns |= more
         status = pedestal_status(closed, seen)
         rate = _rate(closed, seen, gains, readout, window_width)
@@ -128,11 +127,14 @@ def _unknown_with(name: str) -> int:
 
 
 def _levels(
-    chunks: tuple[Sequence[Chunk], Sequence[Chunk]], sizes: dict[str, int], kind: str
+    chunks: tuple[Sequence[ChunkStatistics], Sequence[ChunkStatistics]],
+    width: int,
+    n_samples: int,
+    kind: str,
 ) -> tuple[dict[str, np.ndarray], CombinedChunks]:
     """Columns of a pedestal, and its charges."""
-    level, sys_error, charge = levels_of_chunks(*chunks, **sizes)
-    width, columns = sizes["window_width"], {f"{kind}_n_events": charge.n_events}
+    level, sys_error, charge = levels_of_chunks(*chunks, window_width=width, n_samples=n_samples)
+    columns = {f"{kind}_n_events": charge.n_events}
     for name in _LEVELS:
         source, scale = ("mean", width) if name == "window_mean" else (name, 1)
         columns |= {

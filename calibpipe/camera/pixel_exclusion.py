@@ -4,9 +4,9 @@ Evidence of single nights flickers; a list of excluded pixels must not. A pixel 
 has evidence against it in N of the last M nights, and comes back after M' nights without any.
 """
 
+import datetime
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
 from enum import IntFlag
 from typing import Any
 
@@ -75,13 +75,13 @@ class PixelOverride:
 
     decision: str
     pixels: tuple[int, ...]
-    begin: date
-    end: date | None
+    begin: datetime.date
+    end: datetime.date | None
     author: str
     date: str
     reason: str
 
-    def holds(self, night: date) -> bool:
+    def holds(self, night: datetime.date) -> bool:
         """Whether it is in force in a night."""
         return self.begin <= night and (self.end is None or night <= self.end)
 
@@ -143,7 +143,8 @@ def evidence_of(found: Mapping[ExclusionReason, np.ndarray], n_pixels: int) -> n
         values = np.asarray(given, bool)
         if values.shape[-1] != n_pixels:
             raise ConfigurationError(
-                f"{reason.name.lower()} is of {values.shape[-1]} pixels, the camera has {n_pixels}"
+                f"{str(reason.name).lower()} is of {values.shape[-1]} pixels, "
+                f"the camera has {n_pixels}"
             )
         bad = values.reshape(-1, n_pixels).any(axis=0)
         bits |= np.where(bad, reason.value, 0).astype(np.uint16)
@@ -199,8 +200,8 @@ def overrides_of(
                 "decisions are dated, signed and have a reason"
             )
         try:
-            begin = date.fromisoformat(str(entry["night"]))
-            end = date.fromisoformat(str(entry["until"])) if entry.get("until") else None
+            begin = datetime.date.fromisoformat(str(entry["night"]))
+            end = datetime.date.fromisoformat(str(entry["until"])) if entry.get("until") else None
             pixels = tuple(int(pixel) for pixel in entry["pixels"])
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
@@ -254,7 +255,7 @@ def excluded_pixels(
     returns = n_good >= rule.n_good
     by_evidence = np.where(was_excluded, ~returns, n_bad >= rule.n_bad)
     operator = np.zeros(bad.shape[1], np.int8)
-    this_night = date.fromisoformat(nights[-1])
+    this_night = datetime.date.fromisoformat(nights[-1])
     for decision in overrides:
         if decision.holds(this_night):
             operator[list(decision.pixels)] = 1 if decision.decision == EXCLUDE else -1

@@ -8,6 +8,7 @@ import numba
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from calibpipe.core.exceptions import ConfigurationError, CorruptedInputError
 
@@ -239,29 +240,32 @@ def chunk_statistics(
     common_variance = _common_variance(
         np.ascontiguousarray(values).reshape(shape[0], -1), mask, shape[1], mean, lower, upper
     )
-    corrected = max_sigma is not None and correct_clipping
-    factor = clipped_variance_factor(max_sigma, iterations) if corrected else 1.0
+    factor = 1.0
+    if max_sigma is not None and correct_clipping:
+        factor = clipped_variance_factor(max_sigma, iterations)
     few, too_few = n < 2, n < 4
     mean_error = np.sqrt(m2 / factor / np.where(few, np.nan, n - 1.0))
     spread = (m4 - m2**2 * (n - 3) / np.where(few, np.nan, n - 1.0)) / np.where(few, np.nan, n)
     variance_error = np.where(too_few, np.nan, np.sqrt(np.maximum(spread, 0))) / factor
     first, last = np.argmin(time), np.argmax(time)
-    per_pixel = [
+    n, mean, median, std, mean_error, variance_error = (
         a.reshape(shape[1:])
         for a in (n, mean, median, np.sqrt(m2 / factor), mean_error, variance_error)
-    ]
+    )
     return ChunkStatistics(
         float(time[first]),
         float(time[last]),
         int(event_id[first]),
         int(event_id[last]),
-        *per_pixel,
+        *(n, mean, median, std, mean_error, variance_error),
         common_variance,
     )
 
 
 @numba.njit(cache=True, nogil=True)
-def _moments(values, mask, max_sigma, iterations):
+def _moments(
+    values: NDArray, mask: NDArray, max_sigma: float, iterations: int
+) -> tuple[NDArray, ...]:
     n_events, n_columns = values.shape
     count = np.zeros(n_columns, np.int64)
     mean, median, m2, m4, lower_limit, upper_limit = np.full((6, n_columns), np.nan)
@@ -296,7 +300,7 @@ def _moments(values, mask, max_sigma, iterations):
 
 
 @numba.njit(cache=True, nogil=True)
-def _limits(data, kept, max_sigma, iterations):
+def _limits(data: NDArray, kept: NDArray, max_sigma: float, iterations: int) -> tuple[float, float]:
     """Last limits of the clipping of values, infinite without iterations."""
     lower, upper = -np.inf, np.inf
     n = len(data)
@@ -320,7 +324,7 @@ def _limits(data, kept, max_sigma, iterations):
 
 
 @numba.njit(cache=True, nogil=True)
-def _central_moments(data):
+def _central_moments(data: NDArray) -> tuple[float, float, float]:
     """Mean and second and fourth central moment, of at least one value."""
     total = 0.0
     for value in data:
@@ -336,7 +340,9 @@ def _central_moments(data):
 
 
 @numba.njit(cache=True, nogil=True)
-def _common_variance(values, mask, n_channels, mean, lower, upper):
+def _common_variance(
+    values: NDArray, mask: NDArray, n_channels: int, mean: NDArray, lower: NDArray, upper: NDArray
+) -> NDArray:
     """Covariance over events of the mean deviations of even and odd pixels, for each channel."""
     n_events, n_columns = values.shape
     n_pixels = n_columns // n_channels
@@ -388,7 +394,7 @@ class _RowBuffer:
     def take(self, n: int | None = None) -> Rows:
         """The first `n` rows (all when not given), which leave the buffer."""
         n = self.n if n is None else n
-        arrays, rest = self.arrays, self.n - n
+        arrays, rest = self.arrays or (), self.n - n
         taken = tuple(a[:n] for a in arrays)
         self.arrays, self.n = None, 0
         if rest:

@@ -139,11 +139,11 @@ class _Found:
         names = ("light", "pedestal", "pedestal_width", *model.fact_names)
         if high:
             names += ("high_light", "high_pedestal", "high_pedestal_width", "high_gain")
-        values = np.full((3, len(names), n_pixels), np.nan)
+        value, stat, sys = np.full((3, len(names), n_pixels), np.nan)
         numbers = {name: np.full(n_pixels, np.nan) for name in ("chi2", "p_value", "deviance")}
         numbers |= {name: np.zeros(n_pixels, int) for name in ("n_dof", "n_iterations")}
         unknown = np.full(n_pixels, np.nan)
-        return cls(names, seen, *values, seen.status.copy(), numbers, unknown)
+        return cls(names, seen, value, stat, sys, seen.status.copy(), numbers, unknown)
 
     def fit(
         self,

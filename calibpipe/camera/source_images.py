@@ -12,6 +12,7 @@ from .calibrated_images import BATCH, ImageBatch
 
 if TYPE_CHECKING:
     from ctapipe.instrument import SubarrayDescription
+    from ctapipe.io import EventSource
 
 __all__ = ["SourceImages", "source_images"]
 
@@ -78,10 +79,11 @@ def source_images(
     return SourceImages(source.subarray, tel_id, obs_id, focal_length, batches)
 
 
-def _opened(path: Path):
+def _opened(path: Path) -> tuple["EventSource", str]:
     """Source of events, and which focal length it has."""
     from ctapipe.io import EventSource
 
+    problem: Exception
     known: dict = {"skip_calibration_events": False} if "simtel" in path.name else {}
     for choice in ("EFFECTIVE", "EQUIVALENT"):
         try:
@@ -97,7 +99,7 @@ def _opened(path: Path):
     ) from problem
 
 
-def _batches(source, tel_id: int, width: int, shift: int) -> Iterator[ImageBatch]:
+def _batches(source: "EventSource", tel_id: int, width: int, shift: int) -> Iterator[ImageBatch]:
     from ctapipe.calib import CameraCalibrator
     from ctapipe.image.extractor import GlobalPeakWindowSum
 

@@ -47,7 +47,7 @@ class Spectrum:
     bin_width: NDArray
     index: tuple[int, ...]
 
-    def of(self, pixels: NDArray) -> "Spectrum":
+    def of(self, pixels: NDArray | slice) -> "Spectrum":
         """Those of some pixels."""
         return Spectrum(
             self.counts[pixels], self.low_edge[pixels], self.bin_width[pixels], self.index

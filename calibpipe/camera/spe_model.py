@@ -97,7 +97,7 @@ def photoelectron_shape(
         NaN where the parameters are outside.
     """
     k = 1 / (np.asarray(resolution) ** 2 + 1)
-    p = p_raw * largest_p(resolution)
+    p = np.asarray(p_raw) * largest_p(resolution)
     rest = 1 - p
     a = 2 / np.pi * p**2 - p * k
     b = 2 * np.sqrt(2 / np.pi) * p * rest
@@ -109,7 +109,7 @@ def photoelectron_shape(
     return PhotoelectronShape(p, low, high)
 
 
-def _high_width_range(p: ArrayLike, resolution: ArrayLike) -> tuple[NDArray, NDArray]:
+def _high_width_range(p: NDArray, resolution: ArrayLike) -> tuple[NDArray, NDArray]:
     r"""Smallest and largest :math:`s_h/\mu` of a fraction and a resolution."""
     k = 1 / (np.asarray(resolution) ** 2 + 1)
     rest = 1 - np.asarray(p)

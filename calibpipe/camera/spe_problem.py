@@ -78,8 +78,8 @@ class SpeProblem:
         value, error = [*fit.value[:, :3].T, *facts], [*fit.error[:, :3].T, *errors]
         if self.n_runs > 1:
             at = [self.n_own + 3, *range(4, self.n_own)]
-            own = np.ix_(range(len(fit.value)), at, at)
-            facts, errors = self.model.reported(fit.value[:, at], fit.covariance[own])
+            of_high = np.ix_(range(len(fit.value)), at, at)
+            facts, errors = self.model.reported(fit.value[:, at], fit.covariance[of_high])
             value += [*fit.value[:, self.n_own : self.n_own + 3].T, facts[0]]
             error += [*fit.error[:, self.n_own : self.n_own + 3].T, errors[0]]
         return np.stack(value), np.stack(error)

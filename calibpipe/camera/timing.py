@@ -2,6 +2,7 @@
 
 import numba
 import numpy as np
+from numpy.typing import NDArray
 
 from .medians import good_median, good_median_error, masked_median, masked_median_error
 
@@ -60,7 +61,15 @@ def time_shift_error(
 
 
 @numba.njit(cache=True, nogil=True, error_model="numpy")
-def shifts_of_channel(shift, error, peak_time, std, n_events, common_variance, good):
+def shifts_of_channel(
+    shift: NDArray,
+    error: NDArray,
+    peak_time: NDArray,
+    std: NDArray,
+    n_events: NDArray,
+    common_variance: float,
+    good: NDArray,
+) -> None:
     """`time_shift` and `time_shift_error` of one channel, into the first two arguments.
 
     The variance that all pixels share, if it is known, is taken from ``std**2``.

@@ -1,5 +1,6 @@
 """Tables of a filter scan: photon transfer of pixels, linearity by point, ratio of gains."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 import numpy as np
@@ -178,7 +179,7 @@ def transfer_table(
 
 
 def points_table(
-    obs_ids: np.ndarray,
+    obs_ids: Sequence[int] | np.ndarray,
     scan: LightScan,
     found: PhotonTransfer,
     levels: LightLevels,

@@ -292,11 +292,7 @@ def _camera(name: str, header: Mapping[str, Any], given: Mapping[str, Any]) -> A
             values[field] = _number(name, header, keyword) - (field in ("x_center", "y_center"))
     camera = with_values(
         AllskyCamera(
-            **(
-                dict.fromkeys(("x_center", "y_center"), 0.0)
-                | {"projection": "", "focal_length": 1.0}
-                | values
-            )
+            **dict[str, Any](x_center=0.0, y_center=0.0, projection="", focal_length=1.0) | values
         ),
         given,
     )

@@ -143,7 +143,9 @@ class _PatientSession(requests.Session):
         self.patience = patience
         self.failure: CalibPipeError | None = None
 
-    def request(self, method: str, url: str, **options: Any) -> requests.Response:
+    def request(  # type: ignore[override] # all options by name
+        self, method: str, url: str, **options: Any
+    ) -> requests.Response:
         """Response whose status will not pass by waiting."""
         if self.failure is not None:  # the client goes on after its first request has failed
             raise self.failure

@@ -77,10 +77,10 @@ def arrivals(
     seen = {}
     for block, files in found.items():
         known = before.get(block)
-        same = known is not None and known.files == files
-        seen[block] = (
-            Arrival(files, known.since, known.n_looks + 1) if same else Arrival(files, now)
-        )
+        if known is not None and known.files == files:
+            seen[block] = Arrival(files, known.since, known.n_looks + 1)
+        else:
+            seen[block] = Arrival(files, now)
     return seen
 
 

@@ -110,7 +110,7 @@ def _place(line: str) -> tuple[float, ...]:
     if not found:
         raise ValueError(f"line 2 {line!r} has no place and times")
 
-    def seconds(text):
+    def seconds(text: str) -> float:
         moment = datetime.strptime(text, "%d/%m/%Y %H:%M:%S").replace(tzinfo=UTC)
         return moment.timestamp()
 

@@ -177,7 +177,7 @@ def joined(parts: Sequence[LidarData]) -> LidarData:
 
 
 def _require_same(first: LidarData, other: LidarData) -> None:
-    def identity(data):
+    def identity(data: LidarData) -> list[tuple[object, ...]]:
         return [
             (c.name, c.mode, c.emitted.value, c.received.value, c.distance.size)
             for c in data.channels

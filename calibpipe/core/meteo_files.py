@@ -248,6 +248,7 @@ def _assembled(
                     out[i, j] = fields[name][time, level].values
         return out
 
+    assert grid is not None  # heights and temperatures are there
     used = [field for known in needed for field in known.values()]
     ozone = "ozone mass mixing ratio"
     return PressureLevelData(

@@ -78,7 +78,7 @@ def _netcdf_axis(path: Path, data: Any, names: tuple[str, ...]) -> str:
 def _netcdf_times(variable: Any) -> NDArray:
     from netCDF4 import num2date
 
-    moments = num2date(
+    moments: Any = num2date(
         np.asarray(variable[:]),
         variable.units,
         getattr(variable, "calendar", "standard"),

@@ -136,12 +136,15 @@ def _ecsv_header(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return meta, meta["calibpipe"]
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
+_SafeLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class _Loader(_SafeLoader):
     """Loader of ECSV headers; ordered mappings and astropy's tags of columns are plain here."""
 
 
 def _ordered(loader: yaml.Loader, node: yaml.Node) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+    entries: dict[Any, Any] = {}
     for mapping in node.value:
         entries |= loader.construct_mapping(mapping, deep=True)
     return entries
@@ -152,6 +155,7 @@ def _plain(loader: yaml.Loader, suffix: str, node: yaml.Node) -> Any:
         return loader.construct_mapping(node, deep=True)
     if isinstance(node, yaml.SequenceNode):
         return loader.construct_sequence(node, deep=True)
+    assert isinstance(node, yaml.ScalarNode)
     return loader.construct_scalar(node)
 
 

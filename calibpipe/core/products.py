@@ -94,7 +94,7 @@ def _stable(value: Any) -> Any:
     A file that is itself a product counts by its identifier, not by its bytes (creation time).
     """
     if isinstance(value, dict):
-        left_out = ("path",) if "sha256" in value else ()
+        left_out: tuple[str, ...] = ("path",) if "sha256" in value else ()
         left_out += ("sha256",) if "product_id" in value else ()
         return {key: _stable(entry) for key, entry in value.items() if key not in left_out}
     if isinstance(value, list | tuple):

@@ -94,7 +94,9 @@ def horizontal_direction(
     return horizontal(of_date, sidereal, site)
 
 
-def horizontal(of_date: NDArray, sidereal: float, site: Site) -> tuple[u.Quantity, u.Quantity]:
+def horizontal(
+    of_date: NDArray, sidereal: float | NDArray, site: Site
+) -> tuple[u.Quantity, u.Quantity]:
     """Azimuth and zenith angle of vectors (any length) in the true equator of date.
 
     Parameters

@@ -8,7 +8,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from .exceptions import ConfigurationError
-from .star_files import CATALOGUES, read_star_catalogue
+from .star_files import CATALOGUES, CatalogueStars, read_star_catalogue
 
 __all__ = ["MEAN_COLOUR", "Stars", "bright_stars", "catalogue_stars", "colour_from_tycho"]
 
@@ -52,8 +52,8 @@ class Stars:
         return self.number.size
 
     def __getitem__(self, chosen: NDArray) -> "Stars":
-        parts = (value[chosen] for name, value in vars(self).items() if name != "catalogue")
-        return Stars(*parts, self.catalogue)
+        parts = {name: value[chosen] for name, value in vars(self).items() if name != "catalogue"}
+        return Stars(**parts, catalogue=self.catalogue)
 
     @property
     def names(self) -> list[str]:
@@ -137,7 +137,7 @@ def catalogue_stars(time: Time, faintest: float = 8.0) -> Stars:
     return bright_stars(time, 0 * u.deg, 90 * u.deg, 180 * u.deg, faintest)
 
 
-def _moved(every, chosen: NDArray, years: float) -> NDArray:
+def _moved(every: CatalogueStars, chosen: NDArray, years: float) -> NDArray:
     """Unit vectors (n, 3) after so many years of uniform motion in space."""
     ra, dec = every.ra[chosen], every.dec[chosen]
     sin_a, cos_a, sin_d, cos_d = np.sin(ra), np.cos(ra), np.sin(dec), np.cos(dec)

@@ -87,7 +87,11 @@ def read_star_catalogue(name: str) -> CatalogueStars:
     kept = [np.ascontiguousarray(column[there]) for column in columns]
     for column in kept:
         column.flags.writeable = False  # shared by all who ask
-    return CatalogueStars(*kept, epoch, error, int(np.count_nonzero(~there)))
+    number, ra, dec, motion_ra, motion_dec, magnitude, blue = kept
+    return CatalogueStars(
+        *(number, ra, dec, motion_ra, motion_dec, magnitude, blue),
+        *(epoch, error, int(np.count_nonzero(~there))),
+    )
 
 
 def _hipparcos(rows: NDArray) -> list[NDArray]:

@@ -228,7 +228,12 @@ def refraction_error(altitude: u.Quantity, air: SurfaceAir) -> u.Quantity:
     return np.sqrt(squares) * u.arcsec
 
 
-def _constants(pressure, temperature, humidity, wavelength) -> tuple[NDArray, NDArray]:
+def _constants(
+    pressure: float | NDArray,
+    temperature: float | NDArray,
+    humidity: float | NDArray,
+    wavelength: float | NDArray,
+) -> tuple[NDArray, NDArray]:
     a, b = erfa.refco(pressure, temperature, humidity, wavelength / 1000)
     return a * _ARCSEC, b * _ARCSEC
 

@@ -221,5 +221,5 @@ def _joined(channels: list[NDArray]) -> tuple[NDArray, NDArray]:
 def _mean_ratio(low: NDArray, high: NDArray) -> NDArray:
     """Light of low over that of high gain, pixel by pixel; NaN where an image never has both."""
     both = np.isfinite(low) & np.isfinite(high)
-    total = [np.where(both, values, 0).sum(axis=0) for values in (low, high)]
-    return np.divide(*total, out=np.full(total[0].shape, np.nan), where=total[1] > 0)
+    of_low, of_high = (np.where(both, values, 0).sum(axis=0) for values in (low, high))
+    return np.divide(of_low, of_high, out=np.full(of_low.shape, np.nan), where=of_high > 0)

@@ -236,7 +236,7 @@ def containment_radius(field_angle: u.Quantity, psf: ComaPsf, fraction: float = 
         rays = rays_of(scale, 1.0, psf.obscuration)
         offset2 = scale**2 * (rays[0] ** 2 + rays[1] ** 2)
 
-        def outside(radius, offset2=offset2, shares=rays[2]):
+        def outside(radius: float, offset2: NDArray = offset2, shares: NDArray = rays[2]) -> float:
             return fraction - shares @ chndtr(radius**2, 2, offset2)
 
         radii.append(sigma * brentq(outside, 0, 10 + 4 * scale, xtol=1e-10))

@@ -10,7 +10,7 @@ cameras of one and two mirrors differ in how they are seen from the dish (`engin
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import astropy.units as u
 import numpy as np
@@ -106,7 +106,7 @@ class Alignment:
 
 
 def focal_plane_of(
-    optics: "OpticsDescription", geometry: "CameraGeometry | None" = None, **more
+    optics: "OpticsDescription", geometry: "CameraGeometry | None" = None, **more: Any
 ) -> FocalPlane:
     """Focal plane of a telescope of ctapipe; `more` are other fields of `FocalPlane`.
 
@@ -162,6 +162,7 @@ def camera_position_and_jacobian(
     """
     direction = _components(azimuth, altitude, pointing_azimuth, pointing_altitude)
     (x, y), jacobian = _image(direction, plane, (alignment or Alignment()).vector, derive=True)
+    assert jacobian is not None  # asked for
     return x * u.m, y * u.m, jacobian
 
 
@@ -227,7 +228,12 @@ def focal_surface_height(x: u.Quantity, y: u.Quantity, plane: FocalPlane) -> u.Q
     return kappa * r2 / (1 + np.sqrt(1 - kappa**2 * r2)) * u.m
 
 
-def _components(azimuth, altitude, pointing_azimuth, pointing_altitude) -> tuple[NDArray, ...]:
+def _components(
+    azimuth: u.Quantity,
+    altitude: u.Quantity,
+    pointing_azimuth: u.Quantity,
+    pointing_altitude: u.Quantity,
+) -> tuple[NDArray, ...]:
     """Direction along axis, azimuth and altitude of the drive."""
     angle = (azimuth - pointing_azimuth).to_value(u.rad)
     a, p = altitude.to_value(u.rad), pointing_altitude.to_value(u.rad)
@@ -239,7 +245,13 @@ def _components(azimuth, altitude, pointing_azimuth, pointing_altitude) -> tuple
     )
 
 
-def _horizontal(along, v, w, pointing_azimuth, pointing_altitude) -> tuple[u.Quantity, u.Quantity]:
+def _horizontal(
+    along: NDArray,
+    v: NDArray,
+    w: NDArray,
+    pointing_azimuth: u.Quantity,
+    pointing_altitude: u.Quantity,
+) -> tuple[u.Quantity, u.Quantity]:
     p = pointing_altitude.to_value(u.rad)
     toward = along * np.cos(p) - w * np.sin(p)
     up = w * np.cos(p) + along * np.sin(p)
@@ -248,7 +260,9 @@ def _horizontal(along, v, w, pointing_azimuth, pointing_altitude) -> tuple[u.Qua
     return np.rad2deg(azimuth) % 360 * u.deg, np.rad2deg(altitude) * u.deg
 
 
-def _image(direction, plane: FocalPlane, alignment: NDArray, derive: bool = False):
+def _image(
+    direction: tuple[NDArray, ...], plane: FocalPlane, alignment: NDArray, derive: bool = False
+) -> tuple[NDArray, NDArray | None]:
     """(x, y) in m, and its derivatives (2, 4, ...) if asked for."""
     dlon, dlat, turn, scale = alignment
     u0, v0, w0 = direction
@@ -264,7 +278,7 @@ def _image(direction, plane: FocalPlane, alignment: NDArray, derive: bool = Fals
     rho = plane.rotation.to_value(u.rad) + turn
     cosine, sine = np.cos(rho), np.sin(rho)
 
-    def turned(lon, lat):
+    def turned(lon: NDArray, lat: NDArray) -> NDArray:
         return np.stack(np.broadcast_arrays(lat * cosine + lon * sine, lon * cosine - lat * sine))
 
     x, y = place = turned(size * factor * xi, size * factor * eta)
@@ -286,7 +300,9 @@ def _image(direction, plane: FocalPlane, alignment: NDArray, derive: bool = Fals
     return place, np.stack(np.broadcast_arrays(*columns), axis=1)
 
 
-def _mapped(axis, v, w, mapping: str):
+def _mapped(
+    axis: NDArray, v: NDArray, w: NDArray, mapping: str
+) -> tuple[tuple[NDArray, ...], tuple[tuple[NDArray, ...], ...]]:
     """(ξ, η) of a direction, and their derivatives to (u, v, w)."""
     zero = np.zeros_like(axis)
     if mapping == "gnomonic":
@@ -315,7 +331,9 @@ def _unmapped(xi: NDArray, eta: NDArray, mapping: str) -> tuple[NDArray, NDArray
     return np.cos(eta) * np.cos(xi), np.cos(eta) * np.sin(xi), np.sin(eta)
 
 
-def _radial(r2: NDArray, plane: FocalPlane, size) -> tuple[NDArray, NDArray, NDArray]:
+def _radial(
+    r2: NDArray, plane: FocalPlane, size: float | NDArray
+) -> tuple[NDArray, NDArray, NDArray]:
     """Factor of the radius, its derivative to r², and d(size × factor)/d(size)."""
     k2, k4 = plane.distortion
     factor, slope = 1 + k2 * r2 + k4 * r2**2, k2 + 2 * k4 * r2
@@ -335,7 +353,7 @@ def _radial(r2: NDArray, plane: FocalPlane, size) -> tuple[NDArray, NDArray, NDA
     return factor * stretch, slope * stretch + factor * steep * by_r2, factor * outer
 
 
-def _undistorted(radius: NDArray, plane: FocalPlane, size) -> NDArray:
+def _undistorted(radius: NDArray, plane: FocalPlane, size: float | NDArray) -> NDArray:
     """(ξ, η) of the mapping over those of a camera without distortion, by Newton's method."""
     there = np.asarray(radius, float)
     kappa = plane.curvature.to_value(1 / u.m)

@@ -126,7 +126,7 @@ def _by_response(tracking: StarTracking, response_error: NDArray) -> NDArray:
     return np.hstack(changes).T @ np.linalg.pinv(total)
 
 
-def _single_stars(tracking: StarTracking):
+def _single_stars(tracking: StarTracking) -> tuple[list[str], NDArray, NDArray, NDArray]:
     """Names, field angles, σ and errors (events, response) of stars that count, deg."""
     names, angles, widths, errors = [], [], [], []
     for fit, group in zip(tracking.fits, tracking.groups, strict=True):

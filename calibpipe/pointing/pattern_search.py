@@ -109,7 +109,9 @@ def match_pattern(
     )
 
 
-def _light(signal, weight, pixel_x, pixel_y, width, sigma) -> tuple[NDArray, NDArray]:
+def _light(
+    signal: NDArray, weight: NDArray, pixel_x: NDArray, pixel_y: NDArray, width: float, sigma: float
+) -> tuple[NDArray, NDArray]:
     """Light of a star in the middle of each pixel, and its error, (n_images, n_pixels)."""
     spread = sigma**2 + width**2 / 12
     places = np.stack([pixel_x, pixel_y], axis=-1)
@@ -126,11 +128,20 @@ def _light(signal, weight, pixel_x, pixel_y, width, sigma) -> tuple[NDArray, NDA
     return light, error
 
 
-def _pairs(signal, weight):
+def _pairs(signal: NDArray, weight: NDArray) -> list[tuple[NDArray, NDArray]]:
     return [(np.where(w > 0, v, 0), w) for v, w in zip(signal, weight, strict=True)]
 
 
-def _at(tree, light, error, x, y, dx, dy, width) -> tuple[NDArray, NDArray]:
+def _at(
+    tree: cKDTree,
+    light: NDArray,
+    error: NDArray,
+    x: NDArray,
+    y: NDArray,
+    dx: NDArray,
+    dy: NDArray,
+    width: float,
+) -> tuple[NDArray, NDArray]:
     """Light and error near displaced stars, (n_images, n_stars, n_displacements); 0 outside."""
     places = np.stack([x[..., np.newaxis] + dx, y[..., np.newaxis] + dy], axis=-1)
     distance, pixel = tree.query(np.nan_to_num(places, nan=1e3), k=3)

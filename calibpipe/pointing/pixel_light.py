@@ -185,8 +185,21 @@ def star_light(
 
 @numba.njit(cache=True, nogil=True)
 def _add_light(
-    spline, per_step, cosine, sine, pixel_x, pixel_y, x, y, dir_x, dir_y, d, coma, rays, out
-):
+    spline: NDArray,
+    per_step: float,
+    cosine: float,
+    sine: float,
+    pixel_x: NDArray,
+    pixel_y: NDArray,
+    x: float,
+    y: float,
+    dir_x: float,
+    dir_y: float,
+    d: float,
+    coma: float,
+    rays: NDArray,
+    out: NDArray,
+) -> None:
     half = spline.shape[0] // 2
     limit = half - 2.0
     scale = coma * d
@@ -242,7 +255,7 @@ def _add_light(
 
 
 @numba.njit(cache=True, nogil=True)
-def _weights(t, value, slope, curve):
+def _weights(t: float, value: NDArray, slope: NDArray, curve: NDArray) -> None:
     """Cubic B-splines at the four nodes around t in [0, 1), and two derivatives."""
     r = 1.0 - t
     value[0], value[3] = r * r * r / 6, t * t * t / 6

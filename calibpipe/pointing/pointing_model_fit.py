@@ -164,7 +164,7 @@ def fitted_pointing_model(measurements: PointingMeasurements, settings: FitSetti
     enough = np.ones(len(measurements), bool)
     if settings.free_nights:
         enough = enough_of_night(measurements)
-    _check_number(np.count_nonzero(enough), settings, "usable measurements")
+    _check_number(int(np.count_nonzero(enough)), settings, "usable measurements")
     free = list(settings.terms)
     reasons = []
     while True:
@@ -235,7 +235,7 @@ def _clipped(
         kept = enough & (_robust_distance(design, offset, covariance, enough) < limit)
     tried = set()
     while True:
-        _check_number(np.count_nonzero(kept), settings, "measurements without outliers")
+        _check_number(int(np.count_nonzero(kept)), settings, "measurements without outliers")
         fit = fitted_offsets(design[kept], offset[kept], covariance[kept], scatter=settings.scatter)
         distance = _distance(design, offset, covariance, kept, fit)
         found = enough & (distance < limit)

@@ -127,7 +127,7 @@ def scaled_condition(design: ArrayLike, inverse_root: ArrayLike | None = None) -
     design = np.asarray(design, float)
     if inverse_root is not None:
         design = np.asarray(inverse_root) @ design
-    singular = np.linalg.svd(_scaled(design), compute_uv=False)
+    singular = np.linalg.svd(_scaled(np.asarray(design)), compute_uv=False)
     return float(singular[0] / singular[-1]) if singular[-1] > 0 else float("inf")
 
 

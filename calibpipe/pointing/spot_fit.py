@@ -154,7 +154,7 @@ def fit_spots(
         Whether `by_pixel`, `by_light` and `by_psf` are wanted; empty if not.
     """
     own = _own_columns(data, flux, moves)
-    common = [_by_psf(data, flux, k) for k in np.flatnonzero(free_psf)]
+    common = [_by_psf(data, flux, k) for k in np.flatnonzero(free_psf).tolist()]
     equations = _Equations(data, own, np.reshape(common, (len(common), *data.signal.shape)))
     right = equations.project(data.signal)
     rights = [right[:, np.newaxis]]
@@ -172,7 +172,7 @@ def fit_spots(
     if sensitivities:
         # of the same displacements, if all pixels had the response they should, and no neighbours
         static = inverse @ equations.project_pixels(np.ones_like(data.signal))
-        inverse -= inverse @ equations.scatter(data.neighbours) @ inverse
+        inverse -= inverse @ equations.scatter(np.asarray(data.neighbours)) @ inverse
         inverse -= static * data.response @ static.T
     found = solution[:, 0]
     spots, of_flux, psf = np.flatnonzero(own.kind), own.kind == 0, np.arange(n_own, found.size)

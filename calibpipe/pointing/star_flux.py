@@ -87,7 +87,9 @@ def band_photons(
     optical_depth : float
         Of the vertical air at 400 nm; falls with the fourth power of the wavelength.
     """
-    at, spectrum = _on_the_ground(magnitude, colour, altitude, optical_depth)
+    at, spectrum = _on_the_ground(
+        np.asarray(magnitude), np.asarray(colour), altitude, optical_depth
+    )
     return np.trapezoid(spectrum, at, axis=-1) / (u.m**2 * u.s)
 
 
@@ -95,7 +97,7 @@ def effective_wavelength(
     colour: ArrayLike, altitude: u.Quantity, optical_depth: float = 0.3
 ) -> u.Quantity:
     """Mean wavelength of a star's photons of 300 to 600 nm on the ground, nm: for refraction."""
-    at, spectrum = _on_the_ground(0.0, colour, altitude, optical_depth)
+    at, spectrum = _on_the_ground(0.0, np.asarray(colour), altitude, optical_depth)
     return np.trapezoid(spectrum * at, at, axis=-1) / np.trapezoid(spectrum, at, axis=-1) * u.nm
 
 
@@ -105,7 +107,9 @@ def air_mass(altitude: u.Quantity) -> NDArray:
     return 1 / (np.sin(np.deg2rad(high)) + 0.50572 * (6.07995 + high) ** -1.6364)
 
 
-def _on_the_ground(magnitude, colour, altitude, optical_depth) -> tuple[NDArray, NDArray]:
+def _on_the_ground(
+    magnitude: float | NDArray, colour: float | NDArray, altitude: u.Quantity, optical_depth: float
+) -> tuple[NDArray, NDArray]:
     at = np.arange(BAND[0], BAND[1] + _STEP / 2, _STEP)
     flux = photon_flux(magnitude, colour, at * u.nm).value
     depth = optical_depth * np.asarray(air_mass(altitude))[..., np.newaxis] * (400 / at) ** 4

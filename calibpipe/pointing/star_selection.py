@@ -140,7 +140,9 @@ def star_tracks(
     )
 
 
-def _places(stars: Stars, times: Time, site: Site, air: SurfaceAir):
+def _places(
+    stars: Stars, times: Time, site: Site, air: SurfaceAir
+) -> tuple[NDArray, NDArray, NDArray, float]:
     """Azimuth and altitude (deg), refraction error (rad), rotation error (s)."""
     shape = (len(stars), times.size)
     azimuth, altitude, error = (np.empty(shape) for _ in range(3))

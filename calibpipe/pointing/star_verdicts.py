@@ -29,7 +29,7 @@ DISAGREEMENT = 1e-6  # chance of the chi2 of all stars together
 def stars_left_out(fit: "FieldFit", settings: TrackingSettings) -> dict[int, str]:
     """Stars whose places cannot count, after a first fit of their light, and why."""
     out: dict[int, str] = {}
-    counted = []
+    counted: list[int] = []
     with np.errstate(invalid="ignore"):
         seen = fit.flux > settings.min_significance * fit.flux_error
     for star in range(len(fit.field.tracks)):

@@ -52,9 +52,9 @@ class VarianceImages:
         return self.time.size
 
     def __getitem__(self, chosen: NDArray) -> "VarianceImages":
-        parts = (self.time, self.duration, self.image, self.n_events)
         return VarianceImages(
-            *(part[chosen] for part in parts), self.response_error, self.low_gain_error
+            *(self.time[chosen], self.duration[chosen], self.image[chosen], self.n_events[chosen]),
+            *(self.response_error, self.low_gain_error),
         )
 
 

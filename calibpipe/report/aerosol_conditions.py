@@ -34,7 +34,8 @@ def _tables(night: AerosolNight) -> dict[str, Table]:
 
 def _span(table: Table) -> tuple[NDArray, NDArray]:
     """Begin and end of rows, days of matplotlib."""
-    return tuple(np.asarray(table[name].utc.plot_date, float) for name in ("begin", "end"))
+    begin, end = (np.asarray(table[name].utc.plot_date, float) for name in ("begin", "end"))
+    return begin, end
 
 
 def quality_of(night: AerosolNight) -> Quality | None:

@@ -128,7 +128,8 @@ def fact(product: FoundProduct, name: str) -> float:
 
 def value_with_errors(product: FoundProduct, name: str) -> tuple[float, float, float]:
     """Value of a header with both errors of the product."""
-    return tuple(fact(product, key) for key in (name, "stat_error", "sys_error"))
+    value, stat, sys = (fact(product, key) for key in (name, "stat_error", "sys_error"))
+    return value, stat, sys
 
 
 def clock(day: float) -> str:

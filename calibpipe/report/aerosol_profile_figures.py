@@ -132,7 +132,8 @@ def _edge(
     """Bases or tops of a cloud as a line of steps; apart where profiles are, or layers several."""
     entries = [entry for entry in cloud.entries if entry[1] == wavelength]
     is_single = len({entry[0] for entry in entries}) == len(entries)
-    x, y = [], []
+    x: list[float] = []
+    y: list[float] = []
     for entry in entries:
         row, height = entry[0], entry[column]
         if x and not (is_single and begin[row] - x[-1] < 1e-9):

@@ -112,7 +112,7 @@ def _fram_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
 
 def _lidar_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
     status = lidar_status(night)
-    bad = np.count_nonzero(status != "")
+    bad = int(np.count_nonzero(status != ""))
     yield from _without_values("LIDAR", "profile", len(status), bad, why_not(status))
     found = clouds(night)
     if found:
@@ -138,7 +138,7 @@ def _lidar_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
 
 def _sky_remarks(night: AerosolNight) -> Iterator[tuple[str, str, str]]:
     status = frame_status(night)
-    bad = np.count_nonzero(status != "")
+    bad = int(np.count_nonzero(status != ""))
     yield from _without_values("All-sky camera", "frame", len(status), bad, why_not(status))
 
 

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
+from astropy.table import QTable
 from numpy.typing import NDArray
 
 from .aerosol_clouds import cell_edges
@@ -76,8 +77,9 @@ def fram_depth(night: AerosolNight) -> Series | None:
     table = night.clear_night.table
     rows = table[texts(table["scope"]) == "window"]
     return Series(
-        *(days(rows[name]) if len(rows) else np.zeros(0) for name in ("begin_utc", "end_utc")),
-        *(numbers(rows[name]) for name in ("vaod", "stat_error", "sys_error")),
+        days(rows["begin_utc"]) if len(rows) else np.zeros(0),
+        days(rows["end_utc"]) if len(rows) else np.zeros(0),
+        *(numbers(rows["vaod"]), numbers(rows["stat_error"]), numbers(rows["sys_error"])),
         np.asarray(rows["is_clear"], bool),
         "FRAM",
     )
@@ -112,7 +114,7 @@ def lidar_depth(night: AerosolNight) -> Series | None:
     return Series(*edges, value, stat, sys, np.isfinite(value), label)
 
 
-def _top(table, line: int) -> NDArray:
+def _top(table: QTable, line: int) -> NDArray:
     """Depth and its errors at the highest altitude; NaN where the light does not reach it."""
     names = ("optical_depth", "optical_depth_stat_error", "optical_depth_sys_error")
     return np.stack([numbers(table[f"{name}_{line}nm"])[:, -1] for name in names])
@@ -170,8 +172,9 @@ def transparency(night: AerosolNight) -> Series | None:
         return None
     table = night.transparency_coefficient.table
     return Series(
-        *(days(table[name]) for name in ("begin_utc", "end_utc")),
-        *(numbers(table[name]) for name in ("transparency", "stat_error", "sys_error")),
+        *(days(table["begin_utc"]), days(table["end_utc"])),
+        *(numbers(table["transparency"]), numbers(table["stat_error"])),
+        numbers(table["sys_error"]),
         np.asarray(table["is_good"], bool),
         "array",
     )

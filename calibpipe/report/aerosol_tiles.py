@@ -111,8 +111,8 @@ def _sky_tile(night: AerosolNight) -> Iterator[dict[str, Any]]:
     if night.allsky is None:
         yield _number(name, notes=["needs allsky"])
         return
-    series, n_bad = cloud_fraction(night), np.count_nonzero(frame_status(night) != "")
-    n = np.count_nonzero(series.known)
+    series, n_bad = cloud_fraction(night), int(np.count_nonzero(frame_status(night) != ""))
+    n = int(np.count_nonzero(series.known))
     notes = [f"mean of {n} of {counted(n + n_bad, 'frame')}"]
     if n == 0:
         yield _number(name, notes=notes)

@@ -1,6 +1,7 @@
 """Cherenkov transparency: telescopes over the night, the array over nights."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import matplotlib as mpl
 import numpy as np
@@ -14,6 +15,9 @@ from .aerosol_series import Series
 from .array_figures import kind_colours
 from .drawing import PALETTE, STYLE, legend_above, new_figure, night_axis
 from .placement import apart
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = [
     "TelescopeTransparency",
@@ -54,7 +58,8 @@ class TelescopeTransparency:
 def good_range(night: AerosolNight) -> tuple[float, float]:
     """Limits of good slices, of the configuration of the product."""
     configuration = night.transparency_coefficient.facts["configuration"]
-    return tuple(float(configuration[f"{end}_transparency"]) for end in ("min", "max"))
+    low, high = (float(configuration[f"{end}_transparency"]) for end in ("min", "max"))
+    return low, high
 
 
 def telescope_transparency(night: AerosolNight) -> TelescopeTransparency:
@@ -119,16 +124,16 @@ def telescopes_figure(
         draw_series(axes, array, array_colour)
         night_axis(axes, np.array([array.begin.min(), array.end.max()]), *darkness, is_named=False)
         known = np.append(found.value[np.isfinite(found.value)], array.value[array.known])
-        ends = [*limits, *known]
-        pad = 0.05 * (max(ends) - min(ends))
-        axes.set_ylim(min(ends) - pad, max(ends) + pad)
+        shown = [*limits, *known.tolist()]
+        pad = 0.05 * (max(shown) - min(shown))
+        axes.set_ylim(min(shown) - pad, max(shown) + pad)
         _name_lines(axes, found)
         axes.set_ylabel("Cherenkov transparency coefficient")
         legend_above(axes)
     return figure
 
 
-def _name_lines(axes, found: TelescopeTransparency) -> None:
+def _name_lines(axes: "Axes", found: TelescopeTransparency) -> None:
     """Names at the right: of all telescopes if there are few, else of the two outermost."""
     last = np.array(
         [column[np.isfinite(column)][-1] for column in found.value.T], float

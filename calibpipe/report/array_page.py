@@ -120,7 +120,7 @@ def _of_pairs(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]:
             "them. Good: no pattern, rms about 1; systematic errors are not in it. A row of one "
             f"colour is a telescope, a single cell a pair.{rms}",
             pair_figure(
-                night.names[members], night.kinds[members], place[first[own]],
+                night.names[members].tolist(), night.kinds[members].tolist(), place[first[own]],
                 place[second[own]], sigma,
             ),
         )  # fmt: skip
@@ -133,7 +133,7 @@ def _of_scales(night: ArrayNight) -> Iterator[tuple[str, str, str, Figure]]:
     facts = night.cross.facts
     values = _values(night, night.cross, ("value", "error", "sys_error"), "is_alarm")
     names = ("scaling_factor", "scaling_factor_uncertainty", "scaling_factor_sys_error")
-    bands = {
+    bands: dict[str, Any] = {
         str(row["tel_type"]): tuple(float(row[name]) for name in names)
         for row in night.cross.tables["scales"]
     }

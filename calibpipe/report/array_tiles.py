@@ -45,7 +45,7 @@ def _throughput_tiles(night: ArrayNight) -> Iterator[dict[str, Any]]:
         size, stat, sys = _spread_with_errors(100 * np.log(value[mine]), covariances, 1e4)
         ends = [mine[np.argmin(value[mine])], mine[np.argmax(value[mine])]]
         low, high = (f"{night.names[k]} {value[k]:.3f}" for k in ends)
-        of = np.count_nonzero(night.kinds == kind)
+        of = int(np.count_nonzero(night.kinds == kind))
         notes = [f"{len(mine)} of {counted(of, 'telescope')}", f"lowest {low}, highest {high}"]
         yield _number(f"{title}, {kind}", **with_errors(size, stat, sys), unit="%", notes=notes)
 
@@ -54,7 +54,8 @@ def _spread_with_errors(
     value: NDArray, covariances: Sequence[NDArray], factor: float = 1.0
 ) -> tuple[float, float, float]:
     size = spread(value, factor * covariances[0])[0]
-    return size, *(spread(value, factor * covariance)[1] for covariance in covariances)
+    stat, sys = (spread(value, factor * covariance)[1] for covariance in covariances)
+    return size, stat, sys
 
 
 def _scale_tiles(night: ArrayNight) -> Iterator[dict[str, Any]]:

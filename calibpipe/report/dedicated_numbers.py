@@ -244,8 +244,8 @@ def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
         found = [s.astype(int) for s in status if s is not None]
         rows += reason_rows("single photoelectrons", SPE_REASONS, found)
     if TRANSFER in camera.products:
-        status = np.asarray(camera.products[TRANSFER].tables["pixels"][0]["status"], int)
-        rows += reason_rows("photon transfer", TRANSFER_REASONS, list(status))
+        of_channels = np.asarray(camera.products[TRANSFER].tables["pixels"][0]["status"], int)
+        rows += reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
     if EXCLUSION in camera.products:
         reasons = np.asarray(camera.products[EXCLUSION].tables["pixels"]["reasons"], int)
         rows += reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])

@@ -163,7 +163,8 @@ def _offsets(product: FoundProduct, block: str) -> Offsets:
         np.asarray(table["is_valid"], bool) & np.isfinite(value).all(axis=1),
         np.asarray(table["status"], str),
         np.full(len(table), block),
-        *(u.Quantity(table[name]).to_value(u.deg) for name in ("azimuth", "altitude")),
+        u.Quantity(table["azimuth"]).to_value(u.deg),
+        u.Quantity(table["altitude"]).to_value(u.deg),
         np.asarray(table["n_stars"], int),
     )
 

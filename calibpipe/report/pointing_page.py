@@ -164,7 +164,7 @@ def _offsets(telescope: TelescopePointing, limit: float) -> Iterator[tuple[str, 
     if found is None:
         return
     name, reference = found
-    bad = np.count_nonzero(~offsets.is_valid)
+    bad = int(np.count_nonzero(~offsets.is_valid))
     has_many = np.count_nonzero(offsets.is_valid) > MANY
     errors = "Light band: statistical errors; darker: systematic ones"
     errors = errors if has_many else "Lines: statistical errors; bands: systematic ones"

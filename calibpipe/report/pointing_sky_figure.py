@@ -75,9 +75,8 @@ def sky_residuals(
     if n > MAX_SINGLE:
         azimuth, altitude, residual = _means(azimuth, altitude, residual)
     sectors = np.asarray(sectors, bool)
-    return SkyResiduals(
-        azimuth, altitude, residual, wild, tuple(altitude_range), sectors, n, n > MAX_SINGLE
-    )
+    low, high = altitude_range
+    return SkyResiduals(azimuth, altitude, residual, wild, (low, high), sectors, n, n > MAX_SINGLE)
 
 
 def _means(azimuth: NDArray, altitude: NDArray, residual: NDArray) -> tuple[NDArray, ...]:

@@ -40,11 +40,13 @@ def length_with_errors(numbers: NDArray) -> tuple[float, float, float]:
     numbers : ndarray, shape (2, 3)
         Value, statistical and systematic error of each axis.
     """
-    value, *errors = np.transpose(numbers)
+    value, stat, sys = np.transpose(numbers)
     length = float(np.hypot(*value))
     if length == 0:
-        return 0.0, *(float(np.hypot(*error) / np.sqrt(2)) for error in errors)
-    return length, *(float(np.hypot(*(value / length * error))) for error in errors)
+        one, two = (float(np.hypot(*error) / np.sqrt(2)) for error in (stat, sys))
+    else:
+        one, two = (float(np.hypot(*(value / length * error))) for error in (stat, sys))
+    return length, one, two
 
 
 def _tile(telescope: TelescopePointing) -> dict[str, Any]:

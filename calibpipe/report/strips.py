@@ -1,5 +1,6 @@
 """The night on two lines: its hours with the analyses, its density among the reference models."""
 
+from collections.abc import Callable
 from typing import Any
 
 import astropy.units as u
@@ -55,7 +56,9 @@ def timeline(material: NightMaterial) -> dict[str, Any] | None:
     }
 
 
-def _full_hours(dusk: Time, low: float, high: float, place) -> list[dict[str, Any]]:
+def _full_hours(
+    dusk: Time, low: float, high: float, place: Callable[[float], float]
+) -> list[dict[str, Any]]:
     """Full hours (UTC) along the line, at most eight of them."""
     begin = dusk.to_datetime()
     first = begin.hour + begin.minute / 60 + begin.second / 3600

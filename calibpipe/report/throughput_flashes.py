@@ -67,7 +67,8 @@ def _good_flashes(product: FoundProduct) -> tuple[NDArray, NDArray]:
 def _observation(block: str, names: Sequence[str], material: NightMaterial) -> dict[str, Any]:
     found = {name: material.products.get(f"{name}.h5") for name in names}
     usable = {name: p for name, p in found.items() if p is not None and not p.problem}
-    ratios, told = {}, ""
+    ratios: dict[str, Any] = {}
+    told = ""
     if len(usable) > 1:
         try:
             ratios, told = _ratios(usable)

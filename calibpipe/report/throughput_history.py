@@ -124,7 +124,8 @@ def _today(telescope: TelescopeMuons, column: str) -> tuple[float, float, float]
     if telescope.psf is None or not telescope.psf.tables["psf"][0]["is_valid"]:
         return None
     row = telescope.psf.tables["psf"][0]
-    return tuple(float(row[name]) for name in ("width", "stat_error", "sys_error"))
+    width, stat, sys = (float(row[name]) for name in ("width", "stat_error", "sys_error"))
+    return width, stat, sys
 
 
 def history_figure(

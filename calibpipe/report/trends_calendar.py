@@ -153,7 +153,7 @@ def shown_state(found: Calendar, kind: str, day: int) -> int:
 
 
 def _cell(x: float, y: float, state: int) -> str:
-    width, height = _CELL - 2, _ROW - 6
+    width, height = _CELL - 2, float(_ROW - 6)
     if state == PARTLY:
         y, height = y + height / 2, height / 2
     box = f'<rect class="s{state}" x="{x}" y="{y:g}" width="{width}" height="{height:g}"/>'

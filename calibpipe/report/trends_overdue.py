@@ -53,7 +53,7 @@ def telescope_facts(trends: SiteTrends) -> dict[str, Any] | None:
     kinds = sorted({kind for kind, _ in ages})
     if not kinds:
         return None
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"name": name, "cells": [_cell(ages.get((kind, name))) for kind in kinds]}
         for name in trends.telescopes
     ]

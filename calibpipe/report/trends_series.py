@@ -236,7 +236,7 @@ def _figure(
             _series(key, [*_months(before, first), *(_night(v, first) for v in nights)], quantity)
             for key, (before, nights) in sorted(groups.items())
         ],
-        None if limits is None else tuple(quantity.scale * limit for limit in limits),
+        None if limits is None else (quantity.scale * limits[0], quantity.scale * limits[1]),
         begin if early else "",
     )
 
@@ -287,23 +287,23 @@ def _months(values: Sequence[NightValue], first: date) -> list[tuple[float, ...]
     groups: dict[str, list[NightValue]] = defaultdict(list)
     for value in values:
         groups[value.product.night[:7]].append(value)
-    found = []
+    found: list[tuple[float, ...]] = []
     for nights in groups.values():
         if len(nights) == 1:  # has its own error and state
             found.append(_night(nights[0], first))
             continue
         rows = np.array([_night(value, first) for value in nights])
-        day, value, sys = (float(np.median(rows[:, k])) for k in (0, 1, 3))
+        day, middle, sys = (float(np.median(rows[:, k])) for k in (0, 1, 3))
         low, high = np.quantile(rows[:, 1], [0.16, 0.84])
-        found.append((day, value, float(high - low) / 2, sys, 0, len(rows)))
+        found.append((day, middle, float(high - low) / 2, sys, 0, len(rows)))
     return found
 
 
 def _series(key: tuple[str, str], rows: Sequence[tuple[float, ...]], quantity: Quantity) -> Series:
     columns = np.array(sorted(rows)).T
     day, value, stat, sys, state, number = columns
-    scaled = (quantity.scale * numbers for numbers in (value, stat, sys))
-    return Series(*key, day, *scaled, state.astype(int), number.astype(int))
+    value, stat, sys = (quantity.scale * numbers for numbers in (value, stat, sys))
+    return Series(*key, day, value, stat, sys, state.astype(int), number.astype(int))
 
 
 def compact(figure: TrendFigure, telescopes: Sequence[str]) -> dict[str, Any]:

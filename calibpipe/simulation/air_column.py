@@ -173,7 +173,7 @@ def hydrostatic_pressure(
     """
     weight = molar_mass(mole_fraction) * normal_gravity(ALTITUDE, latitude)
     ideal = weight / (GAS_CONSTANT * temperature)
-    factor = 1.0
+    factor: NDArray | float = 1.0
     for _ in range(3):  # each pass gains a factor 1e-3: Z is 1 within 6e-4 and depends on p
         slope = ideal / factor
         exponent = np.zeros_like(slope)

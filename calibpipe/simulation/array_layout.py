@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -122,7 +123,7 @@ def _positions(chosen: dict[int, str], site: Site) -> tuple[dict[int, u.Quantity
         reference = instrument.get_reference_locations(table)
         return instrument.get_tel_positions(sorted(chosen), table, reference), reference
     reference = EarthLocation.from_geodetic(site.longitude, site.latitude, site.elevation)
-    positions = {}
+    positions: dict[int, Any] = {}
     for kind in sorted({name[:4] for name in chosen.values()}):
         own = sorted(tel_id for tel_id, name in chosen.items() if name.startswith(kind))
         places = _grid(len(own), _SPACING_IN_M.get(kind, 100.0))

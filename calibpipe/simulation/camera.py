@@ -261,7 +261,7 @@ def _faults(n_pixels: int, spread: CameraSpread, rng: Generator) -> NDArray:
     order = rng.permutation(n_pixels)
     first = 0
     for fault in PixelFault:
-        n = round(getattr(spread, fault.name.lower()) * n_pixels)
+        n = round(getattr(spread, str(fault.name).lower()) * n_pixels)
         status[order[first : first + n]] = fault
         first += n
     return status

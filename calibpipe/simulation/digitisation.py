@@ -140,18 +140,10 @@ def _whole_registers(n_samples: int) -> int:
 
 
 def digitised(
-    words: NDArray,
-    light_charge: NDArray,
-    light_phase: NDArray,
-    expected_nsb: NDArray,
-    templates: NDArray,
-    gain: NDArray,
-    pedestal: NDArray,
-    electronic_noise: NDArray,
-    squared_excess_noise_factor: float,
-    n_samples: int,
-    saturation: int,
-) -> NDArray:
+    words: NDArray, light_charge: NDArray, light_phase: NDArray, expected_nsb: NDArray,
+    templates: NDArray, gain: NDArray, pedestal: NDArray, electronic_noise: NDArray,
+    squared_excess_noise_factor: float, n_samples: int, saturation: int,
+) -> NDArray:  # fmt: skip
     """Waveforms of a block of events; the formula is that of `waveforms.waveforms`.
 
     Parameters
@@ -209,24 +201,11 @@ def digitised(
 
 @njit(cache=True)
 def _digitise(
-    words,
-    light_charge,
-    light_phase,
-    n_draws,
-    thresholds,
-    charges,
-    row,
-    n_phases,
-    deviates,
-    gain,
-    pedestal,
-    electronic_noise,
-    saturation,
-    charge,
-    begin,
-    trace,
-    out,
-):
+    words: NDArray, light_charge: NDArray, light_phase: NDArray, n_draws: NDArray,
+    thresholds: NDArray, charges: NDArray, row: NDArray, n_phases: int, deviates: NDArray,
+    gain: NDArray, pedestal: NDArray, electronic_noise: NDArray, saturation: float, charge: NDArray,
+    begin: NDArray, trace: NDArray, out: NDArray,
+) -> None:  # fmt: skip
     n_events, n_channels, n_pixels, n_samples = out.shape
     n_positions = row.shape[1] - trace.shape[1]
     first = np.empty(n_pixels + 1, np.int64)
@@ -262,7 +241,7 @@ def _digitise(
 
 
 @njit(cache=True)
-def _mixed(word):
+def _mixed(word: np.uint64) -> np.uint64:
     word = (word ^ (word >> np.uint64(30))) * _FACTOR_1
     word = (word ^ (word >> np.uint64(27))) * _FACTOR_2
     return word ^ (word >> np.uint64(31))
@@ -270,20 +249,10 @@ def _mixed(word):
 
 @njit(cache=True)
 def _draw_pulses(
-    word,
-    light_charge,
-    light_phase,
-    n_draws,
-    thresholds,
-    charges,
-    n_phases,
-    n_positions,
-    n_samples,
-    charge,
-    begin,
-    first,
-    noise_begin,
-):
+    word: np.uint64, light_charge: NDArray, light_phase: NDArray, n_draws: NDArray,
+    thresholds: NDArray, charges: NDArray, n_phases: int, n_positions: int, n_samples: int,
+    charge: NDArray, begin: NDArray, first: NDArray, noise_begin: NDArray,
+) -> None:  # fmt: skip
     """Charge and window of every pulse of an event, from `first` on for each pixel.
 
     Pixels have a multiple of four pulses: the last ones are empty.
@@ -328,7 +297,9 @@ def _draw_pulses(
 
 
 @njit(cache=True)
-def _add_pulses(charge, begin, first, row, trace):
+def _add_pulses(
+    charge: NDArray, begin: NDArray, first: NDArray, row: NDArray, trace: NDArray
+) -> None:
     """Sum of the pulses of each pixel; four at once, for adding to memory is what takes time."""
     width = trace.shape[1]
     for pixel in range(trace.shape[0]):
@@ -346,7 +317,10 @@ def _add_pulses(charge, begin, first, row, trace):
 
 
 @njit(cache=True)
-def _convert(trace, deviates, noise_begin, gain, pedestal, electronic_noise, saturation, out):
+def _convert(
+    trace: NDArray, deviates: NDArray, noise_begin: NDArray, gain: NDArray, pedestal: NDArray,
+    electronic_noise: NDArray, saturation: float, out: NDArray,
+) -> None:  # fmt: skip
     """Whole counts of pedestal, amplified pulses and noise."""
     n_pixels, n_samples = out.shape
     for pixel in range(n_pixels):

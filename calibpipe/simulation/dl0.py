@@ -193,7 +193,7 @@ class Dl0Writer:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, *error: object) -> bool | None:
+    def __exit__(self, *error: Any) -> bool | None:
         # protozfits 2.13 breaks the process (stdio's list of files: segmentation fault or endless
         # loop at exit) when a table is closed without a row: an empty one gets a row, and goes
         empty = max(len(self._streams) - self.n_written, 0)

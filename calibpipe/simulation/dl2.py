@@ -146,13 +146,13 @@ def write_dl2(
     """
     model = model or ShowerModel()
     begin, n_rows, done, seconds = start.unix_tai, 0, 0, 0.0
-    pointing = np.deg2rad([alt_in_deg, az_in_deg])
+    alt, az = np.deg2rad([alt_in_deg, az_in_deg])
     cache = {"chunk_cache_size": CACHE_IN_BYTES}
     with atomic_path(path) as temporary, tables.open_file(temporary, "w", **cache) as h5file:
         subarray.to_hdf(h5file)
         writer = _Writer(h5file)
         while done < n_events:
-            showers = simulated_showers(TRIES_AT_ONCE, truth, *pointing, model, rng)
+            showers = simulated_showers(TRIES_AT_ONCE, truth, alt, az, model, rng)
             showers = _first(showers, n_events - done)
             n = len(showers.energy)
             after = seconds + np.cumsum(rng.exponential(1 / rate_in_hz, n))
@@ -179,7 +179,7 @@ class _Writer:
 
 def _first(showers: ArrayShowers, n: int) -> ArrayShowers:
     """No more than n of the showers."""
-    values = {
+    values: dict[str, Any] = {
         name: {key: entry[:n] for key, entry in value.items()}
         if isinstance(value, dict)
         else value[:n]

@@ -136,7 +136,10 @@ def _tracks(
         offset = offset - slope * length
         total = np.maximum(total - loss * step, ELECTRON_MASS)
         left = left - step
-    return tuple(np.concatenate(part, axis=-1) for part in zip(*found, strict=True))
+    middle, height, length, slope, offset = (
+        np.concatenate(part, axis=-1) for part in zip(*found, strict=True)
+    )
+    return middle, height, length, slope, offset
 
 
 def _height(depth: NDArray, per_metre: float, telescope: MuonTelescope) -> NDArray:

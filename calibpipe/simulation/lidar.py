@@ -83,7 +83,9 @@ class Aerosols:
         none = np.zeros(np.shape(altitude))
         return sum((layer.depth_below(altitude, wavelength) for layer in self.layers), none)
 
-    def backscatter(self, altitude: u.Quantity, edges: u.Quantity, wavelength: u.Quantity):
+    def backscatter(
+        self, altitude: u.Quantity, edges: u.Quantity, wavelength: u.Quantity
+    ) -> u.Quantity:
         """Mean backscatter of each bin between edges, 1/(m sr)."""
         total = np.zeros(len(altitude))
         thickness = np.diff(edges.to_value(u.m))

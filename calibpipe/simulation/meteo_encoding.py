@@ -100,6 +100,7 @@ def cds_netcdf(specific: PressureLevelData, relative_humidity: u.Quantity) -> by
 
 
 def _era5_fields(data: PressureLevelData, relative_humidity: u.Quantity) -> dict[str, NDArray]:
+    assert data.ozone is not None  # simulated data have it
     return {
         "z": data.geopotential_height.to_value(u.m) * STANDARD_GRAVITY,
         "t": data.temperature.to_value(u.K),

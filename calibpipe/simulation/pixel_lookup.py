@@ -100,7 +100,9 @@ def pixel_lookup(x: NDArray, y: NDArray, width: float | None = None) -> PixelLoo
     origin = float(low[0]), float(low[1])
     half_width = np.inf if width is None else width / 2
     normals = _normals(steps, pitch)
-    return PixelLookup(*points.T, len(centre), candidates, origin, cell, normals, half_width)
+    return PixelLookup(
+        points[:, 0], points[:, 1], len(centre), candidates, origin, cell, normals, half_width
+    )
 
 
 def _steps(centre: NDArray, pitch: float) -> NDArray:

@@ -64,7 +64,7 @@ def scatter_variance(
         excess = terms.sum() - allowed
         if s == 0 and excess <= 0:
             break
-        before, s = s, max(s + excess / (terms @ inverse), 0.0)
+        before, s = s, max(s + float(excess / (terms @ inverse)), 0.0)
         if abs(s - before) <= 1e-6 * s:
             break
     return float(s)

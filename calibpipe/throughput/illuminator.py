@@ -112,9 +112,9 @@ def light_levels(
     image: ArrayLike,
     light_map: ArrayLike,
     *,
-    noise: ArrayLike,
+    noise: NDArray | float,
     squared_excess_noise_factor: float,
-    pixel_error: ArrayLike = 0.0,
+    pixel_error: NDArray | float = 0.0,
     is_unusable: ArrayLike = False,
     is_saturated: ArrayLike = False,
     min_pixels: int = 10,
@@ -167,7 +167,7 @@ def light_levels(
         & np.isfinite(image)
         & np.isfinite(light + noise + pixel_error)
     )
-    saturated = usable & is_saturated & (light > 0)
+    saturated = usable & np.asarray(is_saturated, bool) & (light > 0)
     used = usable & ~np.asarray(is_saturated, bool)
     n_lit = np.count_nonzero(used & (light > 0), axis=1)
     n_saturated = np.count_nonzero(saturated, axis=1)
@@ -189,7 +189,8 @@ def light_levels(
         found = [level, error(random), error(fixed), chi2]
     n_all = n_lit + n_saturated
     is_bad = (n_lit < min_pixels) | (n_saturated > max_saturated_fraction * n_all)
-    return LightLevels(*(np.where(is_bad, np.nan, part) for part in found), n_lit, n_saturated)
+    level, random, fixed, chi2 = (np.where(is_bad, np.nan, part) for part in found)
+    return LightLevels(level, random, fixed, chi2, n_lit, n_saturated)
 
 
 def _check_map(light: NDArray) -> None:

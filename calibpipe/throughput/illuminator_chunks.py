@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +159,9 @@ def throughput_chunk(
     is_level = np.isfinite(throughput)
     is_like = is_level & (image_chi2 <= limits.max_image_chi2)
     kept = is_like & _is_close(throughput, error, is_like, limits.max_sigma)
-    n_like, n = np.count_nonzero(is_like), np.count_nonzero(kept)
+    n_like, n = int(np.count_nonzero(is_like)), int(np.count_nonzero(kept))
     numbers = _numbers(throughput[kept], error[kept]) if n >= max(limits.min_flashes, 2) else {}
-    found = {
+    found: dict[str, Any] = {
         "n_events": n,
         "n_unusable": int(np.count_nonzero(~is_level)),
         "n_deformed": int(np.count_nonzero(is_level & ~is_like)),
@@ -196,7 +197,7 @@ def _numbers(values: NDArray, error: NDArray) -> dict[str, float]:
     return dict(zip(_NUMBERS, map(float, (*numbers, chi2)), strict=True))
 
 
-def _remark(found: dict[str, float], limits: ChunkLimits) -> str:
+def _remark(found: dict[str, Any], limits: ChunkLimits) -> str:
     """Why a chunk is not valid, what that may come from; empty if it is."""
     n, n_out = found["n_events"], found["n_outliers"]
     n_like = n + n_out

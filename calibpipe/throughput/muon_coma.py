@@ -16,6 +16,7 @@ along its axis that is :math:`c\theta(3u^2 - 1)`, purely radial, with the varian
 from math import sqrt
 
 import numba
+from numpy.typing import NDArray
 
 __all__ = ["INDEX_GRADIENT", "coma_of_azimuth", "coma_with_stretch", "drift_per_radius"]
 
@@ -25,7 +26,9 @@ _STEP = 1e-3  # rad, of a difference
 
 
 @numba.njit(cache=True, nogil=True)
-def coma_of_azimuth(bx, by, c, s, x0, y0, theta, hole):
+def coma_of_azimuth(
+    bx: float, by: float, c: float, s: float, x0: float, y0: float, theta: float, hole: float
+) -> tuple[float, float, float, float]:
     """Mean displacement, variance, covariance with the place of the light of an azimuth, for c = 1.
 
     Parameters
@@ -74,7 +77,9 @@ def coma_of_azimuth(bx, by, c, s, x0, y0, theta, hole):
 
 
 @numba.njit(cache=True, nogil=True)
-def coma_with_stretch(bx, by, c, s, x0, y0, theta, hole):
+def coma_with_stretch(
+    bx: float, by: float, c: float, s: float, x0: float, y0: float, theta: float, hole: float
+) -> tuple[float, float, float, float, float]:
     """`coma_of_azimuth`, and the slope of ``along`` with the azimuth (rad); 0 next to no light."""
     outwards, variance, with_place, along = coma_of_azimuth(bx, by, c, s, x0, y0, theta, hole)
     norm = sqrt(1 + _STEP * _STEP)
@@ -85,7 +90,7 @@ def coma_with_stretch(bx, by, c, s, x0, y0, theta, hole):
 
 
 @numba.njit(cache=True, nogil=True)
-def drift_per_radius(theta, radius, vergence):
+def drift_per_radius(theta: float | NDArray, radius: float, vergence: float) -> float | NDArray:
     """Decrease of the angle of the light from the impact point to a mirror's radius beside it, rad.
 
     Parameters

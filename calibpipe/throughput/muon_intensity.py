@@ -125,7 +125,7 @@ class Mirror:
     coma: float = 0.0
     focus_distance: float = np.inf
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not 0 <= self.hole_radius < self.radius:
             raise ConfigurationError(
                 f"mirror of radius {self.radius:g} m with a shadow of {self.hole_radius:g} m; the "
@@ -276,11 +276,11 @@ def expected_charge(values: NDArray, grid: PixelGrid, mirror: Mirror) -> NDArray
     return charge
 
 
-def _plain(grid: PixelGrid) -> tuple:
+def _plain(grid: PixelGrid) -> tuple[NDArray, NDArray, NDArray, NDArray, NDArray, float]:
     return grid.x, grid.y, grid.area, grid.offsets, grid.weights, grid.width
 
 
-def _plain_mirror(mirror: Mirror) -> tuple[float, ...]:
+def _plain_mirror(mirror: Mirror) -> tuple[float, float, float, float, float, float]:
     optics = mirror.radius, mirror.hole_radius, mirror.coma, 1 / mirror.focus_distance
     return *optics, mirror.extinction, mirror.photons_per_length
 
@@ -316,7 +316,7 @@ def _cubature(shape: str, width: float, direction: float) -> tuple[NDArray, NDAr
 
 
 @numba.njit(cache=True, nogil=True)
-def _attenuation(depth):
+def _attenuation(depth: float) -> float:
     """exp(-depth), by its series (to 3e-7) where it is small."""
     if depth < 0.05:
         return 1 - depth * (1 - depth / 2 * (1 - depth / 3))
@@ -324,7 +324,9 @@ def _attenuation(depth):
 
 
 @numba.njit(cache=True, nogil=True)
-def _chord(bx, by, c, s, disc, rate):
+def _chord(
+    bx: float, by: float, c: float, s: float, disc: float, rate: float
+) -> tuple[float, float, float, float]:
     """Attenuated chord of a disc and its slopes with both coordinates of the impact and azimuth."""
     along, across = bx * c + by * s, bx * s - by * c
     inside = disc * disc - across * across
@@ -354,24 +356,10 @@ def _chord(bx, by, c, s, disc, rate):
 
 @numba.njit(cache=True, nogil=True)
 def _model(
-    pixels,
-    p,
-    known,
-    x,
-    y,
-    area,
-    offsets,
-    weights,
-    pixel_width,
-    radius,
-    hole,
-    coma,
-    vergence,
-    extinction,
-    yield_,
-    mu,
-    slopes,
-):
+    pixels: NDArray, p: NDArray, known: NDArray, x: NDArray, y: NDArray, area: NDArray,
+    offsets: NDArray, weights: NDArray, pixel_width: float, radius: float, hole: float,
+    coma: float, vergence: float, extinction: float, yield_: float, mu: NDArray, slopes: NDArray,
+) -> None:  # fmt: skip
     """Expected charge of some pixels, and its slopes with the parameters.
 
     Coma is that of the parameters `known`, with lengths in radii of the mirror.
@@ -427,7 +415,7 @@ def _model(
 
 
 @numba.njit(cache=True, nogil=True)
-def _quasi_likelihood(charge, mu, variance, spread):
+def _quasi_likelihood(charge: NDArray, mu: NDArray, variance: NDArray, spread: float) -> float:
     """Of all pixels; pixels in which nothing is expected add a constant, 0 here."""
     total = 0.0
     for k in range(charge.size):
@@ -438,7 +426,10 @@ def _quasi_likelihood(charge, mu, variance, spread):
 
 
 @numba.njit(cache=True, nogil=True)
-def _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_):
+def _start(
+    pixels: NDArray, charge: NDArray, variance: NDArray, p: NDArray, x: NDArray, y: NDArray,
+    pixel_width: float, radius: float, yield_: float,
+) -> None:  # fmt: skip
     """Width, impact and throughput from the light's spread, first harmonic and sum."""
     p[3] = sqrt(max(p[3] ** 2 - pixel_width**2 / 12, (0.25 * pixel_width) ** 2))
     p[3] = min(p[3], pixel_width)
@@ -462,7 +453,7 @@ def _start(pixels, charge, variance, p, x, y, pixel_width, radius, yield_):
 
 
 @numba.njit(cache=True, nogil=True)
-def _photons(p, radius, hole, extinction, yield_):
+def _photons(p: NDArray, radius: float, hole: float, extinction: float, yield_: float) -> float:
     """Photons of a ring that reach the mirror, by azimuth in steps of a degree."""
     rate = extinction / tan(p[2])
     total = 0.0
@@ -475,7 +466,10 @@ def _photons(p, radius, hole, extinction, yield_):
 
 
 @numba.njit(cache=True, nogil=True)
-def _information(charge, variance, spread, mu, slopes, information, gradient):
+def _information(
+    charge: NDArray, variance: NDArray, spread: float, mu: NDArray, slopes: NDArray,
+    information: NDArray, gradient: NDArray,
+) -> float:  # fmt: skip
     """Sums of slope x slope / variance and of slope x residual / variance; Pearson's chi²."""
     information[:] = 0.0
     gradient[:] = 0.0
@@ -498,7 +492,7 @@ def _information(charge, variance, spread, mu, slopes, information, gradient):
 
 
 @numba.njit(cache=True, nogil=True)
-def _allowed(p, pixel_width, radius):
+def _allowed(p: NDArray, pixel_width: float, radius: float) -> bool:
     """Whether parameters describe a ring."""
     return (
         p[2] > 2 * pixel_width
@@ -509,7 +503,7 @@ def _allowed(p, pixel_width, radius):
 
 
 @numba.njit(cache=True, nogil=True)
-def _seen_by_coma(p, radius):
+def _seen_by_coma(p: NDArray, radius: float) -> NDArray:
     """Parameters with the impact point in radii of the mirror."""
     known = p.copy()
     known[4] /= radius
@@ -518,7 +512,11 @@ def _seen_by_coma(p, radius):
 
 
 @numba.njit(cache=True, nogil=True)
-def _fit_ring(p, known, pixels, charge, variance, spread, grid, mirror, covariance):
+def _fit_ring(
+    p: NDArray, known: NDArray, pixels: NDArray, charge: NDArray, variance: NDArray, spread: float,
+    grid: tuple[NDArray, NDArray, NDArray, NDArray, NDArray, float],
+    mirror: tuple[float, float, float, float, float, float], covariance: NDArray,
+) -> tuple[float, float, bool]:  # fmt: skip
     """Levenberg and Marquardt's steps with the expected information; p becomes the solution."""
     pixel_width, radius = grid[5], mirror[0]
     n = pixels.size
@@ -576,32 +574,12 @@ def _fit_ring(p, known, pixels, charge, variance, spread, grid, mirror, covarian
 
 @numba.njit(cache=True, nogil=True)
 def _fit_rings(
-    image,
-    is_used,
-    noise,
-    start,
-    x,
-    y,
-    area,
-    offsets,
-    weights,
-    pixel_width,
-    radius,
-    hole,
-    coma,
-    vergence,
-    extinction,
-    yield_,
-    spread,
-    values,
-    covariance,
-    chi2,
-    n_pixels,
-    light,
-    photons,
-    without,
-    has_converged,
-):
+    image: NDArray, is_used: NDArray, noise: NDArray, start: NDArray, x: NDArray, y: NDArray,
+    area: NDArray, offsets: NDArray, weights: NDArray, pixel_width: float, radius: float,
+    hole: float, coma: float, vergence: float, extinction: float, yield_: float, spread: float,
+    values: NDArray, covariance: NDArray, chi2: NDArray, n_pixels: NDArray, light: NDArray,
+    photons: NDArray, without: NDArray, has_converged: NDArray,
+) -> None:  # fmt: skip
     grid = (x, y, area, offsets, weights, pixel_width)
     mirror = (radius, hole, coma, vergence, extinction, yield_)
     chosen = np.empty(x.size, np.int64)

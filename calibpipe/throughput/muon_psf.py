@@ -8,6 +8,7 @@ The radial width of a ring is the standard deviation per axis; a circle around t
 two-dimensional Gaussian holds 80 % of its light at :math:`\theta_{80} = \sigma\sqrt{-2\ln 0.2}`.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import astropy.units as u
@@ -247,7 +248,14 @@ def psf_from_widths(
     return _result(fit, systematic, n_unusable, clip)
 
 
-def _usable(radius, width, width_error, impact, optics, air) -> tuple[_Rings, int]:
+def _usable(
+    radius: u.Quantity,
+    width: u.Quantity,
+    width_error: u.Quantity,
+    impact: u.Quantity,
+    optics: Optics,
+    air: Air,
+) -> tuple[_Rings, int]:
     """Rings with usable numbers, and how many have none."""
     try:
         numbers = np.broadcast_arrays(radius, width, width_error, impact, subok=True)
@@ -256,12 +264,12 @@ def _usable(radius, width, width_error, impact, optics, air) -> tuple[_Rings, in
         raise ConfigurationError(
             f"radius, width, error and impact need one number for every ring, got shapes {shapes}"
         ) from error
-    radius, width, error, impact = (np.atleast_1d(a).ravel() for a in numbers)
+    radius, width, width_error, impact = (np.atleast_1d(a).ravel() for a in numbers)
     parts = width_components(radius, impact, optics, air)
-    radius, width, error = (a.to_value(u.deg) for a in (radius, width, error))
-    good = np.isfinite(parts.scattering + width + error) & (error > 0) & (width >= 0)
+    radius, width, sigma = (a.to_value(u.deg) for a in (radius, width, width_error))
+    good = np.isfinite(parts.scattering + width + sigma) & (sigma > 0) & (width >= 0)
     # variance of the square of a Gaussian number; does not vanish at width 0
-    of_square = np.sqrt(4 * width**2 * error**2 + 2 * error**4)
+    of_square = np.sqrt(4 * width**2 * sigma**2 + 2 * sigma**4)
     chosen = WidthComponents(*(a[good] for a in vars(parts).values()))
     numbers = radius[good], width[good] ** 2, of_square[good], impact[good]
     rings = _Rings(*numbers, chosen, optics.pixel_variance.to_value(u.deg**2))
@@ -506,7 +514,9 @@ def _bins(values: NDArray, edges: NDArray) -> NDArray:
     return np.where(values == edges[-1], len(edges) - 2, place)
 
 
-def _bin_means(place: NDArray, weight: NDArray, n_bins: int):
+def _bin_means(
+    place: NDArray, weight: NDArray, n_bins: int
+) -> tuple[NDArray, NDArray, Callable[[NDArray], NDArray]]:
     """Numbers, sums of weights, and the function that averages values in the bins."""
     number = np.bincount(place, minlength=n_bins)
     total = np.bincount(place, weight, minlength=n_bins)

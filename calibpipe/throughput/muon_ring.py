@@ -133,7 +133,15 @@ def _center(u: NDArray, v: NDArray, share: NDArray, steps: int) -> tuple[NDArray
     return u_c, v_c, u_c**2 + v_c**2 + size
 
 
-def _errors(u, v, share, weights, u_c, v_c, radius) -> tuple[NDArray, NDArray]:
+def _errors(
+    u: NDArray,
+    v: NDArray,
+    share: NDArray,
+    weights: NDArray,
+    u_c: NDArray,
+    v_c: NDArray,
+    radius: NDArray,
+) -> tuple[NDArray, NDArray]:
     """Mean square of the residuals, and the covariance by propagation of the points' errors."""
     du, dv = u - u_c[:, None], v - v_c[:, None]
     distance = np.hypot(du, dv)

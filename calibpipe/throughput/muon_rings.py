@@ -270,7 +270,7 @@ def rejection_counts(rejection: NDArray) -> dict[str, int]:
     rejection = np.asarray(rejection)
     counts = {"good": int(np.count_nonzero(rejection == 0))}
     for reason in RingRejection:
-        counts[reason.name.lower()] = int(np.count_nonzero(rejection & np.uint16(reason)))
+        counts[str(reason.name).lower()] = int(np.count_nonzero(rejection & np.uint16(reason)))
     return counts
 
 
@@ -392,7 +392,10 @@ def _sectors(light: NDArray, circles: Circles, camera: CameraPixels) -> dict[str
 
 
 @numba.njit(cache=True, nogil=True)
-def _clean(image, neighbors, first, picture, boundary, out):
+def _clean(
+    image: NDArray, neighbors: NDArray, first: NDArray, picture: float, boundary: float,
+    out: NDArray,
+) -> None:  # fmt: skip
     n_events, n_pixels = image.shape
     is_picture = np.empty(n_pixels, np.bool_)
     for event in range(n_events):

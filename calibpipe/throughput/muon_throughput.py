@@ -80,7 +80,8 @@ def mean_throughput(values: NDArray, errors: NDArray, *, max_sigma: float = 4.0)
     values, errors = np.asarray(values, float), np.asarray(errors, float)
     if len(values) < 2:
         nothing = np.full(len(values), np.nan)
-        return MeanThroughput(*[np.nan] * 6, len(values), 0, np.ones(len(values), bool), nothing)
+        unknown = (np.nan, np.nan, np.nan, np.nan, np.nan, np.nan)
+        return MeanThroughput(*unknown, len(values), 0, np.ones(len(values), bool), nothing)
     mean, scatter, used = float(_median(values)), 0.0, np.ones(len(values), bool)
     wide = 1.4826 * _median(np.abs(values - mean)) / mean
     unit = errors**2 / values
@@ -130,9 +131,9 @@ def _is_close(value: float, other: float) -> bool:
 def _scatter(values: NDArray, variance: NDArray, mean: float, max_sigma: float) -> float:
     """Relative scatter beyond the variance, by its moment estimator."""
     weight = 1 / variance
-    excess = weight @ (values - mean) ** 2 / clipped_variance_factor(max_sigma)
-    total = weight.sum()
-    norm = total - weight @ weight / total
+    excess = float(weight @ (values - mean) ** 2) / clipped_variance_factor(max_sigma)
+    total = float(weight.sum())
+    norm = total - float(weight @ weight) / total
     return float(np.sqrt(max((excess - (len(values) - 1)) / norm, 0.0)) / mean)
 
 

@@ -148,7 +148,7 @@ def air_at_telescope(
         If wavelengths do not increase, or no light is detected.
     """
     if wavelength is None:
-        wavelength = np.linspace(*u.Quantity(BAND), 301)
+        wavelength = u.Quantity(np.linspace(BAND[0], BAND[1], 301))
     spectrum = np.ones(wavelength.shape) if efficiency is None else np.asarray(efficiency, float)
     nm = wavelength.to_value(u.nm)
     light = np.gradient(nm) * spectrum / nm**2

@@ -47,7 +47,7 @@ def pixel_fill_factor(x: ArrayLike, y: ArrayLike, area: ArrayLike) -> float:
     inner = longest < _LONGEST * np.median(longest)
     first, second = sides[inner, 1], sides[inner, 2]
     triangle = np.abs(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]) / 2
-    return float(np.median(area) / (2 * triangle.mean()))
+    return float(np.median(np.asarray(area)) / (2 * triangle.mean()))
 
 
 def camera_fill_factor(geometry: "CameraGeometry") -> float:

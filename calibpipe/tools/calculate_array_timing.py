@@ -220,9 +220,9 @@ class CalculateArrayTiming(NightTool):
                 block = times.chosen(own)
                 if is_relative:
                     require(obs_id in pointing, f"observation {obs_id} has no fixed pointing")
-                    plane = np.radians(pointing[int(obs_id)])
+                    alt0, az0 = np.radians(pointing[int(obs_id)])
                     time = with_plane_restored(
-                        block.time, position, *plane, self.plane_refractivity
+                        block.time, position, alt0, az0, self.plane_refractivity
                     )
                     block = ShowerTimes(time, block.alt, block.az, block.core, block.curvature)
                 when = seconds[own]

@@ -81,12 +81,14 @@ class CalculateCamcalibCoefficients(NightTool):
         path = self.add_input(self.input_file, "camera/pixel_statistics")
         names = ("sky_pedestal_image", "flatfield_image", "flatfield_peak_time")
         statistics = read_pixel_statistics(path, self.tel_id or None, names, COEFFICIENT_COLUMNS)
-        chunks = [
+        pedestals, flatfields, peak_times = (
             chunks_of_table(statistics.tables[name]) if name in statistics.tables else []
             for name in names
-        ]
+        )
         found = camera_coefficients(
-            *chunks,
+            pedestals,
+            flatfields,
+            peak_times,
             self.settings(statistics),
             baseline=0.0 if statistics.baseline is None else statistics.baseline,
         )

@@ -149,11 +149,11 @@ class CalculatePedestal(RunStatisticsTool):
                 "with pedestals of the closed camera"
             )
             return None
-        tables = [
+        pixels, sky = (
             read_telescope_table(path, group, dark.tel_id, TRANSFER, columns)
             for group, columns in ((PIXELS_GROUP, GAIN_COLUMNS), (SKY_GROUP, WINDOW_COLUMNS))
-        ]
-        return gains_of_tables(*tables, dark.tables[CHARGE]["mean"].shape[1:])
+        )
+        return gains_of_tables(pixels, sky, dark.tables[CHARGE]["mean"].shape[1:])
 
     def write(self, table: Any, dark: Any, sky: list[Any]) -> None:
         """Table of the telescope."""

@@ -63,9 +63,9 @@ class CalculatePsfStars(StarImagesTool):
         path = self.add_input(self.muon_psf, "throughput/muon_psf")
         table = read_telescope_table(path, DL1_TEL_OPTICAL_PSF_GROUP, tel_id, "muon PSF")
         row, coma = table[0], table.meta["calibpipe"].get("coma", 0.0)
-        muon = (u.Quantity(row[name], u.deg) for name in ("width", "stat_error", "sys_error"))
+        width, stat, sys = (u.Quantity(row[n], u.deg) for n in ("width", "stat_error", "sys_error"))
         angle = self.ring_angle_in_deg * u.deg
-        compared = compare_with_muons(psf, *muon, angle, muon_coma=coma)
+        compared = compare_with_muons(psf, width, stat, sys, angle, muon_coma=coma)
         return {
             "star_in_deg": float(compared.star.value),
             "star_error_in_deg": float(compared.star_error.value),

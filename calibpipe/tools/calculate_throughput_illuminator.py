@@ -247,7 +247,7 @@ class CalculateThroughputIlluminator(EventFilesTool):
         from ..core.exceptions import InsufficientStatisticsError
 
         kinds = [EventType.SKY_PEDESTAL.value, EventType.PEDESTAL.value]
-        options = {"event_types": kinds, "is_checked": self.is_checked}
+        options: dict[str, Any] = {"event_types": kinds, "is_checked": self.is_checked}
         try:
             yield from calibrated_batches(paths, table, settings, **options)
         except InsufficientStatisticsError as error:

@@ -3,7 +3,7 @@
 import logging
 import os
 import sys
-from typing import Any, TextIO
+from typing import Any, ClassVar, TextIO
 
 from ctapipe.core import Tool, ToolConfigurationError, traits
 from ctapipe.core.logging import ColoredFormatter, PlainFormatter
@@ -11,6 +11,8 @@ from ctapipe.core.logging import ColoredFormatter, PlainFormatter
 
 class CommandTool(Tool):
     """A Tool that colours what it logs for people at a terminal only, and explains its settings."""
+
+    flags: ClassVar[dict]
 
     quickstart_config = traits.Bool(
         False, help="Write a commented configuration to the standard output and end"
@@ -20,7 +22,7 @@ class CommandTool(Tool):
         super().__init__(**kwargs)
         told = "Write a commented configuration to the standard output and end"
         flag = ({"CommandTool": {"quickstart_config": True}}, told)
-        self.flags = {"quickstart-config": flag, **self.flags}
+        self.__dict__["flags"] = {"quickstart-config": flag, **self.flags}
 
     def initialize(self, argv: list[str] | None = None) -> None:
         """Read options and configuration; end here if only they are to be shown."""

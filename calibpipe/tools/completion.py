@@ -1,4 +1,4 @@
-"""Completion of command lines in bash."""
+"""Completion of command lines in bash, zsh and fish."""
 
 from importlib.metadata import distribution
 from typing import Any, ClassVar
@@ -9,7 +9,7 @@ from .command_tool import CommandTool
 
 
 class Completion(CommandTool):
-    """Write completion for bash: options of every command, and values of those that have few.
+    """Write completion for a shell: options of every command, and values of those that have few.
 
     To be written anew after an update of CalibPipe.
     """
@@ -20,8 +20,14 @@ class Completion(CommandTool):
     calibpipe-completion --output ~/.calibpipe-completion.bash
     echo 'source ~/.calibpipe-completion.bash' >> ~/.bashrc
     source <(calibpipe-completion)
+    calibpipe-completion --shell zsh --output ~/.calibpipe-completion.zsh
+    echo 'source ~/.calibpipe-completion.zsh' >> ~/.zshrc
+    calibpipe-completion --shell fish --output $__fish_config_dir/conf.d/calibpipe.fish
     """
 
+    shell = traits.CaselessStrEnum(["bash", "fish", "zsh"], "bash", help="Shell to write for").tag(
+        config=True
+    )
     output = traits.Path(
         None,
         allow_none=True,
@@ -30,7 +36,10 @@ class Completion(CommandTool):
         help="File to write; default: the standard output",
     ).tag(config=True)
 
-    aliases: ClassVar[dict] = {("o", "output"): "Completion.output"}
+    aliases: ClassVar[dict] = {
+        ("o", "output"): "Completion.output",
+        "shell": "Completion.shell",
+    }
 
     def setup(self) -> None:
         """Nothing is opened."""
@@ -38,10 +47,10 @@ class Completion(CommandTool):
     def start(self) -> None:
         """Ask every Tool for its options."""
         from ..core.files import atomic_path
-        from .bash_completion import completion_script
+        from .shell_completion import completion_script
 
         scripts = distribution("calibpipe").entry_points.select(group="console_scripts")
-        text = completion_script(scripts)
+        text = completion_script(scripts, self.shell)
         if self.output is None:
             print(text, end="")
             return

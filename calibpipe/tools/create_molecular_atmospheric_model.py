@@ -1,10 +1,21 @@
 """Atmospheric model of one night for simulation and extinction, 0 to 120 km."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ctapipe.core import traits
 
 from .night_tool import NightTool
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from astropy.table import QTable
+    from numpy.typing import NDArray
+
+    from ..atmosphere.density_profile import MolecularProfile
+    from ..core.night import AstronomicalNight
+    from ..core.products import ProductMetadata
+    from ..core.site import Site
 
 KIND = "atmosphere/atmospheric_model"
 EXTINCTION_KIND = "atmosphere/rayleigh_extinction"
@@ -126,7 +137,10 @@ class CreateMolecularAtmosphericModel(NightTool):
         self.write(self.output, self.atmprof_output, *shower)
         self.write(self.extinction_output, self.atm_trans_output, *extinction)
 
-    def write(self, output, exchange_output, table, metadata, text) -> None:
+    def write(
+        self, output: "Path", exchange_output: "Path", table: "QTable", metadata: "ProductMetadata",
+        text: str,
+    ) -> None:  # fmt: skip
         """Write a product and its exchange format."""
         from ..core.files import atomic_path
         from ..core.products import write_table
@@ -137,7 +151,9 @@ class CreateMolecularAtmosphericModel(NightTool):
             temporary.write_text(text)
         self.add_output(exchange_output, f"atmosphere/{exchange_output.stem}")
 
-    def fine_profile(self, site, measured, reference):
+    def fine_profile(
+        self, site: "Site", measured: "QTable | None", reference: "QTable"
+    ) -> "MolecularProfile":
         """Profile on the fine grid: data below, upper-air model above, or the reference alone."""
         import astropy.units as u
 
@@ -155,7 +171,7 @@ class CreateMolecularAtmosphericModel(NightTool):
             self.cross_fade_in_km * u.km,
         )
 
-    def upper_profile(self, site, reference):
+    def upper_profile(self, site: "Site", reference: "QTable") -> "MolecularProfile":
         """Upper-air model to continue the data."""
         from ..atmosphere.atmospheric_model import FINE_ALTITUDES
         from ..atmosphere.profile_table import profile_from_table
@@ -168,7 +184,9 @@ class CreateMolecularAtmosphericModel(NightTool):
             return us_standard_profile(FINE_ALTITUDES)
         return profile_from_table(reference)
 
-    def relative_errors(self, profile, measured, reference):
+    def relative_errors(
+        self, profile: "MolecularProfile", measured: "QTable | None", reference: "QTable"
+    ) -> "tuple[NDArray, NDArray]":
         """Relative errors of density (stat, sys) on the fine grid."""
         import astropy.units as u
 
@@ -188,7 +206,11 @@ class CreateMolecularAtmosphericModel(NightTool):
             upper,
         )
 
-    def shower_product(self, site, night, profile, errors, co2, measured, reference):
+    def shower_product(
+        self, site: "Site", night: "AstronomicalNight", profile: "MolecularProfile",
+        errors: "tuple[NDArray, NDArray]", co2: float, measured: "QTable | None",
+        reference: "QTable",
+    ) -> "tuple[QTable, ProductMetadata, str]":  # fmt: skip
         """Table of the shower atmosphere, its metadata and its CORSIKA form."""
         import astropy.units as u
         from astropy.table import QTable
@@ -230,7 +252,7 @@ class CreateMolecularAtmosphericModel(NightTool):
         return QTable(columns), metadata, text
 
     @staticmethod
-    def five_layers(altitude, thickness):
+    def five_layers(altitude: "u.Quantity", thickness: "u.Quantity") -> "dict[str, Any]":
         """Parameters of the five-layer fit for the header, and how good it is."""
         import astropy.units as u
 
@@ -248,7 +270,10 @@ class CreateMolecularAtmosphericModel(NightTool):
             "steering_cards": steering_cards(fit.atmosphere).splitlines(),
         }
 
-    def shower_columns(self, profile, altitude, errors, co2, measured):
+    def shower_columns(
+        self, profile: "MolecularProfile", altitude: "u.Quantity",
+        errors: "tuple[NDArray, NDArray]", co2: float, measured: "QTable | None",
+    ) -> "dict[str, Any]":  # fmt: skip
         """Columns of the shower atmosphere with statistical and systematic errors.
 
         The statistical error of a measured thickness is the spread of the pressure, its weight.
@@ -275,7 +300,10 @@ class CreateMolecularAtmosphericModel(NightTool):
             columns[f"refractivity_{kind}_error"] = model.refractivity * local
         return columns
 
-    def extinction_product(self, site, night, profile, errors, co2, measured):
+    def extinction_product(
+        self, site: "Site", night: "AstronomicalNight", profile: "MolecularProfile",
+        errors: "tuple[NDArray, NDArray]", co2: float, measured: "QTable | None",
+    ) -> "tuple[QTable, ProductMetadata, str]":  # fmt: skip
         """Rayleigh extinction from the observation level up, its metadata and exchange format."""
         import astropy.units as u
         import numpy as np
@@ -314,7 +342,10 @@ class CreateMolecularAtmosphericModel(NightTool):
         text = atm_trans_text(site.elevation, edges[1:], wavelength, optical_depth, header)
         return table, metadata, text
 
-    def closure(self, site, profile, dry, vapour, co2):
+    def closure(
+        self, site: "Site", profile: "MolecularProfile", dry: "u.Quantity", vapour: "u.Quantity",
+        co2: float,
+    ) -> dict[str, float]:  # fmt: skip
         """Total optical depth at 350 nm against the one that the pressure at the site gives."""
         import astropy.units as u
 
@@ -344,7 +375,10 @@ class CreateMolecularAtmosphericModel(NightTool):
             "limit": self.closure_limit,
         }
 
-    def column_errors(self, night, profile, errors, edges, measured):
+    def column_errors(
+        self, night: "AstronomicalNight", profile: "MolecularProfile",
+        errors: "tuple[NDArray, NDArray]", edges: "u.Quantity", measured: "QTable | None",
+    ) -> "tuple[NDArray, NDArray]":  # fmt: skip
         """Relative errors (stat, sys) of the optical depth from the site to each altitude."""
         import numpy as np
         from astropy.time import Time

@@ -1,10 +1,18 @@
 """Molecular density profile of one night from meteorological data."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ctapipe.core import traits
 
 from .night_tool import NightTool
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from astropy.table import QTable
+
+    from ..core.meteo_files import PressureLevelData
+    from ..core.night import AstronomicalNight
+    from ..core.site import Site
 
 KIND = "atmosphere/density_profile"
 
@@ -73,7 +81,7 @@ class CreateMolecularDensityProfile(NightTool):
         write_table(self.output, table, metadata)
         self.add_output(self.output, KIND)
 
-    def read_meteo(self, site):
+    def read_meteo(self, site: "Site") -> "PressureLevelData":
         """Fields of the files listed by the retrieval, checksums compared."""
         from ..core.exceptions import CorruptedInputError, MissingInputError
         from ..core.files import sha256
@@ -115,7 +123,9 @@ class CreateMolecularDensityProfile(NightTool):
         )
         return data
 
-    def night_profile(self, data, site, night, co2):
+    def night_profile(
+        self, data: "PressureLevelData", site: "Site", night: "AstronomicalNight", co2: float
+    ) -> "tuple[QTable, dict[str, Any]]":
         """Table of the night and the facts for its header."""
         import astropy.units as u
         from astropy.table import QTable
@@ -163,7 +173,7 @@ class CreateMolecularDensityProfile(NightTool):
         return table, details
 
     @staticmethod
-    def levels_and_step(dataset):
+    def levels_and_step(dataset: str) -> "tuple[tuple[int, ...], u.Quantity]":
         """Levels that a data set has (none if it is not known), and the time between analyses."""
         import astropy.units as u
 
@@ -172,7 +182,7 @@ class CreateMolecularDensityProfile(NightTool):
         known = {"ERA5": (ERA5_LEVELS, 1 * u.h), "GDAS": (GDAS_LEVELS, 6 * u.h)}
         return known.get(dataset, ((), 6 * u.h))
 
-    def saturation_convention(self, data):
+    def saturation_convention(self, data: "PressureLevelData") -> str:
         """What a relative humidity of these data refers to."""
         from .night_tool import require
 

@@ -299,7 +299,9 @@ class CreateNightReport(NightSteps):
             kind = stem.split(".")[0]
         kind, is_dedicated = dedicated_kind(kind)
         path = self.add_input(self.night_folder / name, kind)
-        header, table, content, geometry, tables, problem = {}, None, {}, None, {}, ""
+        header: dict[str, Any] = {}
+        tables: dict[str, Any] = {}
+        table, content, geometry, problem = None, {}, None, ""
         try:
             if suffix == "ecsv":
                 table = read_table(path, kind)

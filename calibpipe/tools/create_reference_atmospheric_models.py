@@ -1,11 +1,20 @@
 """Pool of seasonal reference atmospheres: from nights, from climatology, from CTAO's tables."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
 
 from ctapipe.core import traits
 
 from .night_tool import NightTool
 from .select_reference_atmospheric_model import POOL_KIND
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    from astropy.table import QTable
+
+    from ..atmosphere.density_profile import MolecularProfile
+    from ..atmosphere.reference_model import NightAverage
+    from ..core.site import Site
 
 
 class CreateReferenceAtmosphericModels(NightTool):
@@ -63,7 +72,7 @@ class CreateReferenceAtmosphericModels(NightTool):
         for season, (average, label) in make(site).items():
             self.write_model(site, season, average, label)
 
-    def from_climatology(self, site):
+    def from_climatology(self, site: "Site") -> "dict[str, tuple[NightAverage, str]]":
         """NRLMSISE-00 of every season of the site."""
         from ..atmosphere.reference_model import msis_climatology, night_average, season_days
 
@@ -75,7 +84,7 @@ class CreateReferenceAtmosphericModels(NightTool):
             for season in sorted({s.name for s in site.seasons})
         }
 
-    def from_nights(self, site):
+    def from_nights(self, site: "Site") -> "dict[str, tuple[NightAverage, str]]":
         """Mean of density profiles by season, combined with the newest model made of nights."""
         from ..atmosphere.reference_model import combined_average, night_average
         from ..core.exceptions import InsufficientStatisticsError
@@ -99,7 +108,7 @@ class CreateReferenceAtmosphericModels(NightTool):
             averages[season] = average, "nights"
         return averages
 
-    def read_nights(self, site):
+    def read_nights(self, site: "Site") -> "dict[str, MolecularProfile]":
         """Profiles of nights on the altitude grid of the pool, continued by climatology."""
         from ..atmosphere.profile_table import profile_from_table
         from ..atmosphere.reference_model import CLIMATOLOGY_ALTITUDES, msis_climatology
@@ -132,13 +141,13 @@ class CreateReferenceAtmosphericModels(NightTool):
         return profiles
 
     @staticmethod
-    def fine_altitudes():
+    def fine_altitudes() -> "u.Quantity":
         """Grid fine enough for the hydrostatic integral above the data."""
         from ..atmosphere.atmospheric_model import FINE_ALTITUDES
 
         return FINE_ALTITUDES
 
-    def from_ctao_tables(self, site):
+    def from_ctao_tables(self, site: "Site") -> "dict[str, tuple[NightAverage, str]]":
         """CTAO's tables whose file name ends in the site and a season."""
         from astropy.table import QTable
 
@@ -166,7 +175,7 @@ class CreateReferenceAtmosphericModels(NightTool):
             )
         return averages
 
-    def expanded_inputs(self):
+    def expanded_inputs(self) -> "list[Path]":
         """Existing files of `input_files`, wildcards expanded, sorted."""
         from pathlib import Path
 
@@ -186,7 +195,7 @@ class CreateReferenceAtmosphericModels(NightTool):
             )
         return paths
 
-    def newest(self, season):
+    def newest(self, season: str) -> "tuple[QTable, Path] | None":
         """Newest version of a season's model: table and path, or None."""
         from ..core.products import read_table
 
@@ -197,7 +206,7 @@ class CreateReferenceAtmosphericModels(NightTool):
         return max(models, key=lambda m: m[0].meta["calibpipe"]["version"], default=None)
 
     @staticmethod
-    def as_average(table):
+    def as_average(table: "QTable") -> "NightAverage":
         """Average that a model of the pool was made from."""
         from ..atmosphere.profile_table import profile_from_table
         from ..atmosphere.reference_model import NightAverage
@@ -207,7 +216,7 @@ class CreateReferenceAtmosphericModels(NightTool):
             profile_from_table(table), table["density_spread"], tuple(header["nights"])
         )
 
-    def write_model(self, site, season, average, label) -> None:
+    def write_model(self, site: "Site", season: str, average: "NightAverage", label: str) -> None:
         """Write the next version of a season's model."""
         import astropy.units as u
 

@@ -129,7 +129,7 @@ class FitPointingModel(NightTool):
             min_measurements=self.min_measurements,
         )
         fit = fitted_pointing_model(measurements.chosen(used), settings)
-        steps = []
+        steps: list[Any] = []
         if self.candidates:
             terms, steps = selected_terms(
                 fit.used,
@@ -338,7 +338,8 @@ def _known(value: Any) -> Any:
     """Numbers for JSON, None where there is none."""
     import numpy as np
 
-    numbers = np.where(np.isfinite(value), value, None)
+    none: Any = None
+    numbers: Any = np.where(np.isfinite(value), value, none)
     return numbers.tolist() if numbers.ndim else numbers.item()
 
 

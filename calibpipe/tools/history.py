@@ -1,10 +1,13 @@
 """What was done, what was used, what has to be made again."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import QuestionTool, tabulated, validity_text
+
+if TYPE_CHECKING:
+    from ..archive.repository import Archive
 
 FIGURES = (".svg", ".png", ".pdf")
 
@@ -87,7 +90,7 @@ class History(QuestionTool):
         else:
             self.tell_changes(archive)
 
-    def tell_changes(self, archive) -> None:
+    def tell_changes(self, archive: "Archive") -> None:
         """Certifications and decertifications."""
         from ..archive.history import changes
 
@@ -100,7 +103,7 @@ class History(QuestionTool):
         )
         self.answer(rows, _told(rows))
 
-    def tell_product(self, archive) -> None:
+    def tell_product(self, archive: "Archive") -> None:
         """Everything about one product."""
         from ..archive.history import product_record
 
@@ -113,7 +116,7 @@ class History(QuestionTool):
         lines += [f"{'valid (UTC)':14} {validity_text(c['validity'])}" for c in record["certified"]]
         self.answer(record, "\n".join([*lines, _told(record["history"])]))
 
-    def tell_affected(self, archive) -> None:
+    def tell_affected(self, archive: "Archive") -> None:
         """Products to be made again when one is replaced, and their nights."""
         from ..archive.history import affected
 
@@ -130,7 +133,7 @@ class History(QuestionTool):
             text += "\nnights to be made again: " + ", ".join(nights)
         self.answer({"products": rows, "nights": nights}, text)
 
-    def tell_trend(self, archive) -> None:
+    def tell_trend(self, archive: "Archive") -> None:
         """Values of one criterion, verification by verification."""
         from ..archive.metrics import metrics
 
@@ -162,7 +165,7 @@ class History(QuestionTool):
         if self.figure is not None:
             self.draw_trend(table)
 
-    def draw_trend(self, table) -> None:
+    def draw_trend(self, table: "list[dict[str, Any]]") -> None:
         """Medians over time, with the limits of the newest verification."""
         import matplotlib as mpl
 
@@ -195,7 +198,7 @@ class History(QuestionTool):
         with atomic_path(self.figure) as temporary, mpl.rc_context(STYLE):
             figure.savefig(temporary, facecolor="white")
 
-    def tell_used(self, archive) -> None:
+    def tell_used(self, archive: "Archive") -> None:
         """Calibrations that a file was made with."""
         from ..archive.history import calibrations_of
 
@@ -204,7 +207,7 @@ class History(QuestionTool):
         self.answer(rows, tabulated(rows, columns))
 
 
-def _told(rows) -> str:
+def _told(rows: list[dict[str, Any]]) -> str:
     shown = [r | {"when": validity_text(r["validity"])} for r in rows]
     columns = {
         "made_utc": "done (UTC)",

@@ -1,10 +1,13 @@
 """What is in the archive."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ctapipe.core import ToolConfigurationError, traits
 
 from .archive_tool import QuestionTool, tabulated
+
+if TYPE_CHECKING:
+    from ..archive.repository import Archive
 
 
 class ListProducts(QuestionTool):
@@ -52,7 +55,7 @@ class ListProducts(QuestionTool):
         }
         self.answer(rows, tabulated(rows, columns))
 
-    def tell_overdue(self, archive) -> None:
+    def tell_overdue(self, archive: "Archive") -> None:
         """Kinds whose newest validity ended longer ago than their cadence allows."""
         from ..archive.history import overdue
 

@@ -1,6 +1,6 @@
 """Which calibration holds at a time."""
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
@@ -37,7 +37,9 @@ class Lookup(QuestionTool):
         time = self.moment(self.time)
         asked = (time, self.moment(self.end)) if self.end else time
         if self.kind:
-            found = {self.kind: lookup(archive, self.kind, self.site, asked, **self.keys())}
+            found: dict[str, Any] = {
+                self.kind: lookup(archive, self.kind, self.site, asked, **self.keys())
+            }
         else:
             keys = {name: value for name, value in self.keys().items() if name != "season"}
             found = applicable(archive, self.site, asked, **keys)

@@ -1,10 +1,16 @@
 """Settings of the muon analysis, telescope type by telescope type."""
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 from ctapipe.core import TelescopeComponent
 from ctapipe.core.traits import FloatTelescopeParameter, IntTelescopeParameter
 
 from .night_tool import require
+
+if TYPE_CHECKING:
+    from ..throughput.muon_intensity import Mirror
+    from ..throughput.muon_rings import RingCuts
 
 NOT_KNOWN = -1.0
 # LST, SST: the absent facet in the middle of the mirror (ctapipe's MuonIntensityFitter). MST: the
@@ -93,11 +99,11 @@ class MuonSettings(TelescopeComponent):
         default_value=1.222, help="F², of the charges' variance (weights only)"
     ).tag(config=True)
 
-    def cuts(self, tel_id: int):
+    def cuts(self, tel_id: int) -> "RingCuts":
         """Cuts of a telescope."""
         from ..throughput.muon_rings import RingCuts
 
-        def of(name: str) -> float:
+        def of(name: str) -> Any:
             return getattr(self, name).tel[tel_id]
 
         return RingCuts(
@@ -121,7 +127,7 @@ class MuonSettings(TelescopeComponent):
         """Relative standard deviation of the charge of single photoelectrons."""
         return float(np.sqrt(self.squared_excess_noise_factor.tel[tel_id] - 1))
 
-    def mirror(self, tel_id: int, extinction: float):
+    def mirror(self, tel_id: int, extinction: float) -> "Mirror":
         """Mirror of a telescope under air of an extinction (1/m)."""
         import astropy.units as u
 

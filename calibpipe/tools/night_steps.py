@@ -83,7 +83,7 @@ class NightSteps(NightTool):
         from ..report.material import illuminator_steps
 
         traces = map(_OF_FLASHES.fullmatch, self.traces())
-        found = {match.groups() for match in traces if match}
+        found = {(match[1], match[2]) for match in traces if match}
         for array_element, obs_id in self.blocks(index):
             if obs_id in self.illuminator:
                 found.add((array_element, f"OBSID{obs_id}"))
@@ -138,12 +138,12 @@ class NightSteps(NightTool):
             for of_kind in found.values():
                 if obs_id not in self.special:
                     of_kind.setdefault(array_element, set()).add(f"OBSID{obs_id}")
-        ordered = (
+        tracked, imaged = (
             {name: sorted(names, key=_of_number) for name, names in of_kind.items()}
             for of_kind in found.values()
         )
         models = {match[1] for match in matches if not match[2]}
-        return pointing_steps(*ordered, models, [step.name for step in others])
+        return pointing_steps(tracked, imaged, models, [step.name for step in others])
 
     def array_steps(self, muons: tuple[Any, ...]) -> tuple[Any, ...]:
         """Steps of the array: with a product or a failure, or all if expected."""
@@ -228,7 +228,7 @@ class NightSteps(NightTool):
 
     def log_warnings(self, night: Any) -> list[tuple[str, str]]:
         """Warnings in the logs of the steps that the night needs, each once: step and text."""
-        found = {}
+        found: dict[tuple[str, str], None] = {}
         for step, path in self.logs("log", night):
             for line in path.read_text(errors="replace").splitlines():
                 if match := _WARNING.match(_COLOUR.sub("", line)):

@@ -13,7 +13,7 @@ from .night_tool import NightTool, require
 class PairFitTool(NightTool):
     """A Tool that adds the asymmetries of observation blocks and solves for telescopes."""
 
-    kinds = (ENERGY, IMAGE)
+    kinds: tuple[str, ...] = (ENERGY, IMAGE)
 
     input_files = traits.List(
         traits.Path(exists=None, directory_ok=False),

@@ -90,6 +90,9 @@ class SelectExcludedPixels(NightTool):
         "overrides": "SelectExcludedPixels.overrides",
     }
 
+    _header: Any = None  # of the first product that is read
+    _path: Any = None
+
     def setup(self) -> None:
         """Check what has to be given."""
         super().setup()
@@ -133,7 +136,7 @@ class SelectExcludedPixels(NightTool):
             overrides=decisions,
         )
         kept = max(self.n_nights, self.n_good)
-        table = {"night": [*nights, night][-kept:]}
+        table: dict[str, Any] = {"night": [*nights, night][-kept:]}
         table["evidence"] = np.concatenate([history, bits[np.newaxis]])[-kept:]
         facts = {
             "evidence_from": sorted(reason.name.lower() for reason in found),
@@ -250,7 +253,7 @@ class SelectExcludedPixels(NightTool):
         newest = newest_certified(
             archive, KIND, site.name, self.category, span, telescope=telescope
         )
-        return newest and product_path(archive, newest.product_id)
+        return None if newest is None else product_path(archive, newest.product_id)
 
     def history(
         self, previous: Path | None, night: str, n_pixels: int

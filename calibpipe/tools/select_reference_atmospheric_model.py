@@ -1,10 +1,16 @@
 """Reference atmosphere of one night: by density at 15 km, or by date."""
 
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ctapipe.core import traits
 
 from .night_tool import NightTool
+
+if TYPE_CHECKING:
+    from astropy.table import QTable
+
+    from ..atmosphere.reference_model import ModelChoice
+    from ..core.site import Site
 
 KIND = "atmosphere/reference_model"
 POOL_KIND = "atmosphere/reference_atmospheric_model"
@@ -76,7 +82,7 @@ class SelectReferenceAtmosphericModel(NightTool):
         write_table(self.output, model, metadata)
         self.add_output(self.output, KIND)
 
-    def read_pool(self, site):
+    def read_pool(self, site: "Site") -> "dict[str, QTable]":
         """Reference models of the site by season, the newest version of each."""
         from ..core.exceptions import MissingInputError
         from ..core.products import read_table
@@ -87,7 +93,7 @@ class SelectReferenceAtmosphericModel(NightTool):
                 f"no reference model of {site.name} in {self.pool}: make some with "
                 "calibpipe-create-reference-atmospheric-models"
             )
-        models = {}
+        models: dict[str, QTable] = {}
         for path in paths:
             table = read_table(self.add_input(path, "reference_model"), POOL_KIND)
             header = table.meta["calibpipe"]
@@ -96,7 +102,7 @@ class SelectReferenceAtmosphericModel(NightTool):
                 models[header["season"]] = table
         return models
 
-    def choice(self, site, models):
+    def choice(self, site: "Site", models: "dict[str, QTable]") -> "ModelChoice":
         """Choice by density, or by date when there is no density profile."""
         import astropy.units as u
 
@@ -123,7 +129,9 @@ class SelectReferenceAtmosphericModel(NightTool):
         )
 
     @staticmethod
-    def reference_densities(site, models):
+    def reference_densities(
+        site: "Site", models: "dict[str, QTable]"
+    ) -> tuple[dict[str, float], str]:
         """Number density at 15 km (1/cm3) that stands for each season of the pool, and whose it is.
 
         The site's published ones, if it has one for every model; else those of the models.

@@ -181,7 +181,8 @@ class StarImagesTool(EventFilesTool):
             columns = (*names, "status")
             row = read_telescope_table(path, PIXELS_GROUP, tel_id, "photon transfer", columns)[0]
             good = np.asarray(row["status"]) == 0
-            return tuple(np.where(good, np.asarray(row[name], float), np.nan) for name in names)
+            first, second = (np.where(good, np.asarray(row[n], float), np.nan) for n in names)
+            return first, second
         table = read_camera_coefficients(self.add_input(path, "camera/coefficients"), tel_id)
         rows = table[np.asarray(table["is_valid"], bool)]
         if not len(rows) or not set(names) <= set(table.colnames):

@@ -149,7 +149,7 @@ def element_names(
     """
     telescopes = tables["telescopes"]
     known = telescopes.colnames
-    of = {_ARRAY: (), _AXIS: ("altitude", "azimuth")}
+    of: dict[str, Sequence[str]] = {_ARRAY: (), _AXIS: ("altitude", "azimuth")}
     of[_TELESCOPE] = [f"telescope {tel_id}" for tel_id in telescopes["tel_id"]]
     if "array_element" in known:
         of[_TELESCOPE] = [str(name) for name in telescopes["array_element"]]

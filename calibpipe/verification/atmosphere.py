@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Table
 
 from ..atmosphere.meteorology import normal_gravity
 
@@ -38,7 +39,7 @@ EXTERNAL = {
 }
 
 
-def internal_metrics(kind: str, table, latitude: u.Quantity) -> dict[str, np.ndarray]:
+def internal_metrics(kind: str, table: Table, latitude: u.Quantity) -> dict[str, np.ndarray]:
     """Numbers of an atmosphere that is consistent with itself.
 
     Parameters
@@ -65,7 +66,7 @@ def internal_metrics(kind: str, table, latitude: u.Quantity) -> dict[str, np.nda
     return {name: np.atleast_2d(values) for name, values in found.items()}
 
 
-def external_metrics(kind: str, table, certified) -> dict[str, np.ndarray]:
+def external_metrics(kind: str, table: Table, certified: Table) -> dict[str, np.ndarray]:
     """Change against a certified product of the same kind, relative."""
     found = {
         "atmosphere/macobac": _macobac_change,
@@ -78,7 +79,7 @@ def external_metrics(kind: str, table, certified) -> dict[str, np.ndarray]:
     return {name: np.atleast_2d(value) for name, value in found.items() if name in known}
 
 
-def _macobac(table, latitude) -> dict[str, np.ndarray]:
+def _macobac(table: Table, latitude: u.Quantity) -> dict[str, np.ndarray]:
     night = table.meta["calibpipe"]["night"]
     year = int(night[:4]) + (int(night[5:7]) - 0.5) / 12
     expected = CO2_MEAN + CO2_GROWTH * (year - CO2_EPOCH)
@@ -90,7 +91,7 @@ def _macobac(table, latitude) -> dict[str, np.ndarray]:
     }
 
 
-def _profile(table, latitude) -> dict[str, np.ndarray]:
+def _profile(table: Table, latitude: u.Quantity) -> dict[str, np.ndarray]:
     """Hydrostatic balance of each layer below 30 km, and the gas law at each level.
 
     dp = - rho g dz, with rho exponential between levels; rho = p M / (R T) with the mean molar
@@ -119,7 +120,7 @@ def _exponential_mean(values: np.ndarray) -> np.ndarray:
     return np.where(near, (a + b) / 2, (a - b) / np.where(near, 1.0, ratio))
 
 
-def _model(table, latitude) -> dict[str, np.ndarray]:
+def _model(table: Table, latitude: u.Quantity) -> dict[str, np.ndarray]:
     """Thickness of each layer against its density, and refractivity against density.
 
     # ASSUME: density falls exponentially between the levels of the table, up to 30 km.
@@ -137,7 +138,7 @@ def _model(table, latitude) -> dict[str, np.ndarray]:
     }
 
 
-def _extinction(table, latitude) -> dict[str, np.ndarray]:
+def _extinction(table: Table, latitude: u.Quantity) -> dict[str, np.ndarray]:
     depth = np.asarray(table["optical_depth"], float)
     wavelength = table["wavelength"].to_value(u.nm)
     total = _total_depth(table)
@@ -150,19 +151,19 @@ def _extinction(table, latitude) -> dict[str, np.ndarray]:
     }
 
 
-def _total_depth(table) -> float:
+def _total_depth(table: Table) -> float:
     wavelength = table["wavelength"].to_value(u.nm)
     depth = np.asarray(table["optical_depth"], float)[:, -1]
     at = _REFERENCE_WAVELENGTH.to_value(u.nm)
     return float(np.exp(np.interp(at, wavelength, np.log(depth))))
 
 
-def _macobac_change(table, certified) -> dict[str, float]:
+def _macobac_change(table: Table, certified: Table) -> dict[str, float]:
     ppm = [float(t["co2_mole_fraction"][0]) * 1e6 for t in (table, certified)]
     return {"co2_change": ppm[0] - ppm[1]}
 
 
-def _density_change(table, certified) -> dict[str, float]:
+def _density_change(table: Table, certified: Table) -> dict[str, float]:
     at_15km = [_density(t, _SHIPPED_ALTITUDE) for t in (table, certified)]
     at_ground = [_density(t, 2.2 * u.km) for t in (table, certified)]
     return {
@@ -171,11 +172,11 @@ def _density_change(table, certified) -> dict[str, float]:
     }
 
 
-def _density(table, altitude: u.Quantity) -> float:
+def _density(table: Table, altitude: u.Quantity) -> float:
     z = table["altitude"].to_value(u.km)
     rho = table["density"].to_value(u.g / u.cm**3)
     return float(np.exp(np.interp(altitude.to_value(u.km), z, np.log(rho))))
 
 
-def _extinction_change(table, certified) -> dict[str, float]:
+def _extinction_change(table: Table, certified: Table) -> dict[str, float]:
     return {"optical_depth_350nm_change": _total_depth(table) / _total_depth(certified) - 1.0}

@@ -138,7 +138,12 @@ def _difference(
     table: str, name: str, one: Column, other: Column, error: str, errors: np.ndarray | None
 ) -> ColumnDifference:
     a, b = one.values, other.values
-    values = {"table": table, "column": name, "unit": one.unit, "n_values": int(a.size)}
+    values: dict[str, Any] = {
+        "table": table,
+        "column": name,
+        "unit": one.unit,
+        "n_values": int(a.size),
+    }
     if a.shape != b.shape:
         return ColumnDifference(**values, remark=f"shape {a.shape} against {b.shape}")
     if one.unit != other.unit:
@@ -167,7 +172,7 @@ def _difference(
     )
 
 
-def _figures(name: str, values: np.ndarray) -> dict[str, float]:
+def _figures(name: str, values: np.ndarray) -> dict[str, Any]:
     if not values.size:
         return {}
     rms = np.sqrt(np.mean(values**2))

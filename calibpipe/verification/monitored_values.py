@@ -119,15 +119,15 @@ def _camera(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[Monito
         ]
         value, stat, sys = _mean(*numbers)
         # ASSUME: rows may repeat one flat field: pixels are independent measurements, rows are not
-        n_rows = max(np.count_nonzero(usable.any(axis=1)), 1)
+        n_rows = max(int(np.count_nonzero(usable.any(axis=1))), 1)
         found.append(MonitoredValue(quantity, value, stat * np.sqrt(n_rows), sys, unit))
     return found
 
 
 def _muon_throughput(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
     night = tables["night"]
-    numbers = [float(night[name][0]) for name in ("mean", "sem", "sys_error")]
-    return [MonitoredValue("optical_throughput", *numbers)]
+    value, stat, sys = (float(night[name][0]) for name in ("mean", "sem", "sys_error"))
+    return [MonitoredValue("optical_throughput", value, stat, sys)]
 
 
 def _illuminator(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
@@ -143,11 +143,11 @@ def _psf(quantity: str, name: str) -> Callable[..., list[MonitoredValue]]:
         table = tables[name]
         if not bool(table["is_valid"][0]):
             return []
-        numbers = [
+        value, stat, sys = (
             float(_plain(table[column], u.deg)[0])
             for column in ("width", "stat_error", "sys_error")
-        ]
-        return [MonitoredValue(quantity, *numbers, "deg")]
+        )
+        return [MonitoredValue(quantity, value, stat, sys, "deg")]
 
     return found
 
@@ -184,14 +184,16 @@ def _density(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[Monit
         for of in ("stat", "sys")
     ]
     value = float(header["number_density_15km_in_per_cm3"])
-    errors = (float(value * entry) for entry in relative)
-    return [MonitoredValue("number_density_15km", value, *errors, "1 / cm3")]
+    stat, sys = (float(value * entry) for entry in relative)
+    return [MonitoredValue("number_density_15km", value, stat, sys, "1 / cm3")]
 
 
 def _macobac(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
     row = tables["table"][0]
-    numbers = (1e6 * float(row[name]) for name in ("co2_mole_fraction", "stat_error", "sys_error"))
-    return [MonitoredValue("co2_mole_fraction", *numbers, "ppm")]
+    value, stat, sys = (
+        1e6 * float(row[name]) for name in ("co2_mole_fraction", "stat_error", "sys_error")
+    )
+    return [MonitoredValue("co2_mole_fraction", value, stat, sys, "ppm")]
 
 
 def _clear_night(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
@@ -200,16 +202,16 @@ def _clear_night(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[M
     rows = [_plain(table[name])[night] for name in ("vaod", "stat_error", "sys_error")]
     if not night.any():
         return []
-    numbers = [float(values[0]) for values in rows]
-    return [MonitoredValue("vertical_aerosol_optical_depth", *numbers)]
+    value, stat, sys = (float(values[0]) for values in rows)
+    return [MonitoredValue("vertical_aerosol_optical_depth", value, stat, sys)]
 
 
 def _transparency(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
-    numbers = (
+    value, stat, sys = (
         _NOTHING if header[name] is None else float(header[name])
         for name in ("transparency", "stat_error", "sys_error")
     )
-    return [MonitoredValue("cherenkov_transparency_coefficient", *numbers)]
+    return [MonitoredValue("cherenkov_transparency_coefficient", value, stat, sys)]
 
 
 def _allsky(tables: Mapping[str, Any], header: Mapping[str, Any]) -> list[MonitoredValue]:
@@ -230,8 +232,8 @@ def _of_telescopes(
         name_of_unit = "" if unit is None else str(unit)
         rows = zip(table["array_element"], table["is_valid"], numbers, strict=True)
         return [
-            MonitoredValue(quantity, *map(float, row), name_of_unit, str(name))
-            for name, is_valid, row in rows
+            MonitoredValue(quantity, float(value), float(stat), float(sys), name_of_unit, str(name))
+            for name, is_valid, (value, stat, sys) in rows
             if is_valid
         ]
 

@@ -139,6 +139,22 @@ def test_the_tool_tells_what_was_withdrawn(sqlite_archive, tmp_path):
         accept(archive, "r2", **SIGNED)
 
 
+def test_all_calibrations_that_hold_for_a_month_are_accepted(sqlite_archive, tmp_path):
+    """Each holds until the next one; of one night the newest counts."""
+    archive, kind = sqlite_archive, "pointing/pointing_model"
+    for value, begin, night in ((1, 0, 10), (2, 240, 20), (3, 240, 20)):
+        details = {"array_element": "LSTN-01"}
+        keys = {"kind": kind, "night": f"2024-07-{night}", "details": details}
+        header = product(tmp_path, value, validity=(at(begin), at(begin + 720)), **keys)
+        propose(archive, [candidate(header, None)], "r2", **SIGNED)
+    accept(archive, "r2", **SIGNED)
+    found = [
+        lookup(archive, kind, "CTAO-North", at(hour), telescope="LSTN-01")
+        for hour in (0, 239, 240, 959)
+    ]
+    assert [value_of(archive, one) for one in found] == [1, 1, 3, 3]
+
+
 def test_refusals(nights):
     archive, _, new = nights
     with pytest.raises(NotVerifiedError):

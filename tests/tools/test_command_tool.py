@@ -13,8 +13,8 @@ import pytest
 import yaml
 from ctapipe.core import ToolConfigurationError, run_tool
 
-from calibpipe.tools.bash_completion import tool_of
 from calibpipe.tools.command_tool import CommandTool, wants_colours
+from calibpipe.tools.shell_completion import tool_of
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
