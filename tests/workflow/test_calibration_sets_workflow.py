@@ -327,3 +327,23 @@ def test_a_run_that_is_not_there_fails_alone(finished, tmp_path):
     assert not (camera / "run_statistics.OBSID105.h5").exists()
     assert (camera / "single_photoelectron.h5").is_file()
     assert (camera / f"coefficients.OBSID{ORDINARY}.h5").is_file()
+
+
+@pytest.mark.slow
+def test_a_pedestal_with_flat_fields_and_without_gain(tmp_path):
+    """It is certified; there is no rate of the night sky, and the header says why."""
+    runs = {obs_id: RUNS[obs_id] for obs_id in (101, 103)}
+    write_set(tmp_path / "data", runs)
+    describe(tmp_path / "service_data")
+    flat = SET | {"mode": "PEDESTAL_FLAT"}
+    configured(tmp_path, flat, runs=runs, telescopes=["LSTN-01"])
+    run(tmp_path)
+    night = of_night(tmp_path)
+    record = json.loads((night / "verification/pedestal.LSTN-01.json").read_text())["content"]
+    assert (record["because"], record["verdict"]) == ([], "PASS")
+    (entry,) = json.loads((night / "certification/pedestal.LSTN-01.json").read_text())["certified"]
+    header = read_product_header(night / "LSTN-01/camera/pedestal.h5")
+    assert entry["product_id"] == str(header.product_id)
+    assert header.own["sky_obs_ids"] == [103]
+    reason = "no photon transfer is given, none certified in the 62 days before"
+    assert header.own["no_nsb_rate"] == f"no gain is known: {reason}"
