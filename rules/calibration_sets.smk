@@ -1,7 +1,8 @@
-"""Dedicated runs of cameras, each product with those before it: photoelectrons, transfer, cross-talk; DRS4.
+"""Dedicated runs of cameras, each product with those before it: photoelectrons, transfer, pedestal, cross-talk; DRS4.
 
 Inputs: DL0 of the runs and their table, or a simulation of them; measurements of laboratories.
-Outputs: {tel}/camera/run_statistics, single_photoelectron, photon_transfer, crosstalk, drs4, pde.
+Outputs: {tel}/camera/run_statistics, single_photoelectron, photon_transfer, pedestal, crosstalk,
+drs4, pde.
 """
 
 
@@ -135,6 +136,32 @@ rule photon_transfer:
         "{wildcards.night} {wildcards.tel} {wildcards.category}: photon transfer of the filter scan"
     script:
         "../scripts/photon_transfer.py"
+
+
+rule pedestal:
+    input:
+        site=site_file,
+        config=tool_config("calculate_pedestal"),
+        dark=run_statistics_of("dark"),
+        sky=sky_statistics,
+        photon_transfer=own_product("photon_transfer"),
+        before=gains_of_pedestal,
+    output:
+        product=f"{NIGHT}/{{tel}}/camera/pedestal.h5",
+        provenance=f"{NIGHT}/{{tel}}/camera/pedestal.provenance.json",
+    log:
+        f"{LOG}/{{tel}}/camera/pedestal.log",
+    benchmark:
+        f"{LOG}/{{tel}}/camera/pedestal.benchmark.tsv"
+    conda:
+        "../envs/calibpipe.yaml"
+    params:
+        archive=archive_location,
+        version=step_version("calculate_pedestal"),
+    message:
+        "{wildcards.night} {wildcards.tel} {wildcards.category}: pedestal"
+    script:
+        "../scripts/pedestal.py"
 
 
 rule crosstalk:

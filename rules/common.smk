@@ -163,7 +163,7 @@ wildcard_constraints:
     tel=r"[A-Z]{3,4}-\d{2}",
     quantity="muon_throughput|muon_psf",
     stars="star_tracking|star_psf",
-    dedicated="single_photoelectron|photon_transfer|crosstalk|drs4|pde",
+    dedicated="single_photoelectron|photon_transfer|pedestal|crosstalk|drs4|pde",
     block=r"OBSID\d+",
 
 

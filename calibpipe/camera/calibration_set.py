@@ -77,6 +77,7 @@ class CalibrationSet:
         made = {
             "single_photoelectron": SINGLE_PE in MODES[self.mode],
             "photon_transfer": self.has_scan,
+            "pedestal": DARK in MODES[self.mode],
             "crosstalk": self.has_scan and SINGLE_PIXEL in self.runs,
             "drs4": DRS4 in self.runs,
         }
@@ -89,6 +90,13 @@ class CalibrationSet:
             return ()
         kinds = (DARK, PEDESTAL, *[SCAN] * self.has_scan)
         return tuple(obs_id for kind in kinds for obs_id in self.runs.get(kind, ()))
+
+    @property
+    def sky_runs(self) -> tuple[str, tuple[int, ...]]:
+        """Type of the runs whose sky pedestals count, and these: own ones before others."""
+        kinds = [PEDESTAL, *[SCAN] * self.has_scan, *[FLAT] * bool(self.flat_fields)]
+        kind = next((kind for kind in kinds if kind in self.runs), PEDESTAL)
+        return kind, self.runs.get(kind, ())
 
     @property
     def flat_fields(self) -> tuple[int, ...]:

@@ -17,7 +17,8 @@ from .integration_window import (
     pulse_shape,
 )
 from .light_scan import CombinedChunks, LightScan
-from .nsb_rate import dark_baseline, nsb_rate, window_response
+from .nsb_rate import nsb_rate, pulse_gain, window_response
+from .pedestal import pedestal_level
 from .photon_transfer import PhotonTransfer
 
 ROUNDS = 5  # from the centroid of a pulse to its maximum
@@ -107,27 +108,24 @@ def night_sky_table(
     pulse = pulse_shape(readout.reference_pulse_shape, readout.reference_pulse_sample_width)
     window = scan_window_correction(pulse, peak_time, peak_time_rms, readout, extraction)
     with np.errstate(divide="ignore", invalid="ignore"):
-        closed = dark_baseline(
-            dark_charge.mean,
-            np.sqrt(dark_charge.variance / dark_charge.n_events),
-            dark_charge.variance,
-            dark_charge.variance_error,
-            dark_samples.mean,
-            np.sqrt(dark_samples.variance / dark_samples.n_events),
+        closed = pedestal_level(
+            dark_charge,
+            dark_samples,
             window_width=window_width,
             n_samples=readout.n_samples,
             subtracted=baseline,
+        )
+        gain, gain_error = pulse_gain(
+            found.gain, found.gain_stat_error, window.factor, window.factor_sys_error
         )
         rate = nsb_rate(
             found.read_noise**2,
             2 * found.read_noise * found.read_noise_error,
             dark_charge.variance,
             dark_charge.variance_error,
-            found.gain * window.factor,
+            gain,
             window_response(pulse, readout.sampling_rate, window_width),
-            gain_error=np.hypot(
-                found.gain_stat_error * window.factor, found.gain * window.factor_sys_error
-            ),
+            gain_error=gain_error,
             squared_excess_noise_factor=squared_excess_noise_factor,
             squared_excess_noise_factor_error=squared_excess_noise_factor_error,
         )

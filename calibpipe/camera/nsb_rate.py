@@ -1,4 +1,4 @@
-"""Night-sky background of every pixel from the variance of pedestals, and the dark baseline.
+"""Night-sky background of every pixel from the variance of pedestals.
 
 Photoelectrons of the sky come at random times at the rate λ. A charge that sums part f(t) of a
 pulse at t has the variance (Campbell)
@@ -18,10 +18,9 @@ from .ffactor import check_noise
 from .integration_window import PulseShape
 
 __all__ = [
-    "DarkBaseline",
     "NsbRate",
-    "dark_baseline",
     "nsb_rate",
+    "pulse_gain",
     "sample_variance_response",
     "window_response",
 ]
@@ -40,28 +39,6 @@ class NsbRate:
     rate: np.ndarray
     stat_error: np.ndarray
     sys_error: np.ndarray
-
-
-@dataclass(frozen=True)
-class DarkBaseline:
-    """Pedestal of the closed camera, arrays (n_channels, n_pixels), ADC.
-
-    Parameters
-    ----------
-    mean, mean_error : ndarray
-        Per sample.
-    window_rms, window_rms_error : ndarray
-        Of the charge in the window.
-    sample_rms, sample_rms_error : ndarray
-        Within a waveform.
-    """
-
-    mean: np.ndarray
-    mean_error: np.ndarray
-    window_rms: np.ndarray
-    window_rms_error: np.ndarray
-    sample_rms: np.ndarray
-    sample_rms_error: np.ndarray
 
 
 @u.quantity_input
@@ -95,6 +72,21 @@ def sample_variance_response(
     """
     one, all_of_them = (window_response(pulse, sampling_rate, n) for n in (1, n_samples))
     return one - all_of_them / n_samples**2
+
+
+def pulse_gain(
+    gain: np.ndarray, stat_error: np.ndarray, factor: np.ndarray, factor_sys_error: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Gain of the whole pulse, ADC per p.e., and its error without that of F².
+
+    Parameters
+    ----------
+    gain, stat_error : array, (n_channels, n_pixels), ADC per p.e.
+        Of the charge in a window.
+    factor, factor_sys_error : array, (n_channels, n_pixels)
+        Correction of that window (`WindowCorrection`).
+    """
+    return gain * factor, np.hypot(stat_error * factor, gain * factor_sys_error)
 
 
 @u.quantity_input
@@ -138,40 +130,3 @@ def nsb_rate(
         stat = np.hypot(sky_variance_error, dark_variance_error) / per_rate
         relative = np.hypot(2 * gain_error / gain, squared_excess_noise_factor_error / F2)
     return NsbRate(rate, stat, np.abs(rate) * relative)
-
-
-def dark_baseline(
-    charge_mean: np.ndarray,
-    charge_mean_error: np.ndarray,
-    charge_variance: np.ndarray,
-    charge_variance_error: np.ndarray,
-    sample_variance: np.ndarray,
-    sample_variance_error: np.ndarray,
-    *,
-    window_width: int,
-    n_samples: int,
-    subtracted: np.ndarray | float = 0.0,
-) -> DarkBaseline:
-    """Baseline per sample and rms per sample and window of the closed camera.
-
-    Parameters
-    ----------
-    charge_mean, charge_variance, sample_variance, and their errors : (n_channels, n_pixels)
-        Mean and variance over events of the charge; mean over events of the variance within a
-        waveform (divisor n).
-    window_width, n_samples : int
-        Of window and waveform.
-    subtracted : array or float, ADC per sample
-        What was taken off before the charge was integrated.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        window = np.sqrt(charge_variance)
-        sample = np.sqrt(sample_variance * n_samples / (n_samples - 1))
-        return DarkBaseline(
-            mean=subtracted + charge_mean / window_width,
-            mean_error=charge_mean_error / window_width,
-            window_rms=window,
-            window_rms_error=charge_variance_error / (2 * window),
-            sample_rms=sample,
-            sample_rms_error=sample / 2 * sample_variance_error / sample_variance,
-        )

@@ -16,13 +16,14 @@ from .dedicated_night import (
     DedicatedCamera,
     gain_ratios,
 )
+from .dedicated_pedestal import pedestal_figures
 from .dedicated_remarks import AGREE, POOR
 
 __all__ = ["MAPS", "dedicated_figures"]
 
 MAPS = (
     *("spe-gain", "spe-resolution", "transfer-gain", "ratio-map", "crosstalk-map"),
-    "drs4-baseline",
+    *("pedestal-map", "nsb-map", "drs4-baseline"),
 )
 """Figures of 100 kB."""
 SPECTRA = {  # title, what is told
@@ -42,6 +43,7 @@ def dedicated_figures(camera: DedicatedCamera) -> Drawn:
     if TRANSFER in camera.products:
         yield from _transfer(camera)
     yield from _comparison(camera)
+    yield from pedestal_figures(camera)
     if CROSSTALK in camera.products:
         yield from _crosstalk(camera)
     if DRS4 in camera.products:

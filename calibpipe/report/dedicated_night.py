@@ -21,11 +21,12 @@ __all__ = [
 ]
 
 SPE, TRANSFER, CROSSTALK = "single_photoelectron", "photon_transfer", "crosstalk"
-DRS4 = "drs4"
+PEDESTAL, DRS4 = "pedestal", "drs4"
 PDE, EXCLUSION = "pde", "excluded_pixels"
 DEDICATED = {  # each after what it may need; what its file is called
     SPE: (SPE,),
     TRANSFER: (TRANSFER,),
+    PEDESTAL: (PEDESTAL,),
     CROSSTALK: (CROSSTALK,),
     DRS4: (DRS4,),
     PDE: (PDE, "photon_detection_efficiency"),
@@ -33,6 +34,7 @@ DEDICATED = {  # each after what it may need; what its file is called
 }
 NEEDS = {
     TRANSFER: (SPE,),
+    PEDESTAL: (TRANSFER,),
     CROSSTALK: (TRANSFER,),
     EXCLUSION: (SPE, TRANSFER, CROSSTALK),
 }
@@ -58,7 +60,8 @@ def dedicated_steps(
     known : iterable of str
         Steps of cameras, of which excluded pixels need the coefficients.
     failed : iterable of str
-        Steps that failed; statistics of runs among them are what photon transfer waits for.
+        Steps that failed; statistics of runs among them are what photon transfer and pedestal wait
+        for.
     """
     found: dict[str, dict[str, str]] = {}
     for path in paths:
@@ -71,7 +74,7 @@ def dedicated_steps(
         own = {kind: path.rsplit(".", 1)[0] for kind, path in found[name].items()}
         for kind in filter(own.__contains__, DEDICATED):
             needs = [own[need] for need in NEEDS.get(kind, ()) if need in own]
-            if kind == TRANSFER:
+            if kind in (TRANSFER, PEDESTAL):
                 needs += [step for step in runs if step.startswith(f"{name}/")]
             if kind == EXCLUSION:
                 needs += [step for step in known if step.startswith(f"{name}/camera/coefficients")]
@@ -108,10 +111,10 @@ class DedicatedCamera:
     @property
     def has_set(self) -> bool:
         """Whether runs of this night calibrated the camera, not only excluded pixels."""
-        return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK, DRS4))
+        return self.has_gains or any(kind in self.products for kind in (PEDESTAL, DRS4))
 
     @property
-    def has_light(self) -> bool:
+    def has_gains(self) -> bool:
         """Whether there were runs with light, of which gains are made."""
         return any(kind in self.products for kind in (SPE, TRANSFER, CROSSTALK))
 
@@ -147,6 +150,12 @@ class DedicatedCamera:
         values = tables[table][0][column]
         good = np.asarray(tables["pixels"][0]["status"]) == 0
         return np.where(good, np.asarray(getattr(values, "value", values), float), np.nan)
+
+    def of_pedestal(self, column: str) -> NDArray | None:
+        """Numbers of the pedestal, (n_channels, n_pixels); NaN where its status leaves none."""
+        if PEDESTAL not in self.products:
+            return None
+        return np.asarray(self.products[PEDESTAL].tables["pixels"][0][column], float)
 
     def of_ratio(self, column: str) -> NDArray | None:
         """Numbers of the ratio of gains, (n_pixels,); NaN where a pixel has a status."""

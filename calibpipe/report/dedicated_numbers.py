@@ -29,12 +29,17 @@ from .material import NightMaterial
 from .wording import counted, listed, rounded, with_errors
 
 __all__ = [
+    "CHANNELS",
+    "NOTHING",
     "camera_median",
     "crosstalk_mean",
     "excluded_count",
     "left_out_rows",
+    "measured",
     "numbers",
     "overview",
+    "pixels_scatter",
+    "reason_rows",
     "spe_median",
     "transfer_median",
 ]
@@ -118,17 +123,18 @@ def excluded_count(camera: DedicatedCamera) -> tuple[int, int] | None:
     return int(excluded.sum()), int(excluded.size)
 
 
-def _number(name: str, **facts: Any) -> dict[str, Any]:
+def number(name: str, **facts: Any) -> dict[str, Any]:
     nothing = {"value": "–", "stat": "", "sys": "", "total": "", "unit": "", "notes": []}
     return {"name": name} | nothing | facts
 
 
-def _measured(
+def measured(
     name: str, numbers: tuple[float, float, float], unit: str, notes: list[str]
 ) -> list[dict[str, Any]]:
+    """Row of a number with its errors; none if it is not known."""
     if not math.isfinite(numbers[0]):
         return []
-    return [_number(name, **with_errors(*numbers), unit=unit, notes=notes)]
+    return [number(name, **with_errors(*numbers), unit=unit, notes=notes)]
 
 
 def numbers(camera: DedicatedCamera) -> list[dict[str, Any]]:
@@ -143,7 +149,7 @@ def numbers(camera: DedicatedCamera) -> list[dict[str, Any]]:
     ]
 
 
-def _scatter(values: NDArray | None) -> list[str]:
+def pixels_scatter(values: NDArray | None) -> list[str]:
     """``pixels scatter by 5.2 %``."""
     known = values[np.isfinite(values)] if values is not None else np.zeros(0)
     if known.size < 2 or np.median(known) == 0:
@@ -160,14 +166,14 @@ def _of_spe(camera: DedicatedCamera) -> list[dict[str, Any]]:
     shape = {"given": "shape of the charge is given"}
     notes = [shape.get(str(facts["shape"]), "shape from the run at high voltage")]
     return [
-        *_measured(
+        *measured(
             "Gain from single photoelectrons",
             spe_median(camera, "gain"),
             "ADC/p.e.",
-            known + _scatter(gain),
+            known + pixels_scatter(gain),
         ),
-        *_measured("Resolution of a photoelectron", spe_median(camera, "resolution"), "", notes),
-        *_measured(
+        *measured("Resolution of a photoelectron", spe_median(camera, "resolution"), "", notes),
+        *measured(
             "Squared excess noise factor F²",
             spe_median(camera, "squared_excess_noise_factor"),
             "",
@@ -184,19 +190,19 @@ def _of_transfer(camera: DedicatedCamera) -> list[dict[str, Any]]:
     found = []
     for channel, name in enumerate(CHANNELS[: len(gain)]):
         known = np.isfinite(gain[channel])
-        notes = [f"{known.sum()} of {counted(known.size, 'pixel')}", *_scatter(gain[channel])]
+        notes = [f"{known.sum()} of {counted(known.size, 'pixel')}", *pixels_scatter(gain[channel])]
         if known.any():
             notes.append(f"pedestal σ {np.median(noise[channel][known]):.3g} ADC")
             square = float(np.median(bend[channel][known]))
             notes.append(f"B {100 * math.sqrt(square):.1f} %" if square > 0 else "B not seen")
-        found += _measured(
+        found += measured(
             f"Gain from photon transfer, {name}",
             transfer_median(camera, channel),
             "ADC/p.e.",
             notes,
         )
     ratio = camera.of_ratio("ratio")
-    return found + _measured("High gain / low gain", _ratio(camera), "", _scatter(ratio))
+    return found + measured("High gain / low gain", _ratio(camera), "", pixels_scatter(ratio))
 
 
 def _of_crosstalk(camera: DedicatedCamera) -> list[dict[str, Any]]:
@@ -208,7 +214,7 @@ def _of_crosstalk(camera: DedicatedCamera) -> list[dict[str, Any]]:
     notes = [f"mean of {known.sum()} of {counted(known.size, 'pair')} of neighbours"]
     if known.any():
         notes.append(f"largest {100 * value[known].max():.1f} %")
-    return _measured("Cross-talk", crosstalk_mean(camera), "%", notes)
+    return measured("Cross-talk", crosstalk_mean(camera), "%", notes)
 
 
 def _of_drs4(camera: DedicatedCamera) -> list[dict[str, Any]]:
@@ -229,7 +235,7 @@ def _of_drs4(camera: DedicatedCamera) -> list[dict[str, Any]]:
                 f"baseline of a capacitor ± {error:.2g} ± {common:.1g} ADC",
             ]
             title = f"Noise after DRS4 correction, {name}"
-            found.append(_number(title, value=f"{middle:.2f}", unit="ADC", notes=notes))
+            found.append(number(title, value=f"{middle:.2f}", unit="ADC", notes=notes))
     tables = camera.products[DRS4].tables
     law, sys_error = law_of_table(tables["law"]), float(tables["law"]["sys_error"][0])
     fitted = "points" in tables
@@ -239,10 +245,10 @@ def _of_drs4(camera: DedicatedCamera) -> list[dict[str, Any]]:
     ]
     if fitted:
         numbers_of_law = float(law(1.0)), float(law.error(1.0)), sys_error
-        found += _measured("Time lapse at 1 ms", numbers_of_law, "ADC", notes)
+        found += measured("Time lapse at 1 ms", numbers_of_law, "ADC", notes)
     else:
         value = f"{float(law(1.0)):.2f}"
-        found.append(_number("Time lapse at 1 ms", value=value, unit="ADC", notes=notes))
+        found.append(number("Time lapse at 1 ms", value=value, unit="ADC", notes=notes))
     return found + _of_sampling(camera)
 
 
@@ -256,7 +262,7 @@ def _of_sampling(camera: DedicatedCamera) -> list[dict[str, Any]]:
     error = float(np.nanmedian(camera.of_drs4("stat_error", "sampling")))
     notes = ["rms over the capacitors, median", f"a coefficient ± {error:.1g} ns"]
     value = f"{float(np.nanmedian(rms)):.2f}"
-    return [_number("DRS4 sampling times", value=value, unit="ns", notes=notes)]
+    return [number("DRS4 sampling times", value=value, unit="ns", notes=notes)]
 
 
 def _of_efficiency(camera: DedicatedCamera) -> list[dict[str, Any]]:
@@ -271,7 +277,7 @@ def _of_efficiency(camera: DedicatedCamera) -> list[dict[str, Any]]:
         f"{product.facts['origin']}, {product.facts['measured']}",
     ]
     title = "Largest photon detection efficiency"
-    return [_number(title, value=value, total=total, unit="%", notes=notes)]
+    return [number(title, value=value, total=total, unit="%", notes=notes)]
 
 
 def _of_exclusion(camera: DedicatedCamera) -> list[dict[str, Any]]:
@@ -284,7 +290,7 @@ def _of_exclusion(camera: DedicatedCamera) -> list[dict[str, Any]]:
     for sign, word in ((1, "excluded"), (-1, "included")):
         if n := int(np.count_nonzero(operator == sign)):
             notes.append(f"{n} {word} by operators")
-    return [_number("Excluded pixels", value=str(count[0]), unit=f"of {count[1]}", notes=notes)]
+    return [number("Excluded pixels", value=str(count[0]), unit=f"of {count[1]}", notes=notes)]
 
 
 def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
@@ -293,20 +299,21 @@ def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
     if SPE in camera.products:
         status = [camera.of_spe("status", k, good_only=False) for k in range(2)]
         found = [s.astype(int) for s in status if s is not None]
-        rows += _reason_rows("single photoelectrons", SPE_REASONS, found)
+        rows += reason_rows("single photoelectrons", SPE_REASONS, found)
     if TRANSFER in camera.products:
         of_channels = np.asarray(camera.products[TRANSFER].tables["pixels"][0]["status"], int)
-        rows += _reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
+        rows += reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
     if DRS4 in camera.products:
         of_drs4 = np.asarray(camera.products[DRS4].tables["pixels"][0]["status"], int)
-        rows += _reason_rows("DRS4 corrections", DRS4_REASONS, list(of_drs4))
+        rows += reason_rows("DRS4 corrections", DRS4_REASONS, list(of_drs4))
+        rows += reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
     if EXCLUSION in camera.products:
         reasons = np.asarray(camera.products[EXCLUSION].tables["pixels"]["reasons"], int)
-        rows += _reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])
+        rows += reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])
     return rows
 
 
-def _reason_rows(
+def reason_rows(
     product: str, reasons: dict[Any, str], status: Sequence[NDArray]
 ) -> list[dict[str, str]]:
     """One row for each reason that any pixel has; one number for all channels if there is one."""

@@ -8,16 +8,18 @@ from .dedicated_night import (
     CROSSTALK,
     DRS4,
     EXCLUSION,
+    PEDESTAL,
     SPE,
     TRANSFER,
     DedicatedCamera,
     dedicated_cameras,
 )
 from .dedicated_numbers import left_out_rows, numbers, overview
+from .dedicated_pedestal import pedestal_left_out, pedestal_median, pedestal_numbers
 from .dedicated_remarks import dedicated_remarks
 from .inline_svg import inline_svg
 from .material import NightMaterial
-from .wording import counted, listed
+from .wording import counted, listed, with_errors
 
 __all__ = ["dedicated_facts"]
 
@@ -32,6 +34,8 @@ def dedicated_facts(material: NightMaterial) -> dict[str, Any] | None:
     if not (cameras or agreement):
         return None
     rows = overview(material, list(dedicated_remarks(material)))
+    for row, camera in zip(rows, cameras, strict=True):
+        row["pedestal"] = with_errors(*pedestal_median(camera, "dark_window_rms"))
     states = {row["name"]: row["state"] for row in rows}
     few = len(cameras) <= MAX_OPEN
     return {
@@ -39,7 +43,8 @@ def dedicated_facts(material: NightMaterial) -> dict[str, Any] | None:
         "about": "From dedicated runs of the night. Gains: charge of one photoelectron in the "
         "window of integration, of high gain, from single photoelectrons (p.e.) and from photon "
         "transfer; medians over the pixels without fault, ± errors that are independent from pixel "
-        "to pixel ± those in common. Cross-talk: mean of the neighbours.",
+        "to pixel ± those in common. Pedestal: rms of the charge in the window, closed camera, "
+        "high gain. Cross-talk: mean of the neighbours.",
         "rows": rows,
         "agreement": agreement,
         "cameras": [
@@ -76,13 +81,14 @@ def _verdict(
 
 
 def _camera(camera: DedicatedCamera, *, is_open: bool) -> dict[str, Any]:
-    name, left_out = f"dedicated-{camera.name}", left_out_rows(camera)
+    name = f"dedicated-{camera.name}"
+    left_out = [*pedestal_left_out(camera), *left_out_rows(camera)]
     return {
         "id": name,
         "name": camera.name,
         "is_open": is_open,
         "runs": _runs(camera),
-        "numbers": numbers(camera),
+        "numbers": [*pedestal_numbers(camera), *numbers(camera)],
         "left_out": left_out,
         "left_out_told": f"Pixels with a fault: {counted(len(left_out), 'reason')}",
         "are_few": len(left_out) <= MAX_ROWS,
@@ -113,6 +119,9 @@ def _runs(camera: DedicatedCamera) -> str:
     if DRS4 in camera.products:
         ids = camera.products[DRS4].facts["runs"].values()
         told.append(f"DRS4 corrections: {_observations(list(ids))}")
+    if PEDESTAL in camera.products:
+        facts = camera.products[PEDESTAL].facts
+        told.append(f"pedestal: {_observations([facts['obs_id'], *facts['sky_obs_ids']])}")
     text = f"{'; '.join(told)}." if told else "No calibration set this night."
     return f"{text[:1].upper()}{text[1:]}"
 

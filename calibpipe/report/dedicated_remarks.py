@@ -9,6 +9,7 @@ from .dedicated_night import (
     CROSSTALK,
     DRS4,
     EXCLUSION,
+    PEDESTAL,
     SPE,
     TRANSFER,
     DedicatedCamera,
@@ -47,7 +48,7 @@ def dedicated_remarks(material: NightMaterial) -> Iterator[tuple[str, str, str]]
                 f"Limit {100 * material.masked_limit:g} %. The map and the table of reasons tell "
                 "whether modules have failed, or a product of this night is wrong.",
             )
-        for kind in (SPE, TRANSFER, CROSSTALK, DRS4, EXCLUSION):
+        for kind in (SPE, TRANSFER, PEDESTAL, CROSSTALK, DRS4, EXCLUSION):
             if kind in camera.products:
                 name = kind.replace("_", " ")
                 for text in camera.products[kind].facts.get("remarks", ()):

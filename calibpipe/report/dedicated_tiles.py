@@ -8,6 +8,7 @@ import numpy as np
 
 from .dedicated_night import DedicatedCamera, dedicated_cameras
 from .dedicated_numbers import crosstalk_mean, excluded_count, spe_median, transfer_median
+from .dedicated_pedestal import pedestal_median
 from .material import NightMaterial
 from .wording import counted, rounded, with_errors
 
@@ -22,12 +23,14 @@ def dedicated_tiles(material: NightMaterial) -> list[dict[str, Any]]:
     cameras = dedicated_cameras(material)
     kinds: dict[str, list[DedicatedCamera]] = {}
     for camera in cameras:
-        if camera.has_light:
+        if camera.has_gains:
             kinds.setdefault(camera.kind, []).append(camera)
     tiles = []
     for kind, members in kinds.items():
         few = len(members) <= MAX_TILES
         tiles += [_tile(camera) for camera in members] if few else [_tile_of(kind, members)]
+    alone = [camera for camera in cameras if camera.has_set and not camera.has_gains]
+    tiles += [_pedestal_tile(camera) for camera in alone[:MAX_TILES]]
     return [*tiles, *_exclusion_tile(cameras)]
 
 
@@ -57,6 +60,18 @@ def _tile(camera: DedicatedCamera) -> dict[str, Any]:
     if not math.isfinite(gain[0]):
         return _number(name, notes=["no pixel has a gain"])
     return _number(name, **with_errors(*gain), unit="ADC/p.e.", notes=notes)
+
+
+def _pedestal_tile(camera: DedicatedCamera) -> dict[str, Any]:
+    """Of a set without gains."""
+    name = f"Pedestal rms of {camera.name}"
+    noise = pedestal_median(camera, "dark_window_rms")
+    if not math.isfinite(noise[0]):
+        return _number(name, notes=["no pixel of high gain has a pedestal"])
+    rate = pedestal_median(camera, "nsb_rate")[0]
+    sky = f"night sky {rate:.3g} p.e./ns" if math.isfinite(rate) else "night sky not known"
+    notes = ["closed camera, in the window, high gain", sky]
+    return _number(name, **with_errors(*noise), unit="ADC", notes=notes)
 
 
 def _tile_of(kind: str, members: list[DedicatedCamera]) -> dict[str, Any]:

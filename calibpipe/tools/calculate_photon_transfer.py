@@ -1,11 +1,11 @@
 """Photon transfer, linearity and ratio of gains of one telescope from a filter scan."""
 
-from pathlib import Path
 from typing import Any, ClassVar
 
 from ctapipe.core import traits
 
 from .night_tool import NightTool, require
+from .run_statistics_tool import RunStatisticsTool
 
 KIND = "camera/photon_transfer"
 PIXELS_GROUP = "/calibpipe/camera/photon_transfer"
@@ -14,7 +14,7 @@ RATIO_GROUP = "/calibpipe/camera/gain_ratio"
 SKY_GROUP = "/calibpipe/camera/night_sky"
 
 
-class CalculatePhotonTransfer(NightTool):
+class CalculatePhotonTransfer(RunStatisticsTool):
     """Calculate gain, noise, linearity and ratio of gains of every pixel from a filter scan.
 
     Reads the pixel statistics of each run of the scan (flat fields and pedestals of the same run,
@@ -157,28 +157,6 @@ class CalculatePhotonTransfer(NightTool):
         if self.dark is not None:
             tables[SKY_GROUP] = self.night_sky(scan, found, statistics)
         self.write(tables, statistics, source)
-
-    def statistics(self, path: Path) -> Any:
-        """Statistics of one run with their header."""
-        from ..core.statistics_file import read_pixel_statistics
-
-        found = read_pixel_statistics(self.add_input(path, "camera/pixel_statistics"))
-        require(
-            "obs_id" in found.header and "extraction" in found.header,
-            f"{path} does not say of which observation it is; take the statistics of "
-            "calibpipe-calculate-pixel-statistics",
-        )
-        return found
-
-    def check_same(self, statistics: list[Any]) -> None:
-        """All runs are of one telescope, with one window for pulses and pedestals."""
-        telescopes = sorted({entry.tel_id for entry in statistics})
-        require(len(telescopes) == 1, f"the runs are of telescopes {telescopes}; give those of one")
-        widths = sorted({entry.header["extraction"]["window_width"] for entry in statistics})
-        require(
-            len(widths) == 1,
-            f"the runs are integrated over {widths} samples; make their statistics with one window",
-        )
 
     def scan_rows(self, obs_ids: list[int]) -> Any:
         """Rows of the table of runs."""

@@ -19,6 +19,8 @@ from .calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
 from .calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
 from .calculate_muon_rings import EXAMPLE_GROUP
 from .calculate_muon_rings import KIND as RINGS
+from .calculate_pedestal import KIND as PEDESTAL
+from .calculate_pedestal import PEDESTAL_GROUP
 from .calculate_photon_transfer import KIND as TRANSFER
 from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .calculate_psf_muon import KIND as PSF
@@ -72,6 +74,7 @@ _DEDICATED = {  # of cameras: tables by a short name
         "points": DRS4_POINTS,
         "sampling": SAMPLING_GROUP,
     },
+    PEDESTAL: {"pixels": PEDESTAL_GROUP},
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "evidence": HISTORY_GROUP},
 }
 _OPTIONAL = {(TRANSFER, "ratio"), (DRS4, "points"), (DRS4, "sampling")}
@@ -133,8 +136,9 @@ def dedicated_tables(path: Path, header: dict[str, Any]) -> tuple[dict[str, Any]
 
     ``pixels``, ``points`` and, of two gains, ``ratio`` of a photon transfer; ``pixels`` and
     ``spectra`` (of the few rows of ``pixels`` that are drawn, by `row`) of single
-    photoelectrons; ``pairs`` of cross-talk; ``pixels``, ``law`` and, if there are, ``points`` and
-    ``sampling`` of DRS4 corrections; ``pixels`` and ``evidence`` of excluded pixels.
+    photoelectrons; ``pairs`` of cross-talk; ``pixels`` of a pedestal; ``pixels``, ``law`` and, if
+    there are, ``points`` and ``sampling`` of DRS4 corrections; ``pixels`` and ``evidence`` of
+    excluded pixels.
 
     Raises
     ------

@@ -160,22 +160,10 @@ class StarImagesTool(EventFilesTool):
 
     def certified_gains(self, site: Any, telescope: str) -> list[Any]:
         """Newest certified photon transfer of the nights before, if there is one."""
-        if self.archive is None:
-            return []
-        import astropy.units as u
+        from .certified_gains import certified_photon_transfer
 
-        from ..archive.lookup import newest_certified, product_path
-        from ..archive.repository import open_archive
-        from ..archive.validity import Interval
-        from ..core.night import night_span
-        from .calculate_photon_transfer import KIND
-
-        archive, (begin, _) = open_archive(self.archive), night_span(self.night, site)
-        span = Interval.of(begin - self.gains_age_in_days * u.day, begin)
-        newest = newest_certified(
-            archive, KIND, site.name, self.category, span, telescope=telescope
-        )
-        return [] if newest is None else [product_path(archive, newest.product_id)]
+        newest = certified_photon_transfer(self, site, telescope, self.gains_age_in_days)
+        return [] if newest is None else [newest]
 
     def other_gains(self, path: Any, tel_id: int) -> tuple[Any, Any]:
         """Gains and statistical errors of another product, (n_channels, n_pixels)."""

@@ -21,6 +21,8 @@ from .calculate_drs4_corrections import KIND as DRS4
 from .calculate_drs4_corrections import LAW_GROUP, SAMPLING_GROUP
 from .calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
 from .calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
+from .calculate_pedestal import KIND as PEDESTAL
+from .calculate_pedestal import PEDESTAL_GROUP
 from .calculate_photon_transfer import KIND as TRANSFER
 from .calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from .cross_calibration import KIND as CROSS_CALIBRATION
@@ -63,6 +65,7 @@ DEDICATED = {TRANSFER, CROSSTALK, EXCLUSION, PDE}  # of the camera
 TABLES |= {
     TRANSFER: {"pixels": PIXELS_GROUP, "points": POINTS_GROUP, "ratio": RATIO_GROUP},
     CROSSTALK: {"pairs": PAIRS_GROUP},
+    PEDESTAL: {"pixels": PEDESTAL_GROUP},
     EXCLUSION: {"pixels": EXCLUSION_GROUP, "nights": HISTORY_GROUP},
     DRS4: {
         "pixels": DRS4_GROUP,
@@ -95,6 +98,7 @@ def known_metrics() -> dict[str, set[str]]:
         dedicated_agreement,
         dedicated_camera,
         drs4,
+        pedestal,
         pointing,
         single_photoelectron,
         stars,
@@ -112,6 +116,7 @@ def known_metrics() -> dict[str, set[str]]:
         atmosphere,
         dedicated_camera,
         drs4,
+        pedestal,
         pointing,
         single_photoelectron,
         stars,
@@ -167,6 +172,8 @@ def product_metrics(
         found = _single_photoelectron(path, header, references)
     elif kind == DRS4:
         found = _drs4(path, header, references)
+    elif kind == PEDESTAL:
+        found = _pedestal(path, header, references)
     elif kind in DEDICATED:
         found = _dedicated(path, header, references)
     elif kind in TABLES:
@@ -206,6 +213,18 @@ def _dedicated(path: Path, header: Any, references: Mapping[str, Path]) -> tuple
         for period, certified in references.items()
     }
     return internal_metrics(header.kind, own), external
+
+
+def _pedestal(path: Path, header: Any, references: Mapping[str, Path]) -> tuple[dict, dict]:
+    """Metrics of a pedestal."""
+    from ..verification.pedestal import external_metrics, internal_metrics
+
+    kind, tables = header.kind, telescope_tables(path, header)
+    external = {
+        period: external_metrics(kind, tables, telescope_tables(certified, header))
+        for period, certified in references.items()
+    }
+    return internal_metrics(kind, tables), external
 
 
 def _throughput(

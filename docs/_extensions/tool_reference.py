@@ -20,7 +20,8 @@ __all__ = ["DOMAINS", "entry_points", "tool_class", "tool_pages"]
 DOMAINS = {  # headings, and what names of their commands contain; the first that fits
     "Atmosphere": "macobac molecular_atmospheric molecular_density meteo reference_atmospheric",
     "Aerosols and clouds": "clear_night allsky lidar transparency observation_conditions",
-    "Cameras": "camcalib crosstalk dl0 drs4 photon_transfer pixel single_photoelectron pde",
+    "Cameras": "camcalib crosstalk dl0 drs4 pedestal photon_transfer pixel "
+    "single_photoelectron pde",
     "Throughput": "muon illuminator throughput_history",
     "Pointing": "star pointing",
     "Array": "array_timing cross_calibration inter_calibration asymmetry",

@@ -294,6 +294,15 @@ def run_statistics_of(run_type):
     return statistics
 
 
+def sky_statistics(wildcards):
+    """Statistics with sky pedestals, without runs that are left out; flat fields have the usual ones."""
+    kind, runs = own_set(wildcards).sky_runs
+    name = "pixel_statistics" if kind == "flat" else "run_statistics"
+    return [
+        f"{NIGHT}/{{tel}}/camera/{name}.OBSID{n}.h5".format(**wildcards) for n in runs
+    ]
+
+
 def own_product(name):
     """Input function: product of the telescope's set, if its mode makes it."""
 
@@ -348,6 +357,13 @@ def certified_before(*names):
 # gains of a night are held against both; the gains of stars are better known with the first
 sets_before = certified_before("photon_transfer", "single_photoelectron")
 photon_transfer_before = certified_before("photon_transfer")
+
+
+def gains_of_pedestal(wildcards):
+    """Archive with the gains of the nights before, where the set has no photon transfer itself."""
+    if own_product("photon_transfer")(wildcards) or not wanted("archive"):
+        return []
+    return [archive_of_site(wildcards), *photon_transfer_before(wildcards)]
 
 
 def pde_entry(wildcards):

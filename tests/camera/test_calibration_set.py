@@ -42,17 +42,17 @@ def without(*left_out):
     ("mode", "products", "measured", "flat_fields"),
     [
         ("DRS4", ("drs4",), (), ()),
-        ("PEDESTAL", ("drs4",), (101, 102), ()),
-        ("PEDESTAL_FLAT", ("drs4",), (101, 102), (103,)),
+        ("PEDESTAL", ("pedestal", "drs4"), (101, 102), ()),
+        ("PEDESTAL_FLAT", ("pedestal", "drs4"), (101, 102), (103,)),
         (
             "PEDESTAL_FLAT_SCAN",
-            ("photon_transfer", "crosstalk", "drs4"),
+            ("photon_transfer", "pedestal", "crosstalk", "drs4"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
         (
             "PEDESTAL_FLAT_SCAN_SPE",
-            ("single_photoelectron", "photon_transfer", "crosstalk", "drs4"),
+            ("single_photoelectron", "photon_transfer", "pedestal", "crosstalk", "drs4"),
             (101, 102, 104, 105, 106),
             (103,),
         ),
@@ -72,7 +72,20 @@ def test_runs_by_type():
     few = without("high_voltage", "single_pixel", "drs4")
     few = calibration_set(runs(few), "PEDESTAL_FLAT_SCAN_SPE")
     assert few.run("high_voltage") is None
-    assert few.products == ("single_photoelectron", "photon_transfer")
+    assert few.products == ("single_photoelectron", "photon_transfer", "pedestal")
+
+
+@pytest.mark.parametrize(
+    ("mode", "left_out", "kind", "obs_ids"),
+    [
+        ("PEDESTAL", (), "pedestal", (102,)),
+        ("PEDESTAL_FLAT", ("pedestal",), "flat", (103,)),
+        ("PEDESTAL_FLAT_SCAN", ("pedestal",), "scan", (104, 105, 106)),
+        ("PEDESTAL_FLAT_SCAN_SPE", (), "pedestal", (102,)),
+    ],
+)
+def test_sky_pedestals_are_of_their_own_run_if_there_is_one(mode, left_out, kind, obs_ids):
+    assert calibration_set(runs(without(*left_out)), mode).sky_runs == (kind, obs_ids)
 
 
 @pytest.mark.parametrize(

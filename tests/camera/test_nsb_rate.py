@@ -7,8 +7,8 @@ import pytest
 from calibpipe.camera.extraction import fixed_window_sum, waveform_variance
 from calibpipe.camera.integration_window import pulse_shape
 from calibpipe.camera.nsb_rate import (
-    dark_baseline,
     nsb_rate,
+    pulse_gain,
     sample_variance_response,
     window_response,
 )
@@ -115,28 +115,10 @@ def test_pixels_without_gain_have_no_rate():
     assert np.isnan(found.rate).all()
 
 
-def test_dark_baseline(camera, dark):
-    charge, samples = dark
-    found = dark_baseline(
-        charge.mean,
-        charge.mean_error,
-        charge.std**2,
-        charge.variance_error,
-        samples.mean,
-        samples.mean_error,
-        window_width=WIDTH,
-        n_samples=40,
-    )
-    rounding = 1 / 12  # of the ADC
-    rms = np.sqrt(camera.electronic_noise**2 + rounding)
-    for values, error, true in (
-        (found.mean, found.mean_error, camera.pedestal),
-        (found.window_rms, found.window_rms_error, rms * np.sqrt(WIDTH)),
-        (found.sample_rms, found.sample_rms_error, rms),
-    ):
-        pull = (values - true) / error
-        assert np.std(pull) == pytest.approx(1, abs=4 / np.sqrt(2 * pull.size))
-        assert np.mean(pull) == pytest.approx(0, abs=4 / np.sqrt(pull.size))
+def test_gain_of_the_whole_pulse():
+    """80 ± 0.8 in a window with 0.8 ± 0.01 of 1/factor: 100 ± 1 (stat) ± 1 (window)."""
+    gain, error = pulse_gain(80.0, 0.8, 1.25, 0.0125)
+    assert (gain, error) == (pytest.approx(100.0), pytest.approx(np.sqrt(2)))
 
 
 def test_no_window(pulse):

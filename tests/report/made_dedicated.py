@@ -20,6 +20,7 @@ from calibpipe.camera.drs4_timing import SamplingTimes
 from calibpipe.camera.gain_ratio import gain_ratio
 from calibpipe.camera.light_levels import light_levels
 from calibpipe.camera.linearity import linearity
+from calibpipe.camera.pedestal import PedestalStatus
 from calibpipe.camera.photon_transfer import photon_transfer
 from calibpipe.camera.pixel_exclusion import ExclusionReason
 from calibpipe.camera.single_photoelectron import single_photoelectrons
@@ -35,6 +36,8 @@ from calibpipe.tools.calculate_drs4_corrections import KIND as DRS4
 from calibpipe.tools.calculate_drs4_corrections import LAW_GROUP, SAMPLING_GROUP
 from calibpipe.tools.calculate_drs4_corrections import PIXELS_GROUP as DRS4_GROUP
 from calibpipe.tools.calculate_drs4_corrections import POINTS_GROUP as DRS4_POINTS
+from calibpipe.tools.calculate_pedestal import KIND as PEDESTAL
+from calibpipe.tools.calculate_pedestal import PEDESTAL_GROUP
 from calibpipe.tools.calculate_photon_transfer import KIND as TRANSFER
 from calibpipe.tools.calculate_photon_transfer import PIXELS_GROUP, POINTS_GROUP, RATIO_GROUP
 from calibpipe.tools.fit_single_photoelectron import GROUP, SPECTRA_GROUP
@@ -115,6 +118,38 @@ def transfer_tables():
     return whole
 
 
+def pedestal_table(drift=0.01, rate=0.25):
+    """Baseline 400 and 350 ADC, rms 17 and 5 ADC, under the sky 170 and 11 ADC.
+
+    Noise differs by 2 % from pixel to pixel. One pixel is off in the closed camera, in both gains.
+    """
+    spread = 1 + 0.02 * np.sin(np.arange(PIXELS))
+    off = np.arange(PIXELS) == DARK_PIXEL
+    columns = {}
+    for kind, rms in (("dark", (17.0, 5.0)), ("sky", (170.0, 11.0))):
+        for name, values in {
+            "mean": (400.0, 350.0),
+            "window_mean": (4800.0, 4200.0),
+            "sample_rms": (rms[0] / 3.5, rms[1] / 3.5),
+            "window_rms": rms,
+        }.items():
+            value = np.outer(values, spread if name.endswith("rms") else np.ones(PIXELS))
+            columns |= {
+                f"{kind}_{name}": value,
+                f"{kind}_{name}_stat_error": 0.02 * value,
+                f"{kind}_{name}_sys_error": np.full(value.shape, drift),
+            }
+        columns[f"{kind}_n_events"] = np.full((2, PIXELS), 1000)
+    value = np.outer((rate, rate), spread)
+    columns |= {"nsb_rate": value, "nsb_rate_stat_error": 0.03 * value}
+    columns |= {"nsb_rate_sys_error": 0.025 * value}
+    for name, values in columns.items():
+        if not name.endswith("n_events") and not name.startswith("sky"):
+            columns[name] = np.where(off, np.nan, values)
+    columns["status"] = np.tile(np.where(off, PedestalStatus.NO_NOISE, 0), (2, 1))
+    return Table({name: values[np.newaxis] for name, values in columns.items()})
+
+
 def pair_table(value=PAIR, unknown=()):
     """Every pair of neighbours; those of some sources are not known."""
     geometry = telescope_subarray(1).tel[1].camera.geometry
@@ -177,6 +212,12 @@ def add_spe(night, tel_id=1, **facts):
 def add_transfer(night, tel_id=1, **facts):
     known = {"obs_ids": OBS_IDS, "light_from": "monitor", "remarks": []}
     write(night, TRANSFER, "photon_transfer", transfer_tables(), tel_id, **(known | facts))
+
+
+def add_pedestal(night, tel_id=1, table=None, **facts):
+    known = {"obs_id": 101, "sky_obs_ids": [102], "no_nsb_rate": "", "remarks": []}
+    tables = {PEDESTAL_GROUP: pedestal_table() if table is None else table}
+    write(night, PEDESTAL, "pedestal", tables, tel_id, **(known | facts))
 
 
 def add_crosstalk(night, tel_id=1, table=None, **facts):
@@ -244,7 +285,7 @@ def add_efficiency(night, tel_id=1):
 
 
 def add_dedicated(night, tel_id=1):
-    """All five."""
-    for add in (add_spe, add_transfer, add_crosstalk, add_exclusion, add_efficiency):
+    """All six."""
+    for add in (add_spe, add_transfer, add_pedestal, add_crosstalk, add_exclusion, add_efficiency):
         add(night, tel_id)
     return night

@@ -19,10 +19,12 @@ from report.made_dedicated import (
     add_crosstalk,
     add_dedicated,
     add_exclusion,
+    add_pedestal,
     add_spe,
     add_transfer,
     exclusion_tables,
     pair_table,
+    pedestal_table,
     spe_tables,
     transfer_tables,
     write,
@@ -43,6 +45,11 @@ from calibpipe.report.dedicated_night import (
 )
 from calibpipe.report.dedicated_numbers import camera_median, left_out_rows, numbers, overview
 from calibpipe.report.dedicated_page import dedicated_facts
+from calibpipe.report.dedicated_pedestal import (
+    noise_figure,
+    pedestal_left_out,
+    pedestal_numbers,
+)
 from calibpipe.report.dedicated_remarks import dedicated_remarks
 from calibpipe.report.dedicated_tiles import dedicated_tiles
 from calibpipe.report.material import is_of_cameras
@@ -155,6 +162,59 @@ def test_numbers_are_those_of_the_products(found):
     assert rows["Excluded pixels"]["notes"][1] == "1 excluded by operators"
 
 
+def test_numbers_of_the_pedestal(found):
+    """Medians of pixels that differ by ±2 %; 2 % of error each."""
+    (camera,) = dedicated_cameras(found)
+    rows = named(pedestal_numbers(camera))
+    known = {
+        "Baseline, high gain": (400, "ADC"),
+        "Pedestal rms, closed camera, high gain": (17, "ADC"),
+        "Pedestal rms, night sky, high gain": (170, "ADC"),
+        "Night sky, high gain": (0.25, "p.e./ns"),
+        "Baseline, low gain": (350, "ADC"),
+        "Pedestal rms, closed camera, low gain": (5, "ADC"),
+    }
+    for name, (value, unit) in known.items():
+        assert float(rows[name]["value"]) == pytest.approx(value, rel=0.002)
+        assert rows[name]["unit"] == unit
+    notes = rows["Baseline, high gain"]["notes"]
+    assert notes == [f"{PIXELS - 1} of {PIXELS} pixels", "per sample"]
+    notes = rows["Pedestal rms, closed camera, high gain"]["notes"]
+    assert notes == ["in the window", "samples 4.86 ADC", "pixels scatter by 1.8 %"]
+    assert float(rows["Pedestal rms, closed camera, high gain"]["sys"]) == pytest.approx(0.01)
+    (row,) = pedestal_left_out(camera)
+    assert (row["reason"], row["pixels"]) == ("no noise: off, or stuck", "1 / 1")
+
+
+def test_set_of_a_pedestal_alone(made_night):
+    """No gain, no drift of one chunk: no rate, no systematic error, and the page says so."""
+    remark = "no rate of the night sky: no gain is known"
+    add_pedestal(made_night, table=pedestal_table(drift=np.nan, rate=np.nan), remarks=[remark])
+    night = material(made_night)
+    facts = dedicated_facts(night)
+    (row,) = facts["rows"]
+    assert float(row["pedestal"]["value"]) == pytest.approx(17, rel=0.01)
+    assert row["pedestal"]["sys"] == "–"
+    assert f"pedestal: {remark}" in row["status"]
+    assert facts["verdict"]["sentence"] == "calibration set of LSTN-01"
+    (camera,) = facts["cameras"]
+    assert camera["runs"] == "Pedestal: observations 101 and 102."
+    titles = [figure["title"] for figure in camera["figures"]]
+    assert titles == ["Noise of the pedestal", "Baseline of the closed camera"]
+    assert "Night sky, high gain" not in named(camera["numbers"])
+    (tile,) = dedicated_tiles(night)
+    assert (tile["name"], tile["unit"]) == ("Pedestal rms of LSTN-01", "ADC")
+    assert tile["notes"][1] == "night sky not known"
+
+
+def test_pedestal_without_sky_is_drawn_without_it():
+    dark = np.array([[16.0, 17, 18, np.nan]])
+    (axes,) = noise_figure({"dark": dark, "sky": np.full((1, 4), np.nan)}).axes
+    assert [text.get_text() for text in axes.get_legend().get_texts()] == ["closed camera"]
+    (line,) = axes.patches
+    assert np.max(line.get_xy()[:, 1]) == 1
+
+
 def test_table_of_all_cameras(set_night, found):
     (row,) = overview(found, [])
     assert (row["state"], row["status"]) == ("good", "complete")
@@ -204,6 +264,7 @@ def test_section_has_every_figure(facts):
         *(f"spectrum-{name}" for name in spectra),
         *("spe-gain", "spe-resolution", "spe-chances", "spe-gains"),
         *("transfer", "linearity", "transfer-gain", "ratio-map", "ratio", "gains"),
+        *("pedestal-noise", "pedestal-map", "nsb-map"),
         *("crosstalk-pairs", "crosstalk-map", "efficiency", "excluded", "excluded-nights"),
     ]
     assert set(MAPS) - {"drs4-baseline"} < set(parts)
@@ -235,7 +296,7 @@ def test_page_has_the_section(found, facts, monkeypatch):
     html = page(found)
     assert "<h2>Dedicated camera calibration</h2>" in html
     assert 'href="#dedicated-LSTN-01"' in html
-    assert html.count('<figure id="dedicated-LSTN-01-') == 20
+    assert html.count('<figure id="dedicated-LSTN-01-') == 23
     assert 'href="../LSTN-01/camera/pde.ecsv"' in html
 
 

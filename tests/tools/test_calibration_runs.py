@@ -27,6 +27,7 @@ from calibpipe.tools.calculate_drs4_corrections import (
     CAPACITORS_GROUP,
     CalculateDrs4Corrections,
 )
+from calibpipe.tools.calculate_pedestal import PEDESTAL_GROUP, CalculatePedestal
 from calibpipe.tools.calculate_photon_transfer import (
     PIXELS_GROUP,
     POINTS_GROUP,
@@ -214,6 +215,27 @@ def test_night_sky(made):
     ratio = np.median(row["nsb_rate"][0][good] / truth.nsb_rate[good])
     assert ratio == pytest.approx(1, abs=0.05)
     assert np.mean(row["dark_mean"] - truth.pedestal) == pytest.approx(0, abs=0.02)
+
+
+def test_pedestal_of_the_same_runs(made):
+    """The closed camera is that of the photon transfer to the bit; the sky of all its runs."""
+    sky = [f"--sky=statistics.{n}.h5" for n in SCAN]
+    given = [f"--dark=statistics.{DARK}.h5", *sky, "--photon-transfer=transfer.h5"]
+    made.run(CalculatePedestal, *given, "--output=pedestal.h5", "--overwrite")
+    (row,), (before,) = made.table(PEDESTAL_GROUP, "pedestal.h5"), made.table(SKY_GROUP)
+    for name in ("mean", "window_rms", "sample_rms"):
+        good = row["status"] & 3 == 0
+        assert row[f"dark_{name}"][good] == pytest.approx(before[f"dark_{name}"][good], rel=1e-6)
+    truth = made.truth()
+    good = np.isfinite(row["nsb_rate"][0]) & (truth.gain[0] > 0)
+    assert good.mean() > 0.95
+    ratio = np.median(row["nsb_rate"][0][good] / truth.nsb_rate[good])
+    assert ratio == pytest.approx(1, abs=0.05)
+    far = (row["nsb_rate"] - before["nsb_rate"])[0][good] / row["nsb_rate_stat_error"][0][good]
+    assert np.abs(far).max() < 2  # of the same pedestals, in the fit weighted otherwise
+    dead = (truth.gain[0] == 0) & (row["status"][0] == 0)
+    excess = (row["sky_window_rms"] ** 2 - row["dark_window_rms"] ** 2)[0, dead]
+    assert np.median(excess) == pytest.approx(0, abs=50)  # ADC²; of lit pixels 25 000
 
 
 def test_it_holds_for_a_month(made):

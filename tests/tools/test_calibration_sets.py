@@ -116,7 +116,7 @@ def test_each_product_is_made_with_those_before_it(made):
     own = calibration_set(
         read_ecsv(made.folder / "runs.ecsv", "runs"), "PEDESTAL_FLAT_SCAN_SPE", "runs.ecsv"
     )
-    assert own.products == ("single_photoelectron", "photon_transfer", "crosstalk")
+    assert own.products == ("single_photoelectron", "photon_transfer", "pedestal", "crosstalk")
     assert own.measured_runs == (101, 102, *SCAN)
     made.photoelectrons(*made.files(109, "high-voltage"), *made.files(101, "dark"))
     made.transfer("--single-photoelectron=spe.h5")

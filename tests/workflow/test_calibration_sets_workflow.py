@@ -87,10 +87,12 @@ def planned(output):
 @pytest.mark.parametrize(
     ("mode", "products", "n_runs"),
     [
-        ("PEDESTAL_FLAT", set(), 2),
+        ("PEDESTAL", {"pedestal"}, 2),
+        ("PEDESTAL_FLAT", {"pedestal"}, 2),
+        ("PEDESTAL_FLAT_SCAN", {"photon_transfer", "pedestal", "crosstalk"}, 6),
         (
             "PEDESTAL_FLAT_SCAN_SPE",
-            {"single_photoelectron", "photon_transfer", "crosstalk"},
+            {"single_photoelectron", "photon_transfer", "pedestal", "crosstalk"},
             6,
         ),
         ("DRS4", {"drs4"}, 0),
@@ -101,11 +103,26 @@ def test_a_mode_says_what_is_made(tmp_path, mode, products, n_runs):
     configured(tmp_path, SET | {"mode": mode}, runs=runs, pde=[EFFICIENCY])
     _, output = snakemake(tmp_path, "--dry-run")
     jobs = planned(output)
-    possible = {"single_photoelectron", "photon_transfer", "crosstalk", "drs4"}
+    possible = {"single_photoelectron", "photon_transfer", "pedestal", "crosstalk", "drs4"}
     assert possible & set(jobs) == products
     assert jobs.get("run_statistics", 0) == n_runs
-    assert jobs["certified_calibration_set"] == len(products) + 1  # the efficiency
+    assert jobs["verified_calibration_set"] == len(products) + 1  # the efficiency
+    assert jobs["certified_calibration_set"] == len(products) + 1
     assert jobs["pde"] == 1
+
+
+def test_a_pedestal_alone_waits_for_the_gains_of_the_night_before(tmp_path):
+    """Without a photon transfer of its own; its sky is that of the flat fields."""
+    runs = {obs_id: run for obs_id, run in RUNS.items() if run.kind != "pedestal"}
+    sets = [SET, SET | {"night": SECOND, "mode": "PEDESTAL_FLAT"}]
+    configured(tmp_path, *sets, runs=runs, nights=[FIRST, SECOND])
+    results = "results/CTAO-North/C/{}/LSTN-01/camera/pedestal.h5"
+    jobs = planned(snakemake(tmp_path, "--dry-run", results.format(SECOND))[1])
+    assert jobs["certified_calibration_set"] == jobs["photon_transfer"] == 1
+    assert jobs["pedestal"] == jobs["pixel_statistics"] == 1
+    jobs = planned(snakemake(tmp_path, "--dry-run", results.format(FIRST))[1])
+    assert jobs["photon_transfer"] == jobs["pedestal"] == 1
+    assert not {"certified_calibration_set", "pixel_statistics"} & set(jobs)
 
 
 def test_simulated_runs_come_first(tmp_path):
@@ -240,10 +257,12 @@ def of_night(folder, night=FIRST):
     [
         (FIRST, "single_photoelectron.h5"),
         (FIRST, "photon_transfer.h5"),
+        (FIRST, "pedestal.h5"),
         (FIRST, "crosstalk.h5"),
         (FIRST, "drs4.h5"),
         (FIRST, "pde.ecsv"),
         (SECOND, "photon_transfer.h5"),
+        (SECOND, "pedestal.h5"),
     ],
 )
 def test_verified_and_certified(finished, night, name):
@@ -260,7 +279,7 @@ def test_each_product_is_made_with_those_before_it(finished):
     camera = of_night(finished) / "LSTN-01/camera"
     own = {
         name: read_product_header(camera / f"{name}.h5").own
-        for name in ("single_photoelectron", "photon_transfer", "crosstalk")
+        for name in ("single_photoelectron", "photon_transfer", "pedestal", "crosstalk")
     }
     assert own["single_photoelectron"]["runs"] == {
         "nominal": 108, "high_voltage": 109, "dark": 101,
@@ -268,6 +287,9 @@ def test_each_product_is_made_with_those_before_it(finished):
     roles = {name: [entry["role"] for entry in o["inputs"]] for name, o in own.items()}
     assert "camera/single_photoelectron" in roles["photon_transfer"]
     assert "camera/photon_transfer" in roles["crosstalk"]
+    assert "camera/photon_transfer" in roles["pedestal"]
+    assert own["pedestal"]["no_nsb_rate"] == ""
+    assert own["pedestal"]["sky_obs_ids"] == [102]
     assert own["photon_transfer"]["obs_ids"] == [104, 105, 111, 106, 107]  # by light
     assert own["photon_transfer"]["extraction"]["flatfield_window_start"] == 13
 
@@ -320,3 +342,23 @@ def test_products_have_the_declared_columns(finished):
     problems, kinds = departures(finished / "results")
     assert not problems
     assert {"camera/photon_transfer", "camera/crosstalk"} <= kinds
+
+
+@pytest.mark.slow
+def test_a_pedestal_with_flat_fields_and_without_gain(tmp_path):
+    """It is certified; there is no rate of the night sky, and the header says why."""
+    runs = {obs_id: RUNS[obs_id] for obs_id in (101, 103)}
+    write_set(tmp_path / "data", runs)
+    describe(tmp_path / "service_data")
+    flat = SET | {"mode": "PEDESTAL_FLAT"}
+    configured(tmp_path, flat, runs=runs, telescopes=["LSTN-01"])
+    run(tmp_path)
+    night = of_night(tmp_path)
+    record = json.loads((night / "verification/pedestal.LSTN-01.json").read_text())["content"]
+    assert (record["because"], record["verdict"]) == ([], "PASS")
+    (entry,) = json.loads((night / "certification/pedestal.LSTN-01.json").read_text())["certified"]
+    header = read_product_header(night / "LSTN-01/camera/pedestal.h5")
+    assert entry["product_id"] == str(header.product_id)
+    assert header.own["sky_obs_ids"] == [103]
+    reason = "no photon transfer is given, none certified in the 62 days before"
+    assert header.own["no_nsb_rate"] == f"no gain is known: {reason}"
