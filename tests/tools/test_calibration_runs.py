@@ -388,6 +388,7 @@ def test_single_photoelectrons_that_are_none(runs, changes, message):
     assert (code, message in text) == (CONFIGURATION, True), text
 
 
+@pytest.mark.slow
 def test_raw_runs_of_an_lst(root, tmp_path):
     """First capacitors by module: a wrong order would leave the 10 ADC of the capacitors."""
     runs = Runs(root, tmp_path)
@@ -533,7 +534,7 @@ def test_evidence_of_single_photoelectrons(runs):
 
 def test_exclusion_that_cannot_be(runs):
     code, message = refused(runs.exclude)
-    assert (code, "no evidence is given" in message) == (CONFIGURATION, True)
+    assert (code, "there is no evidence" in message) == (CONFIGURATION, True)
     runs.exclude("--photon-transfer=transfer.h5")
     again = ["--photon-transfer=transfer.h5", "--previous=exclusion.h5"]
     code, message = refused(runs.exclude, *again, output="x.h5")
