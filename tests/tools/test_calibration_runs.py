@@ -533,7 +533,7 @@ def test_evidence_of_single_photoelectrons(runs):
 
 def test_exclusion_that_cannot_be(runs):
     code, message = refused(runs.exclude)
-    assert (code, "no evidence is given" in message) == (CONFIGURATION, True)
+    assert (code, "there is no evidence" in message) == (CONFIGURATION, True)
     runs.exclude("--photon-transfer=transfer.h5")
     again = ["--photon-transfer=transfer.h5", "--previous=exclusion.h5"]
     code, message = refused(runs.exclude, *again, output="x.h5")
