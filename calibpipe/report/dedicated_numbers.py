@@ -306,7 +306,6 @@ def left_out_rows(camera: DedicatedCamera) -> list[dict[str, str]]:
     if DRS4 in camera.products:
         of_drs4 = np.asarray(camera.products[DRS4].tables["pixels"][0]["status"], int)
         rows += reason_rows("DRS4 corrections", DRS4_REASONS, list(of_drs4))
-        rows += reason_rows("photon transfer", TRANSFER_REASONS, list(of_channels))
     if EXCLUSION in camera.products:
         reasons = np.asarray(camera.products[EXCLUSION].tables["pixels"]["reasons"], int)
         rows += reason_rows("excluded pixels", EXCLUSION_REASONS, [reasons])

@@ -210,13 +210,6 @@ def test_nothing_is_done_twice(finished, unchanged):
     assert "Nothing to be done" in output
 
 
-def test_report_of_snakemake_itself(finished, unchanged, tmp_path):
-    snakemake(finished, "--report", str(tmp_path / "report.html"), workflow=unchanged)
-    report = (tmp_path / "report.html").read_text()
-    assert "density_profile" in report
-    assert "atmospheric_model" in report
-
-
 def test_provenance_is_valid_and_lists_the_outputs(finished):
     for path in (finished / NIGHT).glob("*/*.provenance.json"):
         (activity,) = json.loads(path.read_text())
