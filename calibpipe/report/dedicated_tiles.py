@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .dedicated_night import DedicatedCamera, dedicated_cameras
+from .dedicated_night import PEDESTAL, DedicatedCamera, dedicated_cameras
 from .dedicated_numbers import crosstalk_mean, excluded_count, spe_median, transfer_median
 from .dedicated_pedestal import pedestal_median
 from .material import NightMaterial
@@ -29,7 +29,7 @@ def dedicated_tiles(material: NightMaterial) -> list[dict[str, Any]]:
     for kind, members in kinds.items():
         few = len(members) <= MAX_TILES
         tiles += [_tile(camera) for camera in members] if few else [_tile_of(kind, members)]
-    alone = [camera for camera in cameras if camera.has_set and not camera.has_gains]
+    alone = [c for c in cameras if PEDESTAL in c.products and not c.has_gains]
     tiles += [_pedestal_tile(camera) for camera in alone[:MAX_TILES]]
     return [*tiles, *_exclusion_tile(cameras)]
 
