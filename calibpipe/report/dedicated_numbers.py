@@ -377,9 +377,11 @@ def _state(
         if own_kind and verdict != "PASS":
             name = product["kind"].removeprefix("camera/").replace("_", " ")
             bad.append(f"{name} failed verification")
-    mine = [(level, title) for level, title, _ in remarks if title.startswith(f"{camera.name}:")]
-    told = [title.removeprefix(f"{camera.name}: ") for _, title in mine]
-    doubtful = any(level == "warning" for level, _ in mine)
-    state = "bad" if bad else "warning" if doubtful else "good"
+    told = [
+        title.removeprefix(f"{camera.name}: ")
+        for level, title, _ in remarks
+        if level == "warning" and title.startswith(f"{camera.name}:")
+    ]
+    state = "bad" if bad else "warning" if told else "good"
     usual = "complete" if camera.has_set else without_set(material, camera.name)
     return {"state": state, "status": "; ".join([*bad, *told]) or usual}
