@@ -22,17 +22,25 @@ class Chunk(Protocol):
     """What is needed of the statistics of one chunk; times in TAI seconds since 1970."""
 
     @property
-    def time_start(self) -> float: ...  # noqa: D102
+    def time_start(self) -> float:
+        """Time of the first event."""
+
     @property
-    def time_end(self) -> float: ...  # noqa: D102
+    def time_end(self) -> float:
+        """Time of the last event."""
+
     @property
     def n_events(self) -> np.ndarray:
         """(n_channels, n_pixels), as mean and standard deviation."""
 
     @property
-    def mean(self) -> np.ndarray: ...  # noqa: D102
+    def mean(self) -> np.ndarray:
+        """(n_channels, n_pixels)."""
+
     @property
-    def std(self) -> np.ndarray: ...  # noqa: D102
+    def std(self) -> np.ndarray:
+        """(n_channels, n_pixels)."""
+
     @property
     def common_variance(self) -> np.ndarray:
         """(n_channels,), of what all pixels share, or NaN."""

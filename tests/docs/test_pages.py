@@ -4,7 +4,7 @@ import re
 import shutil
 
 import pytest
-from browsers import Visit, chromium
+from browsers import Visit
 from docs.manual import PAGES
 from mathml import mathml
 from sphinx.cmd.build import build_main
@@ -32,16 +32,6 @@ CONTENTS = """# Contents
 page
 ```
 """
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One browser for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

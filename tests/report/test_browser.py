@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 import pytest
-from browsers import Visit, chromium
+from browsers import Visit
 from report.made_aerosol import add_aerosol
 from report.made_array import add_array
 from report.made_camera import add_cameras
@@ -19,16 +19,6 @@ from calibpipe.report.trends_page import render_trends, trend_facts
 MADE = datetime(2024, 7, 12, 12, tzinfo=UTC)
 FIGURE = "#optical-throughput .drawing"
 PAGES = [("trends", 375, "dark"), ("trends", 1440, "light"), ("night", 375, "light")]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One browser for all tests."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
-        yield opened
-        opened.close()
 
 
 @pytest.fixture(scope="module")

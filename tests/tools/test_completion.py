@@ -26,9 +26,12 @@ PROFILE = "calibpipe-create-molecular-density-profile"
 
 
 def needed(shell):
-    """Skip where a shell is not installed."""
+    """Skip where a shell is not installed; in CI that is a failure."""
     if shutil.which(shell) is None:
-        pytest.skip(f"{shell} is not installed")
+        reason = f"no {shell}: apt-get install {shell}"
+        if os.environ.get("CI"):
+            pytest.fail(f"{reason}; in CI a missing shell is a failure")
+        pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
