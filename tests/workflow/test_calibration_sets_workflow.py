@@ -328,10 +328,12 @@ def test_a_run_that_is_not_there_fails_alone(finished, tmp_path):
     folder = shutil.copytree(finished, tmp_path / "night")
     (gone,) = folder.glob("data/DL0/LSTN-01/**/TEL*20240710*OBSID*105_*.fits.fz")
     gone.unlink()
-    code, output = run(folder, check=False)
+    camera = of_night(folder) / "LSTN-01/camera"
+    asked = ("photon_transfer.h5", "single_photoelectron.h5", f"coefficients.OBSID{ORDINARY}.h5")
+    targets = [camera.relative_to(folder) / name for name in asked]
+    code, output = run(folder, *targets, check=False)
     assert code != 0
     assert "the index has no observation 105 of LSTN-01, only LSTN-01 101" in output
-    camera = of_night(folder) / "LSTN-01/camera"
     assert not (camera / "run_statistics.OBSID105.h5").exists()
     assert (camera / "single_photoelectron.h5").is_file()
     assert (camera / f"coefficients.OBSID{ORDINARY}.h5").is_file()
