@@ -29,6 +29,9 @@ os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, dict.fromkeys(searched
 sys.path.insert(0, str(ROOT))
 
 from calibpipe.core.code_version import code_version
+from calibpipe.core.job_groups import new_groups_alone
+
+new_groups_alone()
 
 CONFIG = ROOT / "config"
 NIGHT = "results/{site}/{category}/{night}"

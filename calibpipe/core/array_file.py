@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from astropy.table import Table
 
+from .columns import require_columns
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path
 from .hdf5_tables import read_hdf5_table
@@ -50,6 +51,7 @@ def write_array_tables(
     from ctapipe.io import write_table
     from ctapipe.io.metadata import write_to_hdf5
 
+    require_columns(metadata.kind, tables)
     header = product_header(metadata, {node: tables[node] for node in sorted(tables)})
     header["CTA PRODUCT DATA LEVELS"] = level
     with atomic_path(path) as temporary, pytables.open_file(temporary, "w") as h5file:

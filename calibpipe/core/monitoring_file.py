@@ -16,6 +16,7 @@ import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
+from .columns import require_columns
 from .ctapipe_groups import DL1_CAMERA_COEFFICIENTS_GROUP
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path
@@ -93,6 +94,8 @@ def write_camera_coefficients(
     from ctapipe.io.metadata import write_to_hdf5
 
     by_name = {f"tel_{tel_id:03d}": table for tel_id, table in sorted(coefficients.items())}
+    for name, table in by_name.items():
+        require_columns(metadata.kind, {f"{DL1_CAMERA_COEFFICIENTS_GROUP}/{name}": table})
     header = product_header(metadata, by_name)
     with atomic_path(path) as temporary, tables.open_file(temporary, "w") as h5file:
         subarray.to_hdf(h5file)

@@ -20,6 +20,7 @@ from astropy.time import Time
 
 from .. import __version__
 from .code_version import software_versions
+from .columns import require_columns
 from .exceptions import ConfigurationError, CorruptedInputError, MissingInputError
 from .files import atomic_path, sha256
 
@@ -269,8 +270,11 @@ def write_table(path: str | Path, table: QTable, metadata: ProductMetadata) -> P
     ------
     StorageError
         If the disk is full or the folder cannot be written.
+    ValueError
+        If the columns are not those that are declared for the kind (`columns`).
     """
     path = Path(path)
+    require_columns(metadata.kind, {"": table})
     out = table.copy(copy_data=False)
     out.meta = metadata.header()
     out.meta["CTA PRODUCT ID"] = _product_id(

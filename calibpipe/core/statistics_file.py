@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from .columns import require_columns
 from .ctapipe_groups import DL1_PIXEL_STATISTICS_GROUP
 from .exceptions import ConfigurationError, MissingInputError
 from .files import atomic_path
@@ -110,12 +111,14 @@ def write_pixel_statistics(
         _check(name, table, camera)
     if baseline is not None:
         found["baseline"] = Table({"mean": np.asarray(baseline, np.float32)[np.newaxis]})
+    groups = {name: f"{DL1_PIXEL_STATISTICS_GROUP}/{name}" for name in found}
+    groups |= {"baseline": BASELINE_GROUP}
+    require_columns(metadata.kind, {groups[name]: table for name, table in found.items()})
     header = product_header(metadata, {name: found[name] for name in sorted(found)})
     with atomic_path(path) as temporary, tables.open_file(temporary, "w") as h5file:
         subarray.to_hdf(h5file)
         for name, table in found.items():
-            group = BASELINE_GROUP if name == "baseline" else f"{DL1_PIXEL_STATISTICS_GROUP}/{name}"
-            write_rows(table, h5file, f"{group}/tel_{tel_id:03d}")
+            write_rows(table, h5file, f"{groups[name]}/tel_{tel_id:03d}")
         write_to_hdf5(header, h5file)
     return Path(path)
 

@@ -231,7 +231,7 @@ def _unique_keys() -> type:
     """YAML loader that refuses a number that occurs twice."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
             keys = [key.value for key, _ in node.value]
             twice = sorted({key for key in keys if keys.count(key) > 1})

@@ -6,8 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera.drs4_tables import law_of_table
-
 __all__ = ["EXTERNAL", "INTERNAL", "external_metrics", "internal_metrics"]
 
 KIND = "camera/drs4"
@@ -48,6 +46,8 @@ def internal_metrics(tables: Mapping[str, Any]) -> dict[str, NDArray]:
     dict of str to array, (n_groups, n_elements)
         Groups are gain channels. NaN for pixels with a status.
     """
+    from ..camera.drs4_tables import law_of_table
+
     pixels, law = tables["pixels"], law_of_table(tables["law"])
     usable = _row(pixels, "status") == 0
 
@@ -83,6 +83,8 @@ def external_metrics(tables: Mapping[str, Any], certified: Mapping[str, Any]) ->
 
     Empty if they are of another camera.
     """
+    from ..camera.drs4_tables import law_of_table
+
     pixels, then = tables["pixels"], certified["pixels"]
     if _row(pixels, "status").shape != _row(then, "status").shape:
         return {}

@@ -6,9 +6,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..camera.light_scan import camera_median
-from ..camera.pedestal import PedestalStatus
-
 __all__ = ["EXTERNAL", "INTERNAL", "external_metrics", "internal_metrics"]
 
 PEDESTAL = "camera/pedestal"
@@ -25,7 +22,6 @@ INTERNAL = {
     }
 }
 EXTERNAL = {PEDESTAL: {"baseline_change", "rms_change", "newly_unusable_fraction"}}
-_UNUSABLE = PedestalStatus.TOO_FEW_EVENTS | PedestalStatus.NO_NOISE
 _SIGMA = 3.0  # of a change, of the night sky: what errors explain is none
 
 
@@ -46,8 +42,10 @@ def internal_metrics(kind: str, tables: Mapping[str, Any]) -> dict[str, NDArray]
         variance in high gain the open camera does not raise by three errors. Without sky
         pedestals there are no numbers of the sky.
     """
+    from ..camera.light_scan import camera_median
+
     row = tables["pixels"][0]
-    usable = (np.asarray(row["status"], int) & int(_UNUSABLE)) == 0
+    usable = _usable(row)
     mean, rms, sample = (
         _of(row, name, usable) for name in ("dark_mean", "dark_window_rms", "dark_sample_rms")
     )
@@ -95,7 +93,7 @@ def external_metrics(
     Empty if it is of another camera.
     """
     now, then = (of["pixels"][0] for of in (tables, certified))
-    usable, before = ((np.asarray(r["status"], int) & int(_UNUSABLE)) == 0 for r in (now, then))
+    usable, before = (_usable(row) for row in (now, then))
     if usable.shape != before.shape:
         return {}
     both = usable & before
@@ -109,6 +107,14 @@ def external_metrics(
             "rms_change": _beyond(rms / old, rms_error / old),
             "newly_unusable_fraction": (before & ~usable).mean(axis=-1, keepdims=True),
         }
+
+
+def _usable(row: Any) -> NDArray:
+    """Pixels with a baseline and a noise of the closed camera."""
+    from ..camera.pedestal import PedestalStatus
+
+    unusable = PedestalStatus.TOO_FEW_EVENTS | PedestalStatus.NO_NOISE
+    return (np.asarray(row["status"], int) & int(unusable)) == 0
 
 
 def _of(row: Any, name: str, usable: NDArray) -> NDArray:

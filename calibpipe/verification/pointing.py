@@ -1,13 +1,13 @@
 """Does a telescope look where its pointing model says? Residuals, errors, nights, other models."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..pointing.pointing_model import PointingModel, Prediction, predicted_offsets
-from ..pointing.pointing_model_table import pointing_model_of
+if TYPE_CHECKING:
+    from ..pointing.pointing_model import PointingModel, Prediction
 
 __all__ = ["EXTERNAL", "INTERNAL", "element_names", "external_metrics", "internal_metrics"]
 
@@ -55,6 +55,8 @@ def internal_metrics(
         Elements are terms, axes, directions of the sky (`element_names`). NaN: terms that are
         fixed, tests that could not be made.
     """
+    from ..pointing.pointing_model_table import pointing_model_of
+
     model = pointing_model_of(tables["terms"], header)
     tests = header["tests"]
     error = np.hypot(model.stat_error, model.sys_error)
@@ -97,6 +99,8 @@ def external_metrics(
     dict of str to array, shape (1, n_directions)
         In arcsec; absent if no direction is covered by both.
     """
+    from ..pointing.pointing_model_table import pointing_model_of
+
     now = pointing_model_of(tables["terms"], header)
     then = pointing_model_of(certified["terms"], certified_header)
     here, before = _on_grid(now, now, then), _on_grid(then, now, then)
@@ -118,6 +122,8 @@ def element_names(
     kind, tables, header
         As of `internal_metrics`.
     """
+    from ..pointing.pointing_model_table import pointing_model_of
+
     model = pointing_model_of(tables["terms"], header)
     covered = model.covers(_AZIMUTH, _ALTITUDE)
     grid = zip(_AZIMUTH[covered], _ALTITUDE[covered], strict=True)
@@ -130,8 +136,10 @@ def element_names(
     }
 
 
-def _on_grid(model: PointingModel, *covering: PointingModel) -> Prediction:
+def _on_grid(model: "PointingModel", *covering: "PointingModel") -> "Prediction":
     """Prediction where all of some models were measured."""
+    from ..pointing.pointing_model import predicted_offsets
+
     covered = np.all([m.covers(_AZIMUTH, _ALTITUDE) for m in covering], axis=0)
     return predicted_offsets(_AZIMUTH[covered], _ALTITUDE[covered], model)
 

@@ -21,7 +21,7 @@ SMALL = {  # of the night of the demo: the air, one camera without dedicated run
     "camera": {"calibration_sets": []},
 }
 AIR = SMALL | {"domains": ["atmosphere", "archive", "report"]}  # and the pages
-WHOLE: dict = {}  # all of the demo, simulated on the cluster, too
+WHOLE: dict = {}  # all of the demo
 SETTINGS = WHOLE if os.environ.get("NIGHT") == "demo" else SMALL  # make test-cluster NIGHT=demo
 SWIFT = {  # a cluster of one machine answers at once
     "slurm": (

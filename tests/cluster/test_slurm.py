@@ -2,7 +2,7 @@
 
 import pytest
 from cluster.conftest import PASSWORD
-from cluster.night import AIR, SETTINGS, SMALL
+from cluster.night import AIR, SETTINGS
 
 pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 
@@ -11,8 +11,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.cluster]
 def nights(new_night, on_one_machine):
     """A night through SLURM's plugin and, at the same time, the air of one through sbatch."""
     plugin, generic = new_night("slurm", SETTINGS), new_night("cluster-generic", AIR)
-    if SETTINGS is SMALL:
-        plugin.take_simulation(on_one_machine.folder)
+    plugin.take_simulation(on_one_machine.folder)
     for night, process in [(night, night.start()) for night in (plugin, generic)]:
         assert process.wait() == 0, (night.folder / "output.txt").read_text()
     return plugin, generic

@@ -232,12 +232,21 @@ def test_every_telescope_must_be_there(tmp_path, subarray):
 def test_failure_leaves_the_old_file(tmp_path, subarray):
     path = write_camera_coefficients(tmp_path / "c.h5", subarray, both(), METADATA)
     before = path.read_bytes()
+    made = replace(METADATA, kind="made/coefficients")  # of which no columns are declared
     spoiled = table()
     spoiled["day"] = np.full(3, np.datetime64("2026-01-15"))  # which PyTables cannot write
     with pytest.raises(NotImplementedError, match="datetime64"):
-        write_camera_coefficients(path, subarray, both(spoiled), METADATA)
+        write_camera_coefficients(path, subarray, both(spoiled), made)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_columns_that_are_not_declared_are_not_written(tmp_path, subarray):
+    odd = table()
+    odd["night_sky"] = 1.0
+    with pytest.raises(ValueError, match="night_sky is not declared"):
+        write_camera_coefficients(tmp_path / "c.h5", subarray, both(odd), METADATA)
+    assert not list(tmp_path.iterdir())
 
 
 def test_reading_what_is_not_there(tmp_path, subarray):

@@ -15,7 +15,7 @@ from calibpipe.core.telescope import telescope_subarray
 from calibpipe.core.telescope_file import read_telescope_table, write_telescope_tables
 
 GROUP, OTHER = "/dl1/event/telescope/muon", "/calibpipe/made"
-METADATA = ProductMetadata("throughput/muon_rings", "test", category="B", details={"obs_id": 3})
+METADATA = ProductMetadata("made/rings", "test", category="B", details={"obs_id": 3})
 N = 1000
 
 

@@ -119,7 +119,8 @@ def add_lidar(night, *, n=N_PROFILES, cloudy=CLOUDY_PROFILES, unusable=(), opaqu
             ("optical_depth_sys_error", np.full(depth.shape, DEPTH_SYS)),
             ("backscatter", backscatter),
         ):
-            columns[f"{name}_{line}nm"] = np.where(hidden, np.nan, values)
+            unit = 1 / u.m / u.sr if name == "backscatter" else u.one
+            columns[f"{name}_{line}nm"] = np.where(hidden, np.nan, values) * unit
         told = np.where(bad, "too little light", "measured")
         columns[f"status_{line}nm"] = told.astype(str)
         for row in np.flatnonzero(under & ~bad).tolist():

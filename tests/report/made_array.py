@@ -141,6 +141,10 @@ def add_timing(night, *, jumps=None, by=3.0, n_blocks=2, **more):
     details |= {"gauge": "mean of the valid telescopes", "observations": [*range(1, n_blocks + 1)]}
     details |= {"chi2": 2010.0, "ndf": 2000, "not_valid": invalid, "left_out": {}}
     details |= {"max_stat_error_in_ns": OFFSET_STAT, "max_sys_error_in_ns": OFFSET_SYS}
+    for table in (offsets, blocks):
+        for name in {"offset", "stat_error", "sys_error"} & set(table.colnames):
+            table[name].unit = "ns"
+    offsets["stat_covariance"].unit = offsets["sys_covariance"].unit = "ns2"
     tables = {OFFSETS: offsets, BLOCKS: blocks, RESIDUALS: residuals()}
     _write(night, "timing", tables, **details | {"not_converged": []} | more)
 
@@ -168,6 +172,10 @@ def residuals():
             "error": (1 / np.sqrt(known - 1)).ravel(),
         }
     )
+    units = {"impact_low": "m", "impact_high": "m", "square": "ns2"}
+    units |= dict.fromkeys(("total", "mean", "error"), "ns")
+    for name, unit in units.items():
+        table[name].unit = unit
     return table
 
 

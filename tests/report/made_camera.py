@@ -12,6 +12,7 @@ from calibpipe.camera.pixel_statistics import ChunkStatistics
 from calibpipe.core.monitoring_file import write_camera_coefficients
 from calibpipe.core.products import write_table
 from calibpipe.core.telescope import telescope_subarray
+from calibpipe.core.telescope_file import write_telescope_tables
 
 F2, WIDTH, N_PE, PEDESTAL = 1.222, 12, 80.0, 400.0
 GAIN = np.array([[58.0], [3.4]])  # ADC/p.e.
@@ -78,11 +79,14 @@ def add_cameras(night, telescopes=(1, 2), table=coefficients):
     for tel_id in telescopes:
         name = f"LSTN-{tel_id:02d}"
         facts = {"tel_id": tel_id, "array_element": name, "obs_id": 1}
-        for kind in ("pixel_statistics", "coefficients"):
-            write_camera_coefficients(
-                night.folder / f"{name}/camera/{kind}.OBSID1.h5",
-                telescope_subarray(tel_id),
-                {tel_id: table(tel_id)},
-                night.metadata(f"camera/{kind}", **facts),
-            )
+        subarray, folder = telescope_subarray(tel_id), night.folder / f"{name}/camera"
+        statistics = night.metadata("camera/pixel_statistics", **facts)
+        path = folder / "pixel_statistics.OBSID1.h5"
+        write_telescope_tables(path, subarray, tel_id, {}, statistics)  # pages show none of it
+        write_camera_coefficients(
+            folder / "coefficients.OBSID1.h5",
+            subarray,
+            {tel_id: table(tel_id)},
+            night.metadata("camera/coefficients", **facts),
+        )
     return night

@@ -241,6 +241,8 @@ def drs4_tables(*, fitted=True, pulses=True):
         "noisy_fraction": np.zeros(shape),
     }
     pixels = Table({name: values.astype(np.float32) for name, values in columns.items()})
+    for name in ("baseline", "spread", "stat_error", "sys_error", "noise"):
+        pixels[name].unit = u.adu
     pixels["status"] = np.zeros(shape, np.uint8)
     pixels["status"][0, 0, DARK_PIXEL] = Drs4Reason.NO_NOISE.value
     law = TimeLapse(covariance=np.diag([1e-4, 1e-8, 1e-4]), chi2=205.0, n_degrees=197)
@@ -251,7 +253,8 @@ def drs4_tables(*, fitted=True, pulses=True):
         time = np.tile(np.geomspace(0.02, 98, 100), 2)
         error = np.repeat([0.01, 0.004], 100) * (time / 98) ** -0.3
         excess = law(time) + error * rng.standard_normal(time.size)
-        points = {"channel": np.repeat([0, 1], 100), "time": time, "excess": excess, "error": error}
+        points = {"channel": np.repeat([0, 1], 100), "time": time * u.ms}
+        points |= {"excess": excess * u.adu, "error": error * u.adu}
         tables[DRS4_POINTS] = Table(points | {"n_readings": np.full(time.size, 1000)})
     if pulses:
         falling = 0.3 / np.arange(1, 17)[:, np.newaxis, np.newaxis]

@@ -1,5 +1,6 @@
 """Throughput of the nights before on the page: sentence, points, errors, this night apart."""
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import QTable
@@ -25,7 +26,7 @@ def add_history(night, rows):
     for name, column in zip(("throughput", "psf_width"), columns[2:], strict=True):
         values = np.array(column, float)
         for suffix, part in (("", 1.0), ("_stat_error", 0.01), ("_sys_error", 0.02)):
-            table[name + suffix] = part * values
+            table[name + suffix] = part * values * (u.deg if name == "psf_width" else u.one)
     more = {"first_night": "2024-06-10", "last_night": "2024-07-09"}
     write_table(night.folder / PATH, table, night.metadata("array/throughput_history", **more))
 

@@ -539,15 +539,12 @@ def test_what_has_to_be_given(north_night):
 
 
 def test_incomplete_and_damaged_products(north_night, tmp_path):
-    from astropy.table import Table
-
     subarray = SubarrayDescription.from_hdf(north_night.path / "e0.h5")
-    node = {"/calibpipe/array/other": Table({"x": [1]})}
     kind = "array/energy_asymmetry"
-    write_array_tables(tmp_path / "a.h5", subarray, node, ProductMetadata(kind, "made"))
+    write_array_tables(tmp_path / "a.h5", subarray, {}, ProductMetadata(kind, "made"))
     message = north_night.refused(InterCalibration, CorruptedInputError, f"--input={tmp_path}/a.h5")
     assert "lacks" in message
     status = ProductMetadata(kind, "made", status="FAILED: by hand")
-    write_array_tables(tmp_path / "b.h5", subarray, node, status)
+    write_array_tables(tmp_path / "b.h5", subarray, {}, status)
     message = north_night.refused(InterCalibration, MissingInputError, f"--input={tmp_path}/b.h5")
     assert "by hand" in message

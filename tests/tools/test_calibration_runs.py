@@ -374,6 +374,8 @@ def spe_product(runs, gain, excess=1.3, **changes):
     }
     kind = "camera/single_photoelectron"
     table = Table({k: v for k, v in (columns | changes).items() if v is not None})
+    for name in ("gain", "gain_stat_error", "gain_sys_error"):
+        table[name].unit = "adu"
     details = {"tel_id": 1, "array_element": "LSTN-01"}
     own = ProductMetadata(kind, "x", site="CTAO-North", category="C", details=details)
     group = {"/calibpipe/camera/single_photoelectron": table}

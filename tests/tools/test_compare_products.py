@@ -17,7 +17,7 @@ TIMES = Time("2024-07-10T22:00:00", scale="tai") + np.arange(3) * u.s
 
 
 def metadata(**more):
-    return ProductMetadata("camera/coefficients", "a test", site="CTAO-North", **more)
+    return ProductMetadata("made/coefficients", "a test", site="CTAO-North", **more)
 
 
 def ecsv(path, shift=0.0, **more):
@@ -128,7 +128,7 @@ def test_folders_by_relative_path(tmp_path, capsys):
     assert told.splitlines()[-1] == "1 same bytes, 1 missing, 1 different, 1 same content"
     rows = QTable.read(table)
     assert set(rows["product"]) == {"atmosphere/gone.h5", "atmosphere/other.json"}
-    assert set(rows["kind"]) == {"camera/coefficients"}
+    assert set(rows["kind"]) == {"made/coefficients"}
 
 
 def test_trouble_is_not_a_difference(tmp_path):
