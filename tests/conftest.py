@@ -1,5 +1,6 @@
 """What every test may ask for: the sites and the folder of real data."""
 
+import gc
 import os
 import sys
 from pathlib import Path
@@ -10,6 +11,16 @@ from calibpipe.core.site import Site, load_site
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(Path(__file__).parent))  # night_chain and servers serve several folders
+
+
+gc.disable()  # until all tests are collected: nothing of what is imported is garbage
+
+
+def pytest_collection_finish() -> None:
+    """Look through a test's own objects for garbage, not through the libraries' each time."""
+    gc.freeze()
+    gc.set_threshold(10_000, 10, 10)
+    gc.enable()
 
 
 def pytest_sessionstart() -> None:

@@ -39,8 +39,7 @@ def code_version(module: str) -> str:
         return __version__
     content = hashlib.sha256()
     for path in imported_modules(_file((), name)):
-        content.update(path.relative_to(PACKAGE).as_posix().encode())
-        content.update(path.read_bytes())
+        content.update(_content(path))
     return f"{__version__}+{content.hexdigest()[:8]}"
 
 
@@ -63,6 +62,12 @@ def imported_modules(path: Path) -> list[Path]:
 
 
 @cache
+def _content(path: Path) -> bytes:
+    """Name and content of a file of the package."""
+    return path.relative_to(PACKAGE).as_posix().encode() + path.read_bytes()
+
+
+@cache
 def _data(folder: Path) -> tuple[Path, ...]:
     """Files of a folder and below that modules of it may read."""
     kept = (p for p in folder.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
@@ -82,9 +87,15 @@ def _direct(path: Path) -> tuple[Path, ...]:
         base, name = (here[: len(here) - len(dots) + 1], module) if dots else ((), rest)
         named += [(base, name), *((base, f"{name}.{n}") for n in _NAMES.findall(imported))]
     named += [((), module) for module in _IMPORT.findall(text)]
-    return tuple(file for base, name in named if (file := _file(base, name)).is_file())
+    return tuple(file for base, name in dict.fromkeys(named) if _is_file(file := _file(base, name)))
 
 
+@cache
+def _is_file(path: Path) -> bool:
+    return path.is_file()
+
+
+@cache
 def _file(base: tuple[str, ...], module: str) -> Path:
     """File of a module, or of a package's ``__init__``."""
     path = PACKAGE.joinpath(*base, *filter(None, module.split(".")))

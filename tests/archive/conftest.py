@@ -1,6 +1,7 @@
 """An empty archive with CTAO-North, in SQLite and in PostgreSQL."""
 
 import os
+import re
 import shutil
 import sys
 import uuid
@@ -31,15 +32,6 @@ def postgresql():
     server.close()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request):
-    """Address of an empty database; empty for SQLite."""
-    if request.param == "sqlite":
-        return ""
-    server = request.getfixturevalue("postgresql")
-    return server.new_database(f"a{uuid.uuid4().hex}")
-
-
 @pytest.fixture(scope="session")
 def empty_sqlite(tmp_path_factory, north):
     """An archive to be copied."""
@@ -48,16 +40,27 @@ def empty_sqlite(tmp_path_factory, north):
     return folder
 
 
-@pytest.fixture
-def archive(database, tmp_path, north, empty_sqlite):
+@pytest.fixture(scope="session")
+def empty_postgresql(tmp_path_factory, north, postgresql):
+    """The same, with its database."""
+    folder = tmp_path_factory.mktemp("empty") / "archive"
+    upload_site(init_archive(folder, postgresql.new_database("empty")), north, TEL_IDS)
+    return folder
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def archive(request, tmp_path):
     """An archive that knows CTAO-North with four LSTs."""
     folder = tmp_path / "archive"
-    if not database:
-        shutil.copytree(empty_sqlite, folder)
-        return open_archive(folder, writeable=True)
-    archive = init_archive(folder, database)
-    upload_site(archive, north, TEL_IDS)
-    return archive
+    shutil.copytree(request.getfixturevalue(f"empty_{request.param}"), folder)
+    if request.param == "postgresql":
+        server = request.getfixturevalue("postgresql")
+        address = server.copied_database("empty", f"a{uuid.uuid4().hex}")
+        settings = folder / "butler.yaml"
+        text, n_found = re.subn(r"postgresql://\S+/empty\b", address, settings.read_text())
+        assert n_found == 1
+        settings.write_text(text)
+    return open_archive(folder, writeable=True)
 
 
 @pytest.fixture

@@ -82,6 +82,13 @@ class PostgreSQL:
         self.execute(name, "CREATE EXTENSION btree_gist")
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
 
+    def copied_database(self, template: str, name: str) -> str:
+        """Address of a new database like another one, whose connections are ended."""
+        ended = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname"
+        self.execute("postgres", f"{ended} = '{template}'")
+        self.execute("postgres", f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{name}"
+
     def execute(self, database: str, statement: str) -> None:
         """Run a statement outside of a transaction."""
         connection = psycopg2.connect(

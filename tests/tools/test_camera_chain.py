@@ -24,6 +24,7 @@ NIGHT = "2024-07-10"
 N_EVENTS, N_SHOWERS = 1500, 300  # of each kind
 N_PE = 80.0
 WINDOW, SHIFT = 12, 5
+SOME = "--max-events=200"  # of both kinds, where images are compared pixel by pixel
 FAULTS = {"dead": 0.005, "hot": 0.005, "noisy": 0.005, "flickering": 0.005}
 
 
@@ -170,7 +171,7 @@ def test_photoelectrons(chain):
         assert np.mean(n_pe / expected) == pytest.approx(1, abs=0.004)
 
 
-def processed(chain, event_type, coefficients="coefficients.h5"):
+def processed(chain, event_type, coefficients="coefficients.h5", *options):
     """Images of all events of a type, by ctapipe-process."""
     from ctapipe.io import read_table as read_hdf5
     from ctapipe.tools.process import ProcessorTool
@@ -191,6 +192,7 @@ def processed(chain, event_type, coefficients="coefficients.h5"):
         "--quiet",
         "--overwrite",
         f"--provenance-log={output.with_suffix('.provenance.log')}",
+        *options,
     ]
     run_tool(ProcessorTool(), argv=argv, cwd=chain.folder, raises=True)
     return read_hdf5(output, "/dl1/event/telescope/images/tel_001")
@@ -261,8 +263,9 @@ def test_processed_file_is_traced_to_what_is_certified(chain, flat_fields, tmp_p
     keys = {"telescope": "LSTN-01", "category": header.category}
     found = lookup(archive, header.kind, "CTAO-North", header.validity[0], **keys)
     export_monitoring(archive, found, chain.folder / "monitoring.h5")
-    images = processed(chain, "FLATFIELD", "monitoring.h5")
-    np.testing.assert_array_equal(images["image"], flat_fields["image"])
+    images = processed(chain, "FLATFIELD", "monitoring.h5", SOME)
+    assert len(images) > 50
+    np.testing.assert_array_equal(images["image"], flat_fields["image"][: len(images)])
     made = chain.folder / "FLATFIELD.dl1.h5"
     used = calibrations_of(archive, made, made.with_suffix(".provenance.log"))
     assert [entry["id"] for entry in used] == [str(header.product_id)]
@@ -309,8 +312,9 @@ def test_excluded_pixels_reach_ctapipe(chain, flat_fields, tmp_path, north):
     found = lookup(archive, coefficients.kind, "CTAO-North", time, **who)
     excluded = excluded_pixels_at(archive, "CTAO-North", time, **who)
     export_monitoring(archive, found, chain.folder / "merged.h5", excluded)
-    direct = np.asarray(flat_fields["image"], float)
-    image = np.asarray(processed(chain, "FLATFIELD", "merged.h5")["image"], float)
+    image = np.asarray(processed(chain, "FLATFIELD", "merged.h5", SOME)["image"], float)
+    assert len(image) > 50
+    direct = np.asarray(flat_fields["image"][: len(image)], float)
     np.testing.assert_array_equal(np.delete(image, pixel, -1), np.delete(direct, pixel, -1))
     mean = direct[..., neighbours[pixel]].mean(axis=-1)
     np.testing.assert_allclose(image[..., pixel], mean, rtol=1e-4)

@@ -13,6 +13,8 @@ import pytest
 import yaml
 from ctapipe.core import run_tool
 
+from calibpipe.tools.history import History
+from calibpipe.tools.lookup import Lookup
 from calibpipe.tools.reproduce import Reproduce
 
 ROOT = Path(__file__).parents[2]
@@ -72,21 +74,12 @@ def night(workflow, folder, *options, code=0):
 
 
 def lookup(folder, kind):
-    """Answer of calibpipe-lookup, and its exit code."""
-    options = (
-        "--archive=calibrations",
-        "--site=CTAO-North",
-        "--time=2024-07-10T23:00:00",
-        "--json",
-    )
-    done = subprocess.run(
-        [BIN / "calibpipe-lookup", *options, f"--kind={kind}"],
-        check=False,
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
-    return done.returncode, json.loads(done.stdout) if done.returncode == 0 else done.stderr
+    """Exit code of calibpipe-lookup, and what it found."""
+    record = folder / "answer.json"
+    options = ["--archive=calibrations", "--site=CTAO-North", "--time=2024-07-10T23:00:00"]
+    options += [f"--kind={kind}", f"--record={record}"]
+    code = run_tool(Lookup(), options, cwd=folder, raises=False)
+    return code, json.loads(record.read_text()) if code == 0 else None
 
 
 def reproduced(folder, product):
@@ -122,7 +115,7 @@ def test_report_of_snakemake_has_the_pages_with_captions(workflow, finished, tmp
     assert "CTAO-North over the nights: values with their errors" in told
 
 
-def test_night_is_verified_and_certified(workflow, finished):
+def test_night_is_verified_and_certified(workflow, finished, capsys):
     record = json.loads((finished / NIGHT / "certification/atmosphere.json").read_text())
     assert [entry["kind"] for entry in record["refused"]] == ["atmosphere/rayleigh_extinction"]
     assert len(record["certified"]) == 4
@@ -142,9 +135,10 @@ def test_night_is_verified_and_certified(workflow, finished):
     assert '<a href="../C/2024-07-10/report/index.html">2024-07-10</a>' in trends
     assert "failed EXT-02 wavelength_exponent" in trends
     assert "<h3>Number density at 15 km</h3>" in trends
-    code, told = lookup(finished, "atmosphere/rayleigh_extinction")
+    capsys.readouterr()
+    code, _ = lookup(finished, "atmosphere/rayleigh_extinction")
     assert code == 105
-    assert "nothing is certified at any time" in told
+    assert "nothing is certified at any time" in capsys.readouterr().err
     code, (found,) = lookup(finished, "atmosphere/atmospheric_model")
     made = (finished / NIGHT / "atmosphere/atmospheric_model.ecsv").read_bytes()
     assert (finished / found["path"]).read_bytes() == made
@@ -171,13 +165,9 @@ def test_night_is_verified_and_certified(workflow, finished):
     assert again == found
     code, _ = lookup(finished, "atmosphere/rayleigh_extinction")
     assert code == 0
-    history = subprocess.run(
-        [BIN / "calibpipe-history", "--archive=calibrations", "--site=CTAO-North"],
-        check=True,
-        cwd=finished,
-        capture_output=True,
-        text=True,
-    ).stdout
+    capsys.readouterr()
+    assert run_tool(History(), ["--archive=calibrations", "--site=CTAO-North"], cwd=finished) == 0
+    history = capsys.readouterr().out
     assert "the limit of this test is nonsense (decided by A. Shifter on 2024-07-20)" in history
 
     # A night without any weather fails; the trends are those of the others.

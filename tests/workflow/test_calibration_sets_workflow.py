@@ -1,21 +1,20 @@
 """Calibration sets in the workflow: from the table of the runs to certified products."""
 
 import json
-import os
 import shutil
-import subprocess
 from datetime import date, timedelta
 from pathlib import Path
 
 import astropy.units as u
 import numpy as np
 import pytest
+import snakemake_runs
 import yaml
 from astropy.table import QTable
 from declared_products import departures
 from dedicated_runs import NIGHT, RUNS, Run, describe, runs_table, scan_run, write_set
 from drs4_data import write_raw_run
-from workflow.test_camera_workflow import BIN, ROOT
+from workflow.test_camera_workflow import ROOT
 
 from calibpipe.archive.lookup import lookup
 from calibpipe.archive.repository import open_archive
@@ -60,22 +59,18 @@ def configured(folder, *sets, pde=(), runs=RUNS, **changes):
 
 def snakemake(folder, *options, check=True, root=ROOT, **environment):
     """Exit code and output of a run in a folder."""
-    command = [
-        BIN / "snakemake",
+    code, output = snakemake_runs.run(
         f"--snakefile={root}/Snakefile",
         f"--profile={root}/profiles/default",
         f"--directory={folder}",
         "--cores=2",
         *options,
         f"--configfile={folder}/config.yaml",
-    ]
-    given = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | environment
-    done = subprocess.run(
-        list(map(str, command)), check=False, env=given, capture_output=True, text=True
+        **environment,
     )
-    if check and done.returncode:
-        pytest.fail(done.stdout + done.stderr)
-    return done.returncode, done.stdout + done.stderr
+    if check and code:
+        pytest.fail(output)
+    return code, output
 
 
 def planned(output):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import snakemake_runs
 import yaml
 from workflow.test_config_schema import DECISION, FLASHES
 
@@ -31,11 +32,10 @@ co2: {online: false}
 """
 
 
-def command(folder, *options, workflow=ROOT):
+def arguments(folder, *options, workflow=ROOT):
     if not (folder / "small.yaml").exists():
         (folder / "small.yaml").write_text(SMALL)
     return [
-        str(BIN / "snakemake"),
         f"--snakefile={workflow}/Snakefile",
         "--cores=2",
         f"--directory={folder}",
@@ -44,21 +44,11 @@ def command(folder, *options, workflow=ROOT):
     ]
 
 
-def environment(**more):
-    return os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | more
-
-
 def snakemake(folder, *options, check=True, workflow=ROOT, **more):
-    result = subprocess.run(
-        command(folder, *options, workflow=workflow),
-        check=False,
-        env=environment(**more),
-        capture_output=True,
-        text=True,
-    )
-    if check and result.returncode:
-        pytest.fail(result.stdout + result.stderr)
-    return result.returncode, result.stdout + result.stderr
+    code, output = snakemake_runs.run(*arguments(folder, *options, workflow=workflow), **more)
+    if check and code:
+        pytest.fail(output)
+    return code, output
 
 
 @pytest.fixture(scope="module")
@@ -246,8 +236,8 @@ def run_until(job, sent, folder, workflow, **more):
     in_terminal = ["env", "--default-signal=INT"]
     with written.open("w") as stream:
         process = subprocess.Popen(
-            [*in_terminal, *command(folder, workflow=workflow)],
-            env=environment(**more),
+            [*in_terminal, BIN / "snakemake", *arguments(folder, workflow=workflow)],
+            env=os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}"} | more,
             stdout=stream,
             stderr=stream,
             process_group=0,
