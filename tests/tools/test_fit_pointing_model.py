@@ -8,6 +8,7 @@ import pytest
 import tables
 import yaml
 from ctapipe.core import run_tool
+from declared_products import missing, product_tables
 from pointing_offsets import TERMS, TRUE, made, write_tracking
 
 from calibpipe.archive.candidate import Candidate
@@ -77,6 +78,7 @@ def read(path, group):
 def test_nights_to_a_model(telescope, measured, tmp_path):
     measured.offset[5] += 300.0
     path = telescope.fit(write_tracking(tmp_path, measured))
+    assert not [*missing(*product_tables(path))]
     terms, own = read(path, TERMS_GROUP), read_product_header(path).own
     assert list(terms["term"]) == list(TERMS)
     assert terms["value"].unit == "arcsec"

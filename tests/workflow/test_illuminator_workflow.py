@@ -11,6 +11,7 @@ from astropy.table import QTable
 from astropy.time import Time
 from ctapipe.core import run_tool
 from ctapipe.io.hdf5dataformat import DL1_TEL_ILLUMINATOR_THROUGHPUT_GROUP
+from declared_products import departures
 from workflow.test_camera_workflow import night, snakemake, workflow
 
 from calibpipe.archive.lookup import lookup, product_path
@@ -150,6 +151,12 @@ def test_verified_certified_and_on_the_page(finished):
     assert "the geometric mean of 2 telescopes, from the 60 flashes" in second
     assert second.count('<td class="state good">PASS</td>') == 2
     assert first.count("flashes while the source was off or not known (left out)</td>") == 2
+
+
+def test_products_have_the_declared_columns(finished):
+    problems, kinds = departures(finished / "results")
+    assert not problems
+    assert KIND in kinds
 
 
 def test_only_what_belongs_to_flashes_is_made(finished, workflow):
