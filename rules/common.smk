@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 
 import yaml
+from jsonschema import ValidationError
 from snakemake.exceptions import WorkflowError
 from snakemake.iocontainers import Wildcards
 from snakemake.utils import validate
@@ -30,6 +31,7 @@ sys.path.insert(0, str(ROOT))
 
 from calibpipe.core.code_version import code_version
 from calibpipe.core.job_groups import new_groups_alone
+from calibpipe.core.schema_errors import refusal
 
 new_groups_alone()
 
@@ -87,10 +89,21 @@ def days(nights):
     return [str(day(night, "nights")) for night in named]
 
 
+def validated(content, schema, where):
+    """Let nothing pass that a closed schema refuses; defaults are filled in."""
+    try:
+        validate(content, schema=str(CONFIG / "schemas" / schema))
+    except WorkflowError as error:
+        refused = error.__context__
+        if not isinstance(refused, ValidationError):
+            raise
+        raise WorkflowError(f"{where}: {refusal(refused)}") from None
+
+
 def validated_yaml(name, schema):
     """Content of a YAML file of the configuration folder, checked against its closed schema."""
     content = texts(yaml.safe_load((CONFIG / name).read_text()))
-    validate(content, schema=str(CONFIG / "schemas" / schema))
+    validated(content, schema, f"config/{name}")
     return content
 
 
@@ -139,7 +152,7 @@ config["camera"] = texts(config["camera"])
 config["throughput"] = texts(config["throughput"])
 config["monitoring"] = texts(config["monitoring"])
 config["pointing"] = texts(config["pointing"])
-validate(config, schema=str(CONFIG / "schemas/config.schema.yaml"))
+validated(config, "config.schema.yaml", "configuration")
 config["nights"] = days(config["nights"])
 SITES = {
     site: validated_yaml(f"sites/{site}.yaml", "site.schema.yaml")

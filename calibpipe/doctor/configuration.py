@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from ..core.exceptions import ConfigurationError, MissingInputError, StorageError
+from ..core.schema_errors import refusal
 from .finding import Finding, ok
 
 __all__ = ["configuration_files", "load_configuration"]
@@ -92,13 +93,16 @@ def _texts(value: Any) -> Any:
 
 
 def _validate(content: dict[str, Any], workflow: Path, schema: str, what: str) -> None:
+    from jsonschema import ValidationError
     from snakemake.exceptions import WorkflowError
     from snakemake.utils import validate
 
     try:
         validate(content, schema=str(workflow / "config/schemas" / schema), set_default=False)
     except WorkflowError as error:
-        reason = " ".join(str(error).split())
+        refused = error.__context__
+        known = isinstance(refused, ValidationError)
+        reason = refusal(refused) if known else " ".join(str(error).split())
         raise ConfigurationError(
             f"{what} is not what config/schemas/{schema} says: {reason}; mend that entry"
         ) from None
