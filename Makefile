@@ -10,7 +10,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-UV := $(shell uv --version > /dev/null 2>&1 && command -v uv)
+# An uv of the machine; that of the environment goes with it.
+UV := $(filter-out $(CURDIR)/$(VENV)/bin/uv,$(shell uv --version > /dev/null 2>&1 && command -v uv))
 export PYTHONDONTWRITEBYTECODE :=
 export CTAPIPE_IO_ZFITS_NO_SERVICE_DATA := 1
 export OMP_NUM_THREADS := 1
